@@ -1,0 +1,268 @@
+"""A bank: a folder with one style file a style."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import difflib
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import filelock
+import platformdirs
+
+from . import format
+from .errors import (
+    BankBusy,
+    OutputRefused,
+    StylebankError,
+    StyleDamaged,
+    StyleExists,
+    StyleNotFound,
+    printable,
+)
+from .files import explain, flush, make_folder, remove_temporaries, replace_file
+from .names import SUFFIX, check_name, file_name, folded
+from .style import Header, Style
+
+
+def default_folder() -> Path:
+    """Return ``$STYLEBANK_BANK``, else the platform's folder for a user's data."""
+    return Path(os.environ.get("STYLEBANK_BANK") or platformdirs.user_data_path("stylebank") / "bank")
+
+
+class Bank:
+    """Styles in a folder.
+
+    Readers need no lock: a style file is finished before it has its name, and never
+    changes after. Writers take one, so that two of them never lose each other's work.
+
+    Parameters
+    ----------
+    folder : path, optional
+        `default_folder` unless given. It is made by the first write.
+    lock_timeout : float
+        Seconds to wait for another writer.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str] | None = None, *, lock_timeout: float = 30.0) -> None:
+        self.folder = Path(folder) if folder is not None else default_folder()
+        self.lock_timeout = lock_timeout
+
+    def paths(self) -> list[Path]:
+        """Return the style files, whatever their state; none if the folder is not there yet.
+
+        Raises
+        ------
+        StylebankError
+            If the folder cannot be listed.
+        """
+        try:
+            with os.scandir(self.folder) as entries:
+                names = sorted(entry.name for entry in entries)
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise StylebankError(f"{printable(self.folder)}: {explain(error)}") from error
+        return [self.folder / name for name in names if name.endswith(SUFFIX) and not name.startswith(".")]
+
+    def headers(self) -> tuple[list[Header], list[StyleDamaged]]:
+        """Return the header of every whole style, by name, and an error for every other file.
+
+        Of two files that claim one name the second has an error.
+        """
+        found: list[tuple[Header, Path]] = []
+        damaged: list[StyleDamaged] = []
+        for path in self.paths():
+            try:
+                found.append((format.read_header(path), path))
+            except StyleDamaged as error:
+                # one that another process removed since it was listed is no damage
+                if not isinstance(error.__cause__, FileNotFoundError) or path.is_symlink():
+                    damaged.append(error)
+        found.sort(key=lambda pair: (folded(pair[0].name), pair[0].name, pair[1].name != file_name(pair[0].name)))
+        whole: dict[str, tuple[Header, Path]] = {}
+        for header, path in found:
+            first = whole.setdefault(header.name, (header, path))[1]
+            if first != path:
+                damaged.append(
+                    StyleDamaged(
+                        f"{printable(path)}: holds style {header.name!r}, as {printable(first.name)} does. "
+                        "Remove one of them."
+                    )
+                )
+        return [header for header, _ in whole.values()], damaged
+
+    def names(self) -> list[str]:
+        """Return the names of the whole styles."""
+        return [header.name for header in self.headers()[0]]
+
+    def __contains__(self, name: str) -> bool:
+        return self._find(check_name(name)) is not None
+
+    def path(self, name: str) -> Path:
+        """Return the file of a style, whole or damaged.
+
+        Raises
+        ------
+        StyleNotFound
+            With the nearest names there are.
+        StyleDamaged
+            If two files claim the name, and neither is the one the bank would keep it in.
+        """
+        name = check_name(name)
+        path = self._find(name)
+        if path is None:
+            near = difflib.get_close_matches(name, self.names(), n=3, cutoff=0.5)
+            hint = f" Did you mean {', '.join(near)}?" if near else " 'stylebank list' shows what there is."
+            raise StyleNotFound(f"style {name!r} is not in the bank {printable(self.folder)}.{hint}")
+        return path
+
+    def header(self, name: str) -> Header:
+        """Return what a style says of itself, without its arrays."""
+        return format.read_header(self.path(name))
+
+    def get(self, name: str, *, scales: Sequence[int] | None = None) -> Style:
+        """Load a style, checked.
+
+        Parameters
+        ----------
+        name
+            As `names` gives it.
+        scales
+            Load these of its `Header.sizes` alone; all of them by default.
+
+        Raises
+        ------
+        StyleNotFound, StyleDamaged
+        """
+        return format.read(self.path(name), scales)
+
+    def require_free(self, name: str, *, replace: bool = False) -> str:
+        """Return `name` in its normal form if a style of that name may be written.
+
+        Raises
+        ------
+        NameRefused, StyleExists
+        """
+        name = check_name(name)
+        for other in self.names():
+            if other == name and not replace:
+                raise StyleExists(f"style {name!r} is in the bank already. Choose another --name, or add --replace.")
+            if other != name and folded(other) == folded(name):
+                raise StyleExists(
+                    f"style {name!r} differs from {other!r}, which is in the bank, only in case. Choose another --name."
+                )
+        return name
+
+    def add(self, style: Style, *, replace: bool = False) -> Header:
+        """Write a style into the bank, whole or not at all.
+
+        Returns
+        -------
+        Header
+            As it now stands in the bank, with its digest.
+
+        Raises
+        ------
+        NameRefused, StyleExists, BankBusy, OutputRefused
+        """
+        with self._writing():
+            name = self.require_free(style.name, replace=replace)
+            target = self._find(name)
+            if target is None:
+                target = self._free_path(name)
+            elif not replace:
+                raise StyleExists(
+                    f"style {name!r}: {printable(target)} stands where it would be kept. "
+                    "Add --replace if that file is not wanted."
+                )
+            _commit(target, dataclasses.replace(style, header=dataclasses.replace(style.header, name=name)))
+            return format.read_header(target)
+
+    def remove(self, *names: str) -> None:
+        """Remove styles; nothing is removed unless every name is there."""
+        with self._writing():
+            for path in [self.path(name) for name in names]:
+                path.unlink(missing_ok=True)
+            flush(self.folder)
+
+    def rename(self, old: str, new: str) -> Header:
+        """Rename a style. Its content digest stays: it is the same style."""
+        with self._writing():
+            path = self.path(old)
+            new = check_name(new)
+            if folded(new) != folded(old):
+                self.require_free(new)
+            target = self.folder / file_name(new)
+            if target != path:
+                target = self._free_path(new)
+            style = format.read(path)
+            _commit(target, dataclasses.replace(style, header=dataclasses.replace(style.header, name=new)))
+            if target != path:
+                path.unlink()
+                flush(self.folder)
+            return format.read_header(target)
+
+    def _find(self, name: str) -> Path | None:
+        expected = self.folder / file_name(name)
+        if os.path.lexists(expected) and _name_in(expected) in (name, None):
+            return expected  # also when damaged: its file name says whose it is
+        # a file copied into the folder by hand may have any name
+        found = [path for path in self.paths() if _name_in(path) == name]
+        if len(found) > 1:
+            both = " and ".join(printable(path.name) for path in found)
+            raise StyleDamaged(f"{printable(self.folder)}: {both} both hold style {name!r}. Remove one of them.")
+        return found[0] if found else None
+
+    def _free_path(self, name: str) -> Path:
+        """Return where a style of this name would be kept; a file there is another style's, or damaged."""
+        path = self.folder / file_name(name)
+        if os.path.lexists(path):
+            held = _name_in(path)
+            what = f"holds style {held!r}. Rename or remove that one first." if held else "is damaged. Remove it first."
+            raise StyleExists(f"style {name!r}: {printable(path)} stands where it would be kept, and {what}")
+        return path
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        make_folder(self.folder)
+        lock = filelock.FileLock(self.folder / ".lock", timeout=self.lock_timeout)
+        try:
+            with lock:
+                remove_temporaries(self.folder)
+                yield
+        except filelock.Timeout as error:
+            raise BankBusy(
+                f"{printable(self.folder)}: another process has been writing for {self.lock_timeout:g} seconds. "
+                "Wait for it to end and run this again."
+            ) from error
+        except OSError as error:
+            raise OutputRefused(f"{printable(self.folder)}: {explain(error)}") from error
+
+
+def _name_in(path: Path) -> str | None:
+    try:
+        return format.read_header(path).name
+    except StyleDamaged:
+        return None
+
+
+def _commit(target: Path, style: Style) -> None:
+    """Write a style file and read it back before it takes its name."""
+    data = format.encode(style)
+
+    def write(path: Path) -> None:
+        path.write_bytes(data)
+
+    def check(path: Path) -> None:
+        try:
+            format.read(path)
+        except StyleDamaged as error:
+            raise OutputRefused(
+                f"{printable(target)}: not written, for it would not be a whole style ({error.__cause__}). "
+                "Check the disk, or measure the painting again."
+            ) from error
+
+    replace_file(target, write, check)

@@ -1,0 +1,70 @@
+"""One root error. A message says what was received, what was expected, and what to do."""
+
+from __future__ import annotations
+
+import os
+
+
+class StylebankError(Exception):
+    """Root of every error this project raises on purpose.
+
+    ``exit_code`` is what the command line ends with when the error reaches it.
+    """
+
+    exit_code = 1
+
+
+class UsageError(StylebankError):
+    """The request itself is wrong: a bad value, an unknown name, a clash of options."""
+
+    exit_code = 2
+
+
+class StyleNotFound(UsageError):
+    """The bank holds no style of that name."""
+
+
+class StyleExists(UsageError):
+    """The bank holds a style of that name already."""
+
+
+class NameRefused(UsageError):
+    """A style name that the naming rule does not allow."""
+
+
+class FingerprintMismatch(UsageError):
+    """A style was measured otherwise than the run would use it."""
+
+
+class ImageRefused(StylebankError):
+    """A picture that cannot be read, or not safely."""
+
+
+class OutputRefused(StylebankError):
+    """An output that cannot be written, or would overwrite something."""
+
+
+class WeightsRefused(StylebankError):
+    """Network weights that are missing, of another layout, or not known."""
+
+
+class StyleDamaged(StylebankError):
+    """A style file that is not what FORMAT.md says, or whose bytes have changed."""
+
+    exit_code = 3
+
+
+class BankBusy(StylebankError):
+    """Another process has been writing to the bank for longer than we wait."""
+
+    exit_code = 4
+
+
+def printable(text: str | os.PathLike[str]) -> str:
+    """Return `text` fit for a terminal: no control characters, no undecodable bytes.
+
+    File names are bytes on POSIX; one that is not UTF-8, or holds an escape
+    sequence, is shown escaped rather than crashing the message that names it.
+    """
+    shown = os.fspath(text).encode("utf-8", "backslashreplace").decode("utf-8")
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in shown)

@@ -1,0 +1,206 @@
+"""Pictures in and out, and what is done to their pixels: float32, sRGB, 0..255."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from .decoding import MAX_BYTES, MAX_PIXELS, READ_FORMATS, SMALLEST_SIDE, Picture, Pixels, decoding, load
+from .errors import OutputRefused, UsageError, printable
+from .files import replace_file
+
+__all__ = [
+    "MAX_BYTES",
+    "MAX_PIXELS",
+    "READ_FORMATS",
+    "READ_SUFFIXES",
+    "RESAMPLING",
+    "SMALLEST_SIDE",
+    "WRITE_FORMATS",
+    "Picture",
+    "Pixels",
+    "crop_to_shape",
+    "fit",
+    "format_of",
+    "load",
+    "over_white",
+    "resize",
+    "save",
+    "save_animation",
+    "thumbnail",
+    "to_uint8",
+]
+
+#: Suffixes by which pictures are found in a folder.
+READ_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif"})
+#: Output formats by name: Pillow's name, suffix, whether it holds alpha.
+WRITE_FORMATS = {
+    "jpg": ("JPEG", ".jpg", False),
+    "png": ("PNG", ".png", True),
+    "webp": ("WEBP", ".webp", True),
+    "tiff": ("TIFF", ".tiff", True),
+}
+_FORMAT_OF_SUFFIX = {".jpg": "jpg", ".jpeg": "jpg", ".png": "png", ".webp": "webp", ".tif": "tiff", ".tiff": "tiff"}
+RESAMPLING = "lanczos"
+
+
+def over_white(pixels: Pixels, alpha: npt.NDArray[np.uint8] | None) -> Pixels:
+    """Composite `pixels` over white; unchanged where `alpha` is None."""
+    if alpha is None:
+        return pixels
+    opacity = alpha.astype(np.float32)[..., None] / 255
+    return np.asarray(pixels * opacity + 255 * (1 - opacity), np.float32)
+
+
+def fit(size: tuple[int, int], longest_side: int) -> tuple[int, int]:
+    """Width and height with `longest_side` as the longer one and the shape kept.
+
+    Raises
+    ------
+    UsageError
+        If the shorter side would fall below `SMALLEST_SIDE`.
+    """
+    ratio = longest_side / max(size)
+    width, height = (max(1, round(side * ratio)) for side in size)
+    if min(width, height) < SMALLEST_SIDE:
+        raise UsageError(
+            f"{size[0]} x {size[1]} at {longest_side} pixels on the longer side would be {width} x {height}; "
+            f"each side needs at least {SMALLEST_SIDE}. Choose a larger --size."
+        )
+    return width, height
+
+
+def resize(pixels: Pixels, size: tuple[int, int]) -> Pixels:
+    """Resample to (width, height) with a Lanczos filter, kept within 0..255."""
+    if (pixels.shape[1], pixels.shape[0]) == tuple(size):
+        return pixels
+    planes = [
+        np.asarray(Image.fromarray(np.ascontiguousarray(pixels[..., c])).resize(size, Image.Resampling.LANCZOS))
+        for c in range(pixels.shape[2])
+    ]
+    return np.asarray(np.clip(np.stack(planes, axis=-1), 0, 255), np.float32)
+
+
+def crop_to_shape(pixels: Pixels, size: tuple[int, int]) -> Pixels:
+    """Cut the largest middle piece with the shape of (width, height)."""
+    height, width = pixels.shape[:2]
+    ratio = min(width / size[0], height / size[1])
+    kept_width, kept_height = max(1, round(size[0] * ratio)), max(1, round(size[1] * ratio))
+    left, top = (width - kept_width) // 2, (height - kept_height) // 2
+    return pixels[top : top + kept_height, left : left + kept_width]
+
+
+def to_uint8(pixels: npt.NDArray[np.floating]) -> npt.NDArray[np.uint8]:
+    """Round, never truncate, to 8 bits."""
+    return np.asarray(np.clip(np.rint(pixels), 0, 255), np.uint8)
+
+
+def format_of(path: Path) -> str:
+    """Output format of a file name; `UsageError` when its suffix is none of ours."""
+    try:
+        return _FORMAT_OF_SUFFIX[path.suffix.lower()]
+    except KeyError:
+        raise UsageError(
+            f"{printable(path)}: unknown output format {path.suffix!r}. Use one of {', '.join(_FORMAT_OF_SUFFIX)}."
+        ) from None
+
+
+def save(
+    path: Path,
+    pixels: Pixels,
+    *,
+    format: str,
+    quality: int,
+    alpha: npt.NDArray[np.uint8] | None = None,
+) -> str:
+    """Write a picture atomically and return the sha256 of the file.
+
+    Parameters
+    ----------
+    path
+        Replaced if it exists.
+    pixels : ndarray, float32, shape (H, W, 3)
+        In 0..255; rounded to 8 bits.
+    format : {"jpg", "png", "webp", "tiff"}
+    quality : int
+        1 to 100, for jpg and webp.
+    alpha : ndarray of uint8, shape (H, W), optional
+        Put back where the format holds it, else the picture is composited over white.
+
+    Raises
+    ------
+    OutputRefused
+        If it cannot be written, or does not decode to its own size again.
+    """
+    name, _suffix, holds_alpha = WRITE_FORMATS[format]
+    if alpha is not None and not holds_alpha:
+        pixels, alpha = over_white(pixels, alpha), None
+    image = Image.fromarray(to_uint8(pixels))
+    if alpha is not None:
+        image.putalpha(Image.fromarray(alpha))
+    choices: dict[str, dict[str, Any]] = {
+        "jpg": {"quality": quality, "subsampling": 0, "optimize": True},
+        "png": {"compress_level": 6},
+        "webp": {"quality": quality, "method": 4},
+        "tiff": {"compression": "tiff_adobe_deflate"},
+    }
+
+    def write(temporary: Path) -> None:
+        with temporary.open("wb") as file, _encoding(path, "Choose another --format or --size."):
+            image.save(file, format=name, **choices[format])
+
+    digests: list[str] = []
+
+    def check(temporary: Path) -> None:
+        data = temporary.read_bytes()
+        with decoding(), Image.open(io.BytesIO(data), formats=(name,)) as again:
+            again.load()
+            if again.size != image.size:
+                raise OutputRefused(f"{printable(path)}: wrote {image.size} and read {again.size}. Check the disk.")
+        digests.append(hashlib.sha256(data).hexdigest())
+
+    replace_file(path, write, check)
+    return digests[0]
+
+
+@contextlib.contextmanager
+def _encoding(path: Path, advice: str) -> Iterator[None]:
+    """Turn what an encoder raises by itself, as of a size its format cannot hold, into `OutputRefused`."""
+    try:
+        yield
+    except (OSError, ValueError, RuntimeError, OverflowError, struct.error) as error:
+        if isinstance(error, OSError) and error.errno is not None:  # the system's
+            raise
+        raise OutputRefused(f"{printable(path)}: {printable(str(error)).rstrip('.')}. {advice}") from error
+
+
+def thumbnail(pixels: Pixels, longest_side: int = 160) -> bytes:
+    """Return a small JPEG of a picture."""
+    height, width = pixels.shape[:2]
+    ratio = min(1.0, longest_side / max(width, height))
+    small = resize(pixels, (max(1, round(width * ratio)), max(1, round(height * ratio))))
+    buffer = io.BytesIO()
+    Image.fromarray(to_uint8(small)).save(buffer, format="JPEG", quality=85)
+    return buffer.getvalue()
+
+
+def save_animation(path: Path, frames: list[Pixels], *, milliseconds: int = 80) -> None:
+    """Write frames of one size as an animated GIF or WebP that ends on a long last frame."""
+    images = [Image.fromarray(to_uint8(frame)) for frame in frames]
+    durations = [milliseconds] * (len(images) - 1) + [2000]
+    name = {".gif": "GIF", ".webp": "WEBP"}[path.suffix.lower()]
+
+    def write(temporary: Path) -> None:
+        with temporary.open("wb") as file, _encoding(path, "Choose a smaller --size."):
+            images[0].save(file, format=name, save_all=True, append_images=images[1:], duration=durations, loop=0)
+
+    replace_file(path, write)

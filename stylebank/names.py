@@ -1,0 +1,59 @@
+"""Names of styles, and the files they are kept in."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+
+from .errors import NameRefused, printable
+
+LONGEST = 100
+SUFFIX = ".stylebank.h5"
+_BIDI = set("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+def check_name(name: str) -> str:
+    r"""Return `name` in Unicode's NFC form, or refuse it.
+
+    A name has 1 to 100 characters, none of them ``/``, ``\``, a control character, a line
+    separator, or one that changes the direction of writing; it does not start with ``-``
+    or ``.``, nor start or end with a space. Emoji are fine.
+
+    Raises
+    ------
+    NameRefused
+        Saying which rule and what to do.
+    """
+    name = unicodedata.normalize("NFC", name)
+    shown = printable(name[:40]) + ("..." if len(name) > 40 else "")
+    reason = ""
+    if not 1 <= len(name) <= LONGEST:
+        reason = f"a name has 1 to {LONGEST} characters, this one {len(name)}"
+    elif name[0] in "-.":
+        reason = f"a name does not start with {name[0]!r}"
+    elif name != name.strip():
+        reason = "a name does not start or end with a space"
+    else:
+        for character in name:
+            if character in "/\\":
+                reason = f"a name holds no {character}"
+            elif character in _BIDI or unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"}:
+                reason = f"a name holds no control character such as U+{ord(character):04X}"
+            if reason:
+                break
+    if reason:
+        raise NameRefused(f"style name '{shown}': {reason}. Choose another with --name.")
+    return name
+
+
+def folded(name: str) -> str:
+    """Return what two names share when they may not stand in one bank together."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+
+
+def file_name(name: str) -> str:
+    """Return the file a style of this name is kept in: a readable slug with a short digest."""
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
+    slug = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:40] or "style"
+    return f"{slug}-{hashlib.sha256(folded(name).encode()).hexdigest()[:10]}{SUFFIX}"

@@ -1,0 +1,179 @@
+"""What a style is: for each scale and layer a Gaussian, with where it came from."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .errors import FingerprintMismatch, UsageError
+
+#: The 16 convolutions of VGG-19 in order, with their channels.
+CONVOLUTIONS: Mapping[str, int] = {
+    f"conv{block}_{index}": channels
+    for block, (count, channels) in enumerate(((2, 64), (2, 128), (4, 256), (4, 512), (4, 512)), start=1)
+    for index in range(1, count + 1)
+}
+#: The picture itself as a layer: red, green and blue in 0..255.
+PIXELS = "pixels"
+NETWORK = "vgg19"
+POOLINGS = ("avg", "max", "none")
+PADDINGS = ("reflect", "replicate", "zero")
+_LAYER = re.compile(r"(conv|relu)(\d_\d)")
+
+
+def layer_channels(layer: str) -> int:
+    """Return the number of channels of `layer`: ``convN_M`` before its ReLU, ``reluN_M`` after, ``pixels``.
+
+    Raises
+    ------
+    UsageError
+        If VGG-19 has no such layer; the message names the nearest one.
+    """
+    if layer == PIXELS:
+        return 3
+    match = _LAYER.fullmatch(layer)
+    convolution = f"conv{match[2]}" if match else ""
+    if convolution not in CONVOLUTIONS:
+        known = [prefix + name[4:] for prefix in ("conv", "relu") for name in CONVOLUTIONS]
+        near = difflib.get_close_matches(layer, known, n=1)
+        hint = f" Did you mean {near[0]}?" if near else ""
+        raise UsageError(f"layer {layer!r}: VGG-19 has conv1_1 to conv5_4 and relu1_1 to relu5_4.{hint}")
+    return CONVOLUTIONS[convolution]
+
+
+def layer_order(layers: Sequence[str]) -> tuple[str, ...]:
+    """Return `layers` once each, in the network's order; unknown ones raise `UsageError`."""
+    if not layers:
+        raise UsageError("no layer given; name at least one, such as conv3_1.")
+    for layer in layers:
+        layer_channels(layer)
+    return tuple(sorted(set(layers), key=lambda layer: (layer != PIXELS, layer[4:], layer[:4])))
+
+
+@dataclass(frozen=True, eq=False)
+class Gaussian:
+    """Mean and covariance of one layer's activations, with the covariance's principal root.
+
+    Attributes
+    ----------
+    mean : ndarray, float32, shape (c,)
+    cov, cov_sqrt : ndarray, float32, shape (c, c)
+        Population covariance (divided by `count`) and its principal square root.
+    eigenvalues : ndarray, float32, shape (c,)
+        Of `cov`, largest first, none below 0.
+    count : int
+        Positions the moments were taken over: height times width of the layer.
+    """
+
+    mean: npt.NDArray[np.float32]
+    cov: npt.NDArray[np.float32]
+    cov_sqrt: npt.NDArray[np.float32]
+    eigenvalues: npt.NDArray[np.float32]
+    count: int
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """How a style was measured. Synthesis measures its picture in the same way or not at all."""
+
+    weights_sha256: str
+    layers: tuple[str, ...]
+    pooling: str
+    padding: str
+    network: str = NETWORK
+
+    def require(self, name: str, **wanted: Any) -> None:
+        """Raise `FingerprintMismatch`, naming both sides, unless every field equals what is wanted.
+
+        `layers` match when every wanted layer was measured.
+        """
+        for key, value in wanted.items():
+            have = getattr(self, key)
+            if key == "layers":
+                missing = [layer for layer in value if layer not in have]
+                if missing:
+                    raise FingerprintMismatch(
+                        f"style {name!r} was measured at {' '.join(have)}, and this run wants "
+                        f"{' '.join(missing)} as well. Choose among its layers, or add the painting again with them."
+                    )
+            elif have != value:
+                raise FingerprintMismatch(
+                    f"style {name!r} was measured with {key} {have!r}, and this run wants {value!r}. "
+                    "Use another style, or add the painting again that way."
+                )
+
+
+@dataclass(frozen=True)
+class Source:
+    """The painting a style was measured from."""
+
+    filename: str
+    sha256: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class Header:
+    """All that a style file says of itself besides the arrays."""
+
+    name: str
+    fingerprint: Fingerprint
+    source: Source
+    #: Longest side of each measured scale, with the picture's (width, height) there.
+    sizes: Mapping[int, tuple[int, int]]
+    content_sha256: str = ""
+    tags: tuple[str, ...] = ()
+    created: str = ""
+    resampling: str = "lanczos"
+    color: str = "srgb"
+    ridge: float = 0.0
+    version: str = ""
+
+    def plain(self) -> dict[str, Any]:
+        """Return all fields in plain dictionaries, lists, strings and numbers, fit for JSON."""
+        return {
+            "name": self.name,
+            "tags": list(self.tags),
+            "created": self.created,
+            "source": self.source.filename,
+            "source_sha256": self.source.sha256,
+            "source_size": [self.source.width, self.source.height],
+            "scales": {str(scale): list(size) for scale, size in self.sizes.items()},
+            "network": self.fingerprint.network,
+            "weights_sha256": self.fingerprint.weights_sha256,
+            "layers": list(self.fingerprint.layers),
+            "pooling": self.fingerprint.pooling,
+            "padding": self.fingerprint.padding,
+            "color": self.color,
+            "resampling": self.resampling,
+            "ridge": self.ridge,
+            "content_sha256": self.content_sha256,
+            "version": self.version,
+        }
+
+
+def nearest_scale(scales: Iterable[int], longest_side: int) -> int:
+    """Return the one of `scales` that is nearest to `longest_side` by ratio; the smaller of two."""
+    return min(scales, key=lambda scale: (max(scale, longest_side) / min(scale, longest_side), scale))
+
+
+@dataclass(frozen=True, eq=False)
+class Style:
+    """A header with the Gaussians of one scale or more: ``style.scales[512]["conv1_1"].cov``."""
+
+    header: Header
+    scales: Mapping[int, Mapping[str, Gaussian]]
+    #: A small JPEG of the painting; empty where there is none.
+    thumbnail: bytes = field(default=b"", repr=False)
+
+    @property
+    def name(self) -> str:
+        """The style's name in its bank."""
+        return self.header.name
