@@ -1,0 +1,83 @@
+"""The stages that compute: paintings into a bank, photographs out in their style.
+
+    >>> import stylebank, pipeline
+    >>> bank = stylebank.Bank("bank")
+    >>> pipeline.add(bank, "starry_night.jpg")
+    >>> pipeline.apply(bank, "starry_night", ["in/"], "out", size=768)
+
+Keras is loaded when the first painting is measured or the first picture made.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from stylebank.bank import Bank
+from stylebank.images import MAX_PIXELS
+from stylebank.style import Header
+
+from .batch import Progress, apply
+from .record import Entry
+from .settings import MeasureSettings, SynthesisSettings, measure_settings
+
+__all__ = ["Entry", "MeasureSettings", "Progress", "SynthesisSettings", "add", "apply"]
+
+
+def add(
+    bank: Bank,
+    image: str | os.PathLike[str],
+    *,
+    name: str | None = None,
+    tags: Sequence[str] = (),
+    replace: bool = False,
+    preset: str | None = None,
+    weights: str | Path | None = None,
+    allow_unknown_weights: bool = False,
+    max_pixels: int = MAX_PIXELS,
+    note: Callable[[str], None] = lambda text: None,
+    **settings: Any,
+) -> Header:
+    """Measure a painting and keep it in a bank.
+
+    Parameters
+    ----------
+    bank
+        Where to.
+    image
+        A picture file.
+    name
+        The file's stem unless given.
+    replace
+        Let go of a style of the same name.
+    preset : {"original"}, optional
+        Settings of the original program; those given beside it win.
+    weights, allow_unknown_weights
+        As for `weights.load`.
+    note
+        Called with what the user should know of the picture.
+    **settings
+        Fields of `MeasureSettings`.
+
+    Returns
+    -------
+    Header
+        As it stands in the bank.
+
+    Raises
+    ------
+    StylebankError
+        Before the painting is measured where that can be told: a bad name or setting, a
+        style that exists.
+    """
+    from . import weights as weight_files
+
+    chosen = measure_settings(preset, **settings)
+    name = bank.require_free(Path(image).stem if name is None else name, replace=replace)
+    loaded = weight_files.load(weights, allow_unknown=allow_unknown_weights)
+    from . import ingest
+
+    style = ingest.measure(image, loaded, chosen, name=name, tags=tuple(tags), max_pixels=max_pixels, note=note)
+    return bank.add(style, replace=replace)

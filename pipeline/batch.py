@@ -1,0 +1,336 @@
+"""Many subjects in one style: planned, made one after another, recorded, skipped when done."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+import stylebank
+from stylebank import images
+from stylebank.bank import Bank
+from stylebank.errors import OutputRefused, StylebankError, UsageError, printable
+from stylebank.files import make_folder, sha256_file
+from stylebank.style import Header
+
+from . import weights as weight_files
+from .plan import Plan, Task, plan
+from .record import Entry, Record
+from .settings import PRESET_FINGERPRINTS, SynthesisSettings, synthesis_settings
+
+if TYPE_CHECKING:
+    from .synthesis import Moment, Stylist, Synthesis
+
+_PRECISION = "float32"
+_ANIMATION_FRAMES = 48
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a run tells while it goes on.
+
+    Attributes
+    ----------
+    kind : {"note", "begin", "step", "end"}
+        A remark; a picture begun; an iteration done; a picture finished, skipped or failed.
+    subject : Path or None
+    number, total : int
+        The picture's place among all, from 1.
+    text : str
+        Of a note.
+    step, steps : int
+    loss : float
+    seconds_left : float or None
+        Of the whole run, once it can be told.
+    entry : Entry or None
+        The line in the record, at an end.
+    """
+
+    kind: str
+    subject: Path | None = None
+    number: int = 0
+    total: int = 0
+    text: str = ""
+    step: int = 0
+    steps: int = 0
+    loss: float = 0.0
+    seconds_left: float | None = None
+    entry: Entry | None = None
+
+
+Listener = Callable[[Progress], None]
+
+
+def apply(
+    bank: Bank,
+    style: str,
+    subjects: Sequence[str | os.PathLike[str]],
+    output: str | os.PathLike[str] | None = None,
+    *,
+    preset: str | None = None,
+    overwrite: bool = False,
+    recursive: bool = False,
+    weights: str | Path | None = None,
+    allow_unknown_weights: bool = False,
+    max_pixels: int = images.MAX_PIXELS,
+    save_every: int | None = None,
+    animation: str | os.PathLike[str] | None = None,
+    listener: Listener = lambda progress: None,
+    **settings: Any,
+) -> list[Entry]:
+    """Stylise pictures; one that fails stops nothing.
+
+    Parameters
+    ----------
+    bank, style
+        Where the style is, and its name.
+    subjects, output, recursive
+        As for `plan.plan`.
+    preset : {"original"}, optional
+        Settings of the original program; those given beside it win.
+    overwrite
+        Make pictures again that are there already.
+    weights, allow_unknown_weights
+        Where to find the weights the style was measured with, as for `weights.matching`.
+    max_pixels
+        Refuse subjects larger than this.
+    save_every
+        Keep a picture every so many steps, beside the output.
+    animation
+        A ``.gif`` or ``.webp`` of the way, for one subject.
+    listener
+        Called with `Progress`.
+    **settings
+        Fields of `SynthesisSettings`.
+
+    Returns
+    -------
+    list of Entry
+        One a subject, as written to the record in the output folder.
+
+    Raises
+    ------
+    StylebankError
+        Before any work: for an unknown style, one that does not fit, or a plan that
+        would overwrite something.
+    """
+    planned = plan(subjects, style, output, format=settings.pop("format", None), recursive=recursive)
+    chosen = synthesis_settings(preset, format=planned.format, **settings)
+    if save_every is not None and save_every < 1:
+        raise UsageError(f"save_every {save_every}: expected 1 or more.")
+    run = _Run(bank, style, planned, chosen, max_pixels, save_every, listener)
+    run.check_style(preset, weights, allow_unknown_weights)
+    run.check_animation(animation, overwrite)
+    for path in planned.ignored:
+        listener(Progress("note", text=f"{printable(path)}: not a picture by its name; left out"))
+    make_folder(planned.folder)
+    return [run.one(number, task, overwrite) for number, task in enumerate(planned.tasks, start=1)]
+
+
+class _Run:
+    """What is shared by the pictures of one call of `apply`."""
+
+    def __init__(
+        self,
+        bank: Bank,
+        style: str,
+        planned: Plan,
+        settings: SynthesisSettings,
+        max_pixels: int,
+        save_every: int | None,
+        listener: Listener,
+    ) -> None:
+        self.bank = bank
+        self.header: Header = bank.header(style)
+        self.planned = planned
+        self.settings = settings
+        self.max_pixels = max_pixels
+        self.save_every = save_every
+        self.listener = listener
+        self.record = Record(planned.folder)
+        self.earlier = self.record.entries()
+        self.animation: Path | None = None
+        self.recorded = settings.recorded()
+        self.init: images.Pixels | None = None
+        if settings.init not in {"subject", "noise"}:
+            picture = images.load(settings.init, max_pixels=max_pixels)
+            self.init = images.over_white(picture.pixels, picture.alpha)
+            self.recorded["init_sha256"] = picture.sha256
+        self._stylist: Stylist | None = None
+        self._took: list[float] = []
+
+    def check_style(self, preset: str | None, weights: str | Path | None, allow_unknown: bool) -> None:
+        """Refuse a style that the settings or the preset do not fit; find its weights."""
+        fingerprint = self.header.fingerprint
+        if preset is not None:
+            fingerprint.require(self.header.name, **PRESET_FINGERPRINTS[preset])
+        fingerprint.require(self.header.name, layers=self.settings.layers)
+        self.weights = weight_files.matching(fingerprint.weights_sha256, weights, allow_unknown=allow_unknown)
+
+    def check_animation(self, animation: str | os.PathLike[str] | None, overwrite: bool) -> None:
+        """Refuse an animation that cannot be, before any work."""
+        if animation is None:
+            return
+        path = Path(animation)
+        if path.suffix.lower() not in {".gif", ".webp"}:
+            raise UsageError(f"{printable(path)}: an animation is a .gif or a .webp. Change the name.")
+        if len(self.planned.tasks) > 1:
+            raise UsageError(
+                f"{printable(path)}: one animation cannot show {len(self.planned.tasks)} subjects. Give one subject."
+            )
+        task = self.planned.tasks[0]
+        if os.path.realpath(path) in {os.path.realpath(task.subject), os.path.realpath(task.output)}:
+            raise UsageError(f"{printable(path)}: is the subject or the output itself. Give another --animation.")
+        if path.exists() and not overwrite:
+            raise UsageError(f"{printable(path)}: exists already. Add --overwrite to replace it.")
+        make_folder(path.parent)
+        self.animation = path
+
+    def one(self, number: int, task: Task, overwrite: bool) -> Entry:
+        """Make one picture, or find it made, or say why not; write its line."""
+        began = time.perf_counter()
+        self._tell("begin", number, task)
+        entry = self._blank(task)
+        try:
+            picture = images.load(task.subject, max_pixels=self.max_pixels)
+            entry = dataclasses.replace(entry, subject_sha256=picture.sha256)
+            for text in picture.notes:
+                self._tell("note", number, task, text=f"{printable(task.subject)}: {text}")
+            skipped = None if overwrite else self._made_already(task, entry)
+            if skipped is None:
+                synthesis, digest = self._make(number, task, picture)
+                height, width = synthesis.pixels.shape[:2]
+                entry = dataclasses.replace(
+                    entry,
+                    output_sha256=digest,
+                    width=width,
+                    height=height,
+                    status="done",
+                    start_loss=synthesis.start_loss,
+                    final_loss=synthesis.final_loss,
+                    steps=synthesis.steps,
+                    seconds=round(time.perf_counter() - began, 3),
+                    **self._machine(),
+                )
+                self._took.append(time.perf_counter() - began)
+            else:
+                entry = dataclasses.replace(skipped, status="skipped")
+        except StylebankError as error:
+            entry = dataclasses.replace(entry, error=str(error))
+        except Exception as error:  # out of memory, or a fault of a library: this picture's alone
+            reason = printable(str(error).strip().split("\n")[0]) or "no reason given"
+            entry = dataclasses.replace(
+                entry, error=f"{printable(task.subject)}: {type(error).__name__}: {reason}. Try a smaller --size."
+            )
+        self.record.append(entry)
+        self._tell("end", number, task, entry=entry)
+        return entry
+
+    def _blank(self, task: Task) -> Entry:
+        return Entry(
+            subject=os.fspath(task.subject),
+            subject_sha256=None,
+            style=self.header.name,
+            style_sha256=self.header.content_sha256,
+            settings=self.recorded,
+            output=os.path.relpath(task.output, self.planned.folder),
+            output_sha256=None,
+            width=None,
+            height=None,
+            status="failed",
+            error=None,
+            start_loss=None,
+            final_loss=None,
+            steps=None,
+            seconds=None,
+            backend=os.environ.get("KERAS_BACKEND", "tensorflow"),
+            device="none",
+            precision=_PRECISION,
+            version=stylebank.__version__,
+        )
+
+    def _machine(self) -> dict[str, Any]:
+        from . import backend
+
+        return {"backend": backend.NAME, "device": backend.device()}
+
+    def _made_already(self, task: Task, wanted: Entry) -> Entry | None:
+        """Return the earlier entry if the output is provably this work's; that a file exists proves nothing."""
+        if not os.path.lexists(task.output):
+            return None
+        for entry in reversed(self.earlier):
+            if entry.status == "done" and entry.same_work(wanted):
+                if task.output.is_file() and sha256_file(task.output) == entry.output_sha256:
+                    return entry
+                break
+        raise OutputRefused(
+            f"{printable(task.output)}: exists already, and the record does not show it as this subject in this "
+            "style with these settings. Add --overwrite to replace it, or give another --output."
+        )
+
+    def _make(self, number: int, task: Task, picture: images.Picture) -> tuple[Synthesis, str]:
+        make_folder(task.output.parent)
+        frames: list[images.Pixels] = []
+        began = time.perf_counter()
+        stylist = self._ready()
+
+        def on_moment(moment: Moment) -> None:
+            if self.save_every and moment.step % self.save_every == 0 and moment.step < moment.steps:
+                stem, suffix = task.output.stem, task.output.suffix
+                self._save(task.output.with_name(f"{stem}.{moment.step:04d}{suffix}"), moment.pixels, picture)
+            if self.animation and moment.step % max(1, moment.steps // _ANIMATION_FRAMES) == 0:
+                frames.append(moment.pixels)
+            self._tell(
+                "step",
+                number,
+                task,
+                step=moment.step,
+                steps=moment.steps,
+                loss=moment.loss,
+                seconds_left=self._left(number, time.perf_counter() - began, moment.share),
+            )
+
+        synthesis = stylist.stylise(picture.pixels, init=self.init, on_moment=on_moment)
+        digest = self._save(task.output, synthesis.pixels, picture)
+        if self.animation:
+            size = synthesis.pixels.shape[1], synthesis.pixels.shape[0]
+            images.save_animation(
+                self.animation, [images.resize(frame, size) for frame in [picture.pixels, *frames, synthesis.pixels]]
+            )
+        if picture.alpha is not None and not images.WRITE_FORMATS[self.settings.format][2]:
+            text = f"{self.settings.format} holds no transparency; composited over white (--format png keeps it)"
+            self._tell("note", number, task, text=f"{printable(task.output)}: {text}")
+        return synthesis, digest
+
+    def _ready(self) -> Stylist:
+        if self._stylist is None:
+            from .synthesis import Stylist, scales_for
+
+            scales = scales_for(list(self.header.sizes), self.settings)
+            style = self.bank.get(self.header.name, scales=scales)
+            self._stylist = Stylist(style, self.weights, self.settings)
+        return self._stylist
+
+    def _save(self, path: Path, pixels: images.Pixels, picture: images.Picture) -> str:
+        alpha = picture.alpha
+        if alpha is not None:
+            size = pixels.shape[1], pixels.shape[0]
+            alpha = images.to_uint8(images.resize(alpha[..., None].astype(np.float32), size))[..., 0]
+        settings = self.settings
+        return images.save(path, pixels, format=settings.format, quality=settings.quality, alpha=alpha)
+
+    def _left(self, number: int, elapsed: float, share: float) -> float | None:
+        if share <= 0:
+            return None
+        whole = elapsed / share
+        each = sum(self._took) / len(self._took) if self._took else whole
+        return whole - elapsed + each * (len(self.planned.tasks) - number)
+
+    def _tell(self, kind: str, number: int, task: Task, **more: Any) -> None:
+        self.listener(Progress(kind, task.subject, number, len(self.planned.tasks), **more))

@@ -1,0 +1,92 @@
+"""The command line: ``stylebank``, a thin skin over `stylebank` and `pipeline`."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+import stylebank
+from stylebank.bank import Bank
+from stylebank.errors import StylebankError, printable
+
+from .options import Shared
+
+_COMMANDS = ("add", "list", "show", "remove", "rename", "apply")
+_INTERRUPTED = 130
+
+
+class _Lazy(click.Group):
+    """Loads the module of a command when it is asked for, so that the others cost nothing."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f".{cmd_name}", __name__).command
+        return command
+
+
+@click.group(cls=_Lazy, context_settings={"auto_envvar_prefix": "STYLEBANK", "help_option_names": ["-h", "--help"]})
+@click.option(
+    "--bank", type=click.Path(path_type=Path), help="The folder of styles.  [default: in the user's data folder]"
+)
+@click.option("-v", "--verbose", is_flag=True, help="Say more on the way.")
+@click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors and results.")
+@click.version_option(stylebank.__version__, prog_name="stylebank")
+@click.pass_context
+def group(ctx: click.Context, bank: Path | None, verbose: bool, quiet: bool) -> None:
+    """Style transfer as optimal transport, with a bank of styles.
+
+    \b
+      $ stylebank add starry_night.jpg
+      $ stylebank apply --style starry_night in/*.jpg --output out
+
+    Every option can be given as an environment variable too: --bank as STYLEBANK_BANK, and
+    an option of a command with the command's name, such as STYLEBANK_APPLY_SIZE.
+
+    \b
+    Exit codes: 0 done, 1 some items failed, 2 wrong usage, 3 the bank is
+    damaged, 4 the bank is busy, 130 interrupted.
+    """
+    if verbose and quiet:
+        raise click.UsageError("--verbose and --quiet exclude each other. Give one of them.")
+    ctx.obj = Shared(Bank(bank), verbose, quiet)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit with its code; every expected error is one line."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a file name that the terminal's encoding lacks is no reason to crash
+            stream.reconfigure(errors="backslashreplace")
+    sys.exit(_run(arguments))
+
+
+def _run(arguments: list[str] | None) -> int:
+    try:
+        result: Any = group.main(args=arguments, prog_name="stylebank", standalone_mode=False)
+        return result if isinstance(result, int) else 0
+    except click.exceptions.Exit as stop:
+        return int(stop.exit_code)
+    except click.ClickException as error:
+        error.show()
+        return int(error.exit_code)
+    except StylebankError as error:
+        click.echo(f"Error: {error}", err=True)
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("Interrupted. What was finished is kept.", err=True)
+        return _INTERRUPTED
+    except BrokenPipeError:  # the reader of our output, such as head, has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        where = f"{printable(error.filename)}: " if isinstance(error.filename, (str, os.PathLike)) else ""
+        click.echo(f"Error: {where}{error.strerror or error}. Check the path and the permissions.", err=True)
+        return 1

@@ -1,0 +1,5 @@
+"""``python -m pipeline.cli`` is ``stylebank``."""
+
+from . import main
+
+main()

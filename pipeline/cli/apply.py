@@ -1,0 +1,83 @@
+"""``stylebank apply``."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import click
+
+import pipeline
+from stylebank.images import WRITE_FORMATS
+
+from ..settings import LEARNING_RATES, OPTIMIZERS, SynthesisSettings
+from . import options
+from .progress import reporter
+
+_DEFAULT = SynthesisSettings()
+
+
+@click.command("apply")
+@click.argument("subjects", metavar="SUBJECT...", nargs=-1, required=True, type=click.Path())
+@click.option("--style", required=True, type=options.StyleName(), help="Name of a style in the bank.")
+@click.option("-o", "--output", type=click.Path(), help="A folder, or a file for one SUBJECT.  [default: .]")
+@click.option(
+    "--size", type=int, help=f"Longest side in pixels; 0 keeps the subject's own.  [default: {_DEFAULT.size}]"
+)
+@click.option("--steps", type=int, help=f"Iterations at each size on the way.  [default: {_DEFAULT.steps}]")
+@click.option(
+    "--content-weight",
+    type=float,
+    help=f"How much the subject holds out against the style; 0 lets it go.  [default: {_DEFAULT.content_weight:g}]",
+)
+@click.option(
+    "--match-color/--no-match-color",
+    default=None,
+    help="Give the subject the painting's palette to begin with.  "
+    f"[default: {'match-color' if _DEFAULT.match_color else 'no-match-color'}]",
+)
+@click.option("--optimizer", type=click.Choice(OPTIMIZERS), help=f"[default: {_DEFAULT.optimizer}]")
+@click.option(
+    "--learning-rate",
+    type=float,
+    help="Grey levels a step.  "
+    f"[default: {', '.join(f'{rate:g} for {name}' for name, rate in LEARNING_RATES.items())}]",
+)
+@click.option("--layers", type=options.Layers(), help="Style layers.  [default: all the style was measured at]")
+@click.option("--init", metavar="subject|noise|FILE", help=f"What to begin with.  [default: {_DEFAULT.init}]")
+@click.option("--seed", type=int, help=f"Of the noise.  [default: {_DEFAULT.seed}]")
+@options.preset
+@click.option("--save-every", type=click.IntRange(1), metavar="N", help="Keep a picture every N steps, too.")
+@click.option("--animation", type=click.Path(), metavar="FILE", help="A .gif or .webp of the way, for one SUBJECT.")
+@click.option("--overwrite", is_flag=True, help="Make pictures again that are there already.")
+@click.option("--recursive", is_flag=True, help="Look in the folders below a SUBJECT folder, too.")
+@click.option(
+    "--format",
+    type=click.Choice(list(WRITE_FORMATS)),
+    help=f"Of the outputs.  [default: by the name of an --output file, else {_DEFAULT.format}]",
+)
+@click.option("--quality", type=int, help=f"1 to 100, for jpg and webp.  [default: {_DEFAULT.quality}]")
+@options.weights
+@options.allow_unknown_weights
+@options.max_pixels
+@click.option("--json", "as_json", is_flag=True, help="Print the record's lines.")
+@click.pass_obj
+def command(shared: options.Shared, /, subjects: tuple[str, ...], style: str, as_json: bool, **settings: Any) -> int:
+    """Make pictures of the SUBJECTs in a style.
+
+    SUBJECTs are files, folders, and quoted patterns. Outputs are named
+    {subject}.{style}.jpg; stylebank.jsonl beside them says how each was made. What is there
+    already, made the same way, is not made again.
+
+    \b
+      $ stylebank apply --style starry_night photo.jpg
+      $ stylebank apply --style great_wave in/ "more/*.png" --output out --size 1024
+    """
+    with reporter(shared) as listener:
+        entries = pipeline.apply(shared.bank, style, subjects, listener=listener, **settings)
+    if as_json:
+        for entry in entries:
+            click.echo(entry.json())
+    counts = Counter(entry.status for entry in entries)
+    shared.note(", ".join(f"{counts[status]} {status}" for status in ("done", "failed", "skipped") if counts[status]))
+    return 1 if counts["failed"] else 0

@@ -1,0 +1,115 @@
+"""What the commands share: their state, parameter types, and options used more than once."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+from click.shell_completion import CompletionItem
+
+from stylebank.bank import Bank, default_folder
+from stylebank.errors import StyleDamaged
+from stylebank.images import MAX_PIXELS
+
+from ..settings import MEASURE_PRESETS
+
+
+@dataclass
+class Shared:
+    """What the group hands to its commands."""
+
+    bank: Bank
+    verbose: bool
+    quiet: bool
+
+    def note(self, text: str) -> None:
+        """Tell something on stderr, unless the user wants quiet."""
+        if not self.quiet:
+            click.echo(text, err=True)
+
+
+class StyleName(click.ParamType):  # type: ignore[type-arg]
+    """The name of a style; completes from the bank."""
+
+    name = "style"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Offer the bank's names that begin with what is typed."""
+        root = ctx.find_root()
+        bank = Bank(root.params.get("bank") or default_folder())
+        return [CompletionItem(name) for name in bank.names() if name.startswith(incomplete)]
+
+
+class Integers(click.ParamType):  # type: ignore[type-arg]
+    """Whole numbers with commas between."""
+
+    name = "n,n,..."
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
+        """Split and convert."""
+        if isinstance(value, tuple):
+            return value
+        try:
+            return tuple(int(part) for part in str(value).split(",") if part.strip())
+        except ValueError:
+            self.fail(f"{value!r} is not a list of whole numbers such as 256,512.", param, ctx)
+
+
+class Layers(click.ParamType):  # type: ignore[type-arg]
+    """Names of layers with commas between."""
+
+    name = "layer,..."
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
+        """Split."""
+        if isinstance(value, tuple):
+            return value
+        return tuple(part.strip() for part in str(value).split(",") if part.strip())
+
+
+def listed(values: tuple[Any, ...]) -> str:
+    """Show a default as it would be typed."""
+    return ",".join(map(str, values))
+
+
+preset = click.option(
+    "--preset",
+    type=click.Choice(list(MEASURE_PRESETS)),
+    help="Settings as a set: 'original' is the 2018 program's. Options given beside it win.",
+)
+weights = click.option(
+    "--weights",
+    metavar="PATH|keras",
+    help="VGG-19's weights: an .h5, .mat or .npy file, or 'keras' to download Keras' own.  [default: those shipped]",
+)
+allow_unknown_weights = click.option(
+    "--allow-unknown-weights", is_flag=True, help="Accept a weights file whose digest is not known."
+)
+max_pixels = click.option(
+    "--max-pixels",
+    type=click.IntRange(1),
+    default=MAX_PIXELS,
+    show_default=True,
+    help="Refuse pictures of more pixels than this.",
+)
+json_flag = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+def print_json(content: Any) -> None:
+    """Print as JSON, in the user's own characters."""
+    click.echo(json.dumps(content, indent=2, ensure_ascii=False))
+
+
+def warn_damaged(damaged: list[StyleDamaged]) -> int:
+    """Name damaged styles on stderr; return the exit code they ask for."""
+    for error in damaged:
+        click.echo(f"Error: {error}", err=True)
+    return StyleDamaged.exit_code if damaged else 0
+
+
+def megabytes(path: Path) -> str:
+    """Size of a file in words."""
+    return f"{path.stat().st_size / 1e6:.1f} MB"

@@ -1,0 +1,21 @@
+"""``stylebank remove``."""
+
+from __future__ import annotations
+
+import click
+
+from . import options
+
+
+@click.command("remove")
+@click.argument("names", metavar="NAME...", nargs=-1, required=True, type=options.StyleName())
+@click.pass_obj
+def command(shared: options.Shared, names: tuple[str, ...]) -> None:
+    """Remove styles from the bank; none of them unless all are there.
+
+    \b
+      $ stylebank remove starry_night great_wave
+    """
+    shared.bank.remove(*names)
+    for name in names:
+        shared.note(f"{name}: removed")

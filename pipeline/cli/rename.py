@@ -1,0 +1,21 @@
+"""``stylebank rename``."""
+
+from __future__ import annotations
+
+import click
+
+from . import options
+
+
+@click.command("rename")
+@click.argument("old", type=options.StyleName())
+@click.argument("new")
+@click.pass_obj
+def command(shared: options.Shared, old: str, new: str) -> None:
+    """Give a style another name. Its digest stays: it is the same style.
+
+    \b
+      $ stylebank rename starry_night "The Starry Night"
+    """
+    header = shared.bank.rename(old, new)
+    shared.note(f"{old}: now {header.name}")

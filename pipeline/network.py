@@ -1,0 +1,100 @@
+"""The convolutional trunk of VGG-19 (Simonyan and Zisserman, arXiv 1409.1556) in `keras.ops`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from keras import ops
+
+from stylebank.errors import UsageError
+from stylebank.style import CONVOLUTIONS, PADDINGS, POOLINGS
+
+from . import backend
+from .weights import Weights
+
+
+class Trunk:
+    """VGG-19's convolutions with a pooling and a padding.
+
+    Parameters
+    ----------
+    weights
+        As `weights.load` gives them.
+    pooling : {"avg", "max", "none"}
+        Over 2 x 2, a last odd row or column included, as the original program has it.
+    padding : {"reflect", "replicate", "zero"}
+        What stands around a picture, and around every layer's activations, before a
+        3 x 3 convolution.
+    """
+
+    def __init__(self, weights: Weights, pooling: str, padding: str) -> None:
+        if pooling not in POOLINGS:
+            raise UsageError(f"pooling {pooling!r}: expected one of {', '.join(POOLINGS)}.")
+        if padding not in PADDINGS:
+            raise UsageError(f"padding {padding!r}: expected one of {', '.join(PADDINGS)}.")
+        self.pooling = pooling
+        self.padding = padding
+        layers = {name: list(layer) for name, layer in weights.layers.items()}
+        # pictures are RGB: turn the first kernel round once instead of every picture
+        layers["conv1_1"][0] = np.ascontiguousarray(layers["conv1_1"][0][:, :, ::-1, :])
+        #: Tensors of the network, as `walk` takes them.
+        self.parameters: Any = backend.tree(
+            {"layers": layers, "mean": np.ascontiguousarray(weights.mean_pixel_bgr[::-1])}
+        )
+
+    def walk(self, image: Any, parameters: Any, last: str = "conv5_4") -> Iterator[tuple[str, Any]]:
+        """Yield (name, activations) layer by layer, ``convN_M`` before its ReLU, then ``reluN_M``.
+
+        Parameters
+        ----------
+        image : tensor, float32, shape (H, W, 3)
+            RGB in 0..255; each side at least 32, for 2 x 2 positions in the last block.
+        parameters
+            `self.parameters`, given from outside so that a compiled function can take them
+            as an argument.
+        last
+            Where to stop, as a ``convN_M`` or ``reluN_M``.
+
+        Yields
+        ------
+        str, tensor of shape (1, h, w, c)
+        """
+        x = ops.expand_dims(image - parameters["mean"], 0)
+        for name in CONVOLUTIONS:
+            if name.endswith("_1") and name != "conv1_1":
+                x = self._pooled(x)
+            kernel, bias = parameters["layers"][name]
+            x = self._convolved(x, kernel) + bias
+            yield name, x
+            if name == last:
+                return
+            x = ops.relu(x)
+            yield name.replace("conv", "relu"), x
+            if name[4:] == last[4:]:
+                return
+
+    @staticmethod
+    def last_of(layers: Sequence[str]) -> str:
+        """Return the one of `layers` that comes last in the network."""
+        return max(layers, key=lambda layer: (layer[4:], layer[:4]))
+
+    def features(self, image: Any, parameters: Any, layers: Sequence[str]) -> Mapping[str, Any]:
+        """Return the activations of `layers` by name; arguments as for `walk`."""
+        wanted = set(layers)
+        return {name: x for name, x in self.walk(image, parameters, self.last_of(layers)) if name in wanted}
+
+    def _convolved(self, x: Any, kernel: Any) -> Any:
+        if self.padding == "zero":
+            return ops.conv(x, kernel, padding="same", data_format="channels_last")
+        inside = 1 if self.padding == "reflect" else 0
+        x = ops.concatenate([x[:, inside : inside + 1], x, x[:, -1 - inside : -inside or None]], axis=1)
+        x = ops.concatenate([x[:, :, inside : inside + 1], x, x[:, :, -1 - inside : -inside or None]], axis=2)
+        return ops.conv(x, kernel, padding="valid", data_format="channels_last")
+
+    def _pooled(self, x: Any) -> Any:
+        if self.pooling == "none":
+            return x
+        pool = ops.average_pool if self.pooling == "avg" else ops.max_pool
+        return pool(x, 2, strides=2, padding="same", data_format="channels_last")

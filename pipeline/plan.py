@@ -1,0 +1,170 @@
+"""Which picture goes where: subjects found, outputs named, clashes refused before any work."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from stylebank.errors import UsageError, printable
+from stylebank.images import READ_SUFFIXES, WRITE_FORMATS, format_of
+
+from .record import Record
+
+_LONGEST_FILE_NAME = 255
+
+
+@dataclass(frozen=True)
+class Task:
+    """One subject and the output it becomes."""
+
+    subject: Path
+    output: Path
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All tasks of a run.
+
+    Attributes
+    ----------
+    folder
+        Of the outputs and the record.
+    tasks
+        In the order given; those of a folder by name.
+    format
+        Of the outputs.
+    ignored
+        Files in a folder that are no pictures by their names.
+    """
+
+    folder: Path
+    tasks: tuple[Task, ...]
+    format: str
+    ignored: tuple[Path, ...]
+
+
+def plan(
+    subjects: Sequence[str | os.PathLike[str]],
+    style: str,
+    output: str | os.PathLike[str] | None = None,
+    *,
+    format: str | None = None,
+    recursive: bool = False,
+) -> Plan:
+    """Find the subjects and name the outputs.
+
+    Parameters
+    ----------
+    subjects
+        Files, folders, and patterns such as ``in/*.jpg``. A folder gives the pictures in
+        it, and with `recursive` those below it too, whose place is kept below `output`.
+    style
+        The style's name, part of every output's: ``{subject}.{style}.{format}``.
+    output
+        A folder, made if it is missing, or the file to write when there is one subject;
+        the working folder unless given.
+    format
+        Of the outputs; a file given as `output` decides by its suffix.
+
+    Raises
+    ------
+    UsageError
+        If nothing is found, two subjects would become one output, or an output would
+        overwrite a subject.
+    """
+    target = Path(output) if output is not None else Path()
+    single = output is not None and not target.is_dir() and target.suffix.lower() != "" and _is_picture_name(target)
+    folder = target.parent if single else target
+    if single:
+        suffix_format = format_of(target)
+        if format not in (None, suffix_format):
+            raise UsageError(
+                f"{printable(target)} is a {suffix_format} by its name, and --format says {format}. Give one of them."
+            )
+        format = suffix_format
+    format = format or "jpg"
+    made = {folder / entry.output for entry in Record(folder).entries() if entry.status == "done"}
+    found: list[tuple[Path, Path]] = []
+    ignored: list[Path] = []
+    for given in subjects:
+        found += _found(given, recursive, made, ignored)
+    found = list({os.path.abspath(subject): (subject, below) for subject, below in found}.values())
+    if not found:
+        names = ", ".join(printable(given) for given in subjects)
+        hint = " Add --recursive to look in the folders below." if not recursive and ignored == [] else ""
+        raise UsageError(f"{names}: no picture found.{hint or ' Give pictures, folders of pictures, or patterns.'}")
+    if single and len(found) > 1:
+        raise UsageError(
+            f"{printable(target)}: one file cannot hold {len(found)} pictures. Give --output a folder instead."
+        )
+    suffix = WRITE_FORMATS[format][1]
+    tasks = [
+        Task(subject, target if single else folder / below / f"{subject.stem}.{style}{suffix}")
+        for subject, below in found
+    ]
+    _refuse_clashes(tasks)
+    return Plan(folder, tuple(tasks), format, tuple(ignored))
+
+
+def _is_picture_name(path: Path) -> bool:
+    try:
+        format_of(path)
+    except UsageError:
+        return False
+    return True
+
+
+def _found(
+    given: str | os.PathLike[str], recursive: bool, made: set[Path], ignored: list[Path]
+) -> Iterable[tuple[Path, Path]]:
+    """Pictures of one argument, each with its folder below the one named."""
+    path = Path(given)
+    if os.path.lexists(path):
+        return _in_folder(path, recursive, made, ignored) if path.is_dir() else [(path, Path())]
+    text = os.fspath(given)
+    if glob.has_magic(text):
+        matches = [Path(match) for match in sorted(glob.glob(text, recursive=True))]
+        if not matches:
+            raise UsageError(f"{printable(text)}: no file matches. Check the pattern.")
+        return [(match, Path()) for match in matches if not match.is_dir() and match not in made]
+    return [(path, Path())]
+
+
+def _in_folder(folder: Path, recursive: bool, made: set[Path], ignored: list[Path]) -> Iterable[tuple[Path, Path]]:
+    outputs = {os.path.abspath(path) for path in made}
+    for parent, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith(".")) if recursive else []
+        for name in sorted(files):
+            path = Path(parent) / name
+            if name.startswith(".") or os.path.abspath(path) in outputs:
+                continue
+            if path.suffix.lower() in READ_SUFFIXES:
+                yield path, Path(parent).relative_to(folder)
+            else:
+                ignored.append(path)
+
+
+def _refuse_clashes(tasks: Sequence[Task]) -> None:
+    subjects = {os.path.realpath(task.subject): task.subject for task in tasks}
+    outputs: dict[str, Path] = {}
+    for task in tasks:
+        if len(os.fsencode(task.output.name)) > _LONGEST_FILE_NAME:
+            raise UsageError(
+                f"{printable(task.output.name)}: a file name of {len(os.fsencode(task.output.name))} bytes; file "
+                f"systems hold {_LONGEST_FILE_NAME}. Give --output a file, or the style a shorter name."
+            )
+        key = os.path.realpath(task.output)
+        if key in subjects:
+            raise UsageError(
+                f"{printable(task.output)}: this output is the subject {printable(subjects[key])} itself. "
+                "Give another --output."
+            )
+        if key.casefold() in outputs:
+            raise UsageError(
+                f"{printable(outputs[key.casefold()])} and {printable(task.subject)} would both become "
+                f"{printable(task.output)}. Rename one, or stylise them into different folders."
+            )
+        outputs[key.casefold()] = task.subject

@@ -1,0 +1,193 @@
+"""Every default, once. The command line's help and the record read them from here."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from stylebank.errors import UsageError
+from stylebank.images import WRITE_FORMATS
+from stylebank.style import CONVOLUTIONS, PADDINGS, PIXELS, POOLINGS, layer_order
+
+OPTIMIZERS = ("lbfgs", "adam", "rmsprop")
+#: Grey levels a step, for the optimisers that take one.
+LEARNING_RATES: Mapping[str, float] = {"adam": 4.0, "rmsprop": 1.0}
+#: Changes whenever the same settings would give another picture.
+ALGORITHM = 1
+
+
+@dataclass(frozen=True)
+class MeasureSettings:
+    """How `add` measures a painting.
+
+    Attributes
+    ----------
+    scales : tuple of int
+        Longest sides in pixels. Those above the painting's own are replaced by its own;
+        empty means its own alone.
+    layers : tuple of str
+        ``convN_M`` before the ReLU, ``reluN_M`` after it.
+    pooling : {"avg", "max"}
+    padding : {"reflect", "replicate", "zero"}
+    """
+
+    scales: tuple[int, ...] = (256, 512, 1024)
+    layers: tuple[str, ...] = tuple(CONVOLUTIONS)
+    pooling: str = "avg"
+    padding: str = "reflect"
+
+    def __post_init__(self) -> None:
+        _one_of("pooling", self.pooling, POOLINGS)
+        _one_of("padding", self.padding, PADDINGS)
+        for scale in self.scales:
+            _at_least("scales", scale, 32)
+        object.__setattr__(self, "layers", _network_layers(self.layers))
+        object.__setattr__(self, "scales", tuple(sorted(set(self.scales))))
+
+
+@dataclass(frozen=True)
+class SynthesisSettings:
+    """How `apply` makes a picture.
+
+    Attributes
+    ----------
+    size : int
+        Longest side of the output in pixels; 0 keeps the subject's own.
+    steps : int
+        Iterations of the optimiser at each size on the way to the final one.
+    optimizer : {"lbfgs", "adam", "rmsprop"}
+        Within bounds of 0 and 255.
+    learning_rate : float or None
+        Grey levels, for adam and rmsprop; None takes `LEARNING_RATES`.
+    layers : tuple of str
+        Style layers; empty takes all the style was measured at.
+    content_weight : float
+        Weight of the subject's own features: 0 lets go of the subject, 1 is a middle.
+    match_color : bool
+        Give the subject the painting's palette first, by the closed-form map between the
+        Gaussians of their pixels, so that light and dark need not be fought over later.
+    coarse_to_fine : bool
+        Begin at a fraction of the size and double it.
+    normalise : bool
+        Divide each layer's distance by what it is at the subject, so that no layer drowns
+        the others; without it their plain sum is the loss.
+    init : str
+        ``"subject"``, ``"noise"``, or the path of a picture to begin with.
+    seed : int
+        Of the noise.
+    format : {"jpg", "png", "webp", "tiff"}
+    quality : int
+        1 to 100, for jpg and webp.
+    """
+
+    size: int = 512
+    steps: int = 40
+    optimizer: str = "lbfgs"
+    learning_rate: float | None = None
+    layers: tuple[str, ...] = ()
+    content_weight: float = 1.0
+    match_color: bool = True
+    coarse_to_fine: bool = True
+    normalise: bool = True
+    init: str = "subject"
+    seed: int = 0
+    format: str = "jpg"
+    quality: int = 95
+
+    def __post_init__(self) -> None:
+        _one_of("optimizer", self.optimizer, OPTIMIZERS)
+        _one_of("format", self.format, tuple(WRITE_FORMATS))
+        if self.size:
+            _at_least("size", self.size, 32)
+        _at_least("steps", self.steps, 1)
+        _at_least("seed", self.seed, 0)
+        _at_least("content_weight", self.content_weight, 0)
+        _at_least("quality", self.quality, 1)
+        if self.quality > 100:
+            raise UsageError(f"quality {self.quality}: expected 1 to 100.")
+        if self.learning_rate is not None:
+            if self.optimizer not in LEARNING_RATES:
+                raise UsageError(
+                    f"learning_rate {self.learning_rate:g}: {self.optimizer} finds its own step. "
+                    f"Leave it out, or choose optimizer {' or '.join(LEARNING_RATES)}."
+                )
+            if not 0 < self.learning_rate < float("inf"):
+                raise UsageError(f"learning_rate {self.learning_rate:g}: expected a number above 0.")
+        if self.layers:
+            object.__setattr__(self, "layers", _network_layers(self.layers))
+
+    @property
+    def rate(self) -> float:
+        """The learning rate in force."""
+        return self.learning_rate if self.learning_rate is not None else LEARNING_RATES.get(self.optimizer, 0.0)
+
+    def recorded(self) -> dict[str, Any]:
+        """Return the settings as they stand in the record: all that decides the output's bytes."""
+        plain = dataclasses.asdict(self)
+        return {**plain, "layers": list(self.layers), "algorithm": ALGORITHM}
+
+
+#: What a preset sets; options given beside it win.
+MEASURE_PRESETS: Mapping[str, Mapping[str, Any]] = {
+    "original": {"scales": (), "layers": tuple(CONVOLUTIONS), "pooling": "avg", "padding": "zero"},
+}
+SYNTHESIS_PRESETS: Mapping[str, Mapping[str, Any]] = {
+    "original": {
+        "steps": 80,
+        "optimizer": "lbfgs",
+        "layers": tuple(CONVOLUTIONS),
+        "content_weight": 0.0,
+        "match_color": False,
+        "coarse_to_fine": False,
+        "normalise": False,
+    },
+}
+#: What a preset needs of the style it is applied with.
+PRESET_FINGERPRINTS: Mapping[str, Mapping[str, Any]] = {
+    "original": {"pooling": "avg", "padding": "zero", "layers": tuple(CONVOLUTIONS)},
+}
+
+
+def measure_settings(preset: str | None = None, **given: Any) -> MeasureSettings:
+    """Combine defaults, a preset and what was given (None counts as not given)."""
+    return MeasureSettings(**_combined(preset, MEASURE_PRESETS, given, MeasureSettings))
+
+
+def synthesis_settings(preset: str | None = None, **given: Any) -> SynthesisSettings:
+    """Combine defaults, a preset and what was given (None counts as not given)."""
+    return SynthesisSettings(**_combined(preset, SYNTHESIS_PRESETS, given, SynthesisSettings))
+
+
+def _combined(
+    preset: str | None, presets: Mapping[str, Mapping[str, Any]], given: Mapping[str, Any], kind: type
+) -> dict[str, Any]:
+    known = {field.name for field in dataclasses.fields(kind)}
+    for key in given:
+        if key not in known:
+            raise UsageError(f"setting {key!r}: expected one of {', '.join(sorted(known))}.")
+    if preset is not None:
+        _one_of("preset", preset, tuple(presets))
+    chosen = dict(presets[preset]) if preset else {}
+    chosen.update({key: value for key, value in given.items() if value is not None})
+    for key in ("layers", "scales"):
+        if key in chosen:
+            chosen[key] = tuple(chosen[key])
+    return chosen
+
+
+def _network_layers(layers: tuple[str, ...]) -> tuple[str, ...]:
+    if PIXELS in layers:
+        raise UsageError(f"layer {PIXELS!r}: always measured, and no layer of the network. Leave it out.")
+    return layer_order(layers)
+
+
+def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise UsageError(f"{name} {value!r}: expected one of {', '.join(allowed)}.")
+
+
+def _at_least(name: str, value: float, lowest: float) -> None:
+    if not lowest <= value < float("inf"):
+        raise UsageError(f"{name} {value:g}: expected {lowest:g} or more.")

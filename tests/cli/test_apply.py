@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from ..conftest import Result
+
+Run = Callable[..., Result]
+QUICK = ("--size", "64", "--steps", "2")
+
+
+def test_a_folder_becomes_a_folder_of_pictures(run: Run, photographs: Path, tmp_path: Path) -> None:
+    (photographs / "notes.txt").write_text("not a picture")
+    out = tmp_path / "out"
+    result = run("apply", "--style", "wave", photographs, "-o", out, *QUICK)
+    assert result.code == 0
+    assert {path.name for path in out.glob("*.jpg")} == {
+        "astronaut.wave.jpg",
+        "chelsea.wave.jpg",
+        "rocket.wave.jpg",
+    }
+    assert "notes.txt: not a picture by its name" in result.stderr
+    assert "[2/3] chelsea.jpg" in result.stderr and "3 done" in result.stderr
+    assert len((out / "stylebank.jsonl").read_text().splitlines()) == 3
+
+
+def test_quiet_says_nothing_and_json_prints_the_record(run: Run, photographs: Path, tmp_path: Path) -> None:
+    result = run("-q", "apply", "--style", "wave", photographs, "-o", tmp_path / "out", *QUICK, "--json")
+    assert result.code == 0 and result.stderr == ""
+    assert result.stdout == (tmp_path / "out/stylebank.jsonl").read_text()
+    assert [json.loads(line)["status"] for line in result.stdout.splitlines()] == ["done"] * 3
+
+
+def test_a_failed_subject_is_named_with_its_reason_and_exit_1(run: Run, photographs: Path, tmp_path: Path) -> None:
+    (photographs / "empty.jpg").touch()
+    result = run("apply", "--style", "wave", f"{photographs}/*.jpg", "-o", tmp_path / "out", *QUICK)
+    assert result.code == 1
+    assert "empty.jpg: the file is empty" in result.stderr and "3 done, 1 failed" in result.stderr
+
+
+@pytest.mark.parametrize("format", ["png", "webp", "tiff"])
+def test_the_format_is_the_one_asked_for(run: Run, photographs: Path, tmp_path: Path, format: str) -> None:
+    run("apply", "--style", "wave", photographs / "rocket.jpg", "-o", tmp_path, *QUICK, "--format", format)
+    with Image.open(tmp_path / f"rocket.wave.{format}") as image:
+        assert image.format == format.upper()
+
+
+def test_a_single_output_file_is_named_as_given(run: Run, photographs: Path, tmp_path: Path) -> None:
+    assert run("apply", "--style", "wave", photographs / "rocket.jpg", "-o", tmp_path / "x.png", *QUICK).code == 0
+    assert Image.open(tmp_path / "x.png").format == "PNG"
+
+
+def test_an_existing_output_needs_overwrite(run: Run, photographs: Path, tmp_path: Path) -> None:
+    (tmp_path / "rocket.wave.jpg").write_bytes(b"precious")
+    arguments = ("apply", "--style", "wave", photographs / "rocket.jpg", "-o", tmp_path, *QUICK)
+    result = run(*arguments)
+    assert result.code == 1 and "--overwrite" in result.stderr
+    assert (tmp_path / "rocket.wave.jpg").read_bytes() == b"precious"
+    assert run(*arguments, "--overwrite").code == 0
+
+
+def test_the_original_preset_says_what_does_not_fit(run: Run, photographs: Path) -> None:
+    result = run("apply", "--style", "wave", "--preset", "original", photographs)
+    assert result.code == 2
+    assert "measured with padding 'reflect'" in result.stderr and "wants 'zero'" in result.stderr
+
+
+def test_an_output_folder_that_cannot_be_made_is_one_line(run: Run, photographs: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    result = run("apply", "--style", "wave", photographs, "-o", tmp_path / "file/out", *QUICK)
+    assert result.code == 1 and "A file stands where a folder is needed" in result.stderr
+
+
+def test_a_terminal_gets_a_bar_with_name_loss_and_time_left(
+    bank_folder: Path, photographs: Path, tmp_path: Path
+) -> None:
+    leader, follower = pty.openpty()
+    command = [sys.executable, "-m", "pipeline.cli", "--bank", str(bank_folder), "apply", "--style", "wave"]
+    command += [str(photographs / "rocket.jpg"), "-o", str(tmp_path / "out"), "--size", "64", "--steps", "30"]
+    process = subprocess.Popen(command, stderr=follower, env={**os.environ, "TERM": "xterm", "COLUMNS": "120"})
+    os.close(follower)
+    shown = b""
+    while True:
+        try:
+            piece = os.read(leader, 4096)
+        except OSError:
+            break
+        if not piece:
+            break
+        shown += piece
+    assert process.wait() == 0
+    text = shown.decode()
+    assert "[1/1] rocket.jpg" in text and "loss" in text and "left" in text and "1 done" in text
+
+
+def test_ctrl_c_keeps_what_is_finished_and_ends_with_130(bank_folder: Path, photographs: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "pipeline.cli", "--bank", str(bank_folder), "apply", "--style", "wave"]
+    command += [str(photographs), "-o", str(out), "--size", "64", "--steps", "60"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 120
+    while not (out / "stylebank.jsonl").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _out, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Interrupted. What was finished is kept." in said and "Traceback" not in said
+    names = sorted(path.name for path in out.iterdir())
+    assert names[0] == "astronaut.wave.jpg" and "rocket.wave.jpg" not in names
+    assert not [name for name in names if name.startswith(".")]
+    Image.open(out / "astronaut.wave.jpg").verify()

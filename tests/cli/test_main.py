@@ -1,0 +1,142 @@
+"""The command line as a whole: help, start-up, environment, exit codes."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+import filelock
+import pytest
+
+from pipeline import cli
+from pipeline.cli.options import StyleName
+from stylebank import __version__
+
+from ..conftest import DATA, Result
+
+Run = Callable[..., Result]
+README = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
+COMMANDS = {
+    name: command
+    for name in cli.group.list_commands(click.Context(cli.group))
+    if (command := cli.group.get_command(click.Context(cli.group), name)) is not None
+}
+
+
+def test_the_commands_are_those_of_the_contract() -> None:
+    assert set(COMMANDS) >= {"add", "list", "show", "remove", "rename", "apply"}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help_with_an_example_and_a_line_in_the_readme(name: str, run: Run) -> None:
+    result = run(name, "--help")
+    assert result.code == 0
+    assert f"$ stylebank {name}" in result.stdout
+    assert f"stylebank {name}" in README
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_option_has_help_and_stands_in_the_readme_or_is_shared(name: str) -> None:
+    for parameter in COMMANDS[name].params:
+        if isinstance(parameter, click.Option):
+            assert parameter.help, parameter.name
+            assert any(option in README for option in parameter.opts), parameter.opts
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_examples_in_the_help_parse(name: str) -> None:
+    command = COMMANDS[name]
+    examples = re.findall(rf"\$ stylebank {name} (.+)", command.help or "")
+    for example in examples:
+        arguments = re.findall(r'"([^"]*)"|(\S+)', example.split("|")[0])
+        command.make_context(name, [quoted or plain for quoted, plain in arguments])
+
+
+def test_the_version_is_the_packages(run: Run) -> None:
+    assert run("--version").stdout.strip() == f"stylebank, version {__version__}"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--help"], ["list"], ["show", "wave"], ["apply", "--help"], ["remove", "wave"], ["rename", "wave", "w"]],
+)
+def test_looking_at_a_bank_loads_no_keras(bank_folder: Path, arguments: list[str]) -> None:
+    program = (
+        "import sys; from pipeline import cli\n"
+        f"try: cli.main({['--bank', str(bank_folder), *arguments]!r})\n"
+        "except SystemExit as stop: code = stop.code\n"
+        "heavy = {'keras', 'tensorflow', 'torch', 'jax'} & set(sys.modules)\n"
+        "sys.exit(f'loaded {heavy}' if heavy else code)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_ground_floor_loads_no_pipeline() -> None:
+    program = "import sys, stylebank; sys.exit(bool({'pipeline', 'keras', 'tensorflow'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+def test_options_are_read_from_the_environment(
+    run: Run, bank_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STYLEBANK_LIST_AS_JSON", "1")
+    monkeypatch.setenv("STYLEBANK_BANK", str(bank_folder))
+    with pytest.raises(SystemExit):
+        cli.main(["list"])
+    monkeypatch.setenv("STYLEBANK_APPLY_SIZE", "7")
+    result = run("apply", "--style", "wave", DATA / "subjects/china.jpg", "-o", tmp_path / "out")
+    assert result.code == 2 and "size 7: expected 32 or more" in result.stderr
+
+
+def test_style_names_complete(bank_folder: Path) -> None:
+    context = click.Context(cli.group)
+    context.params["bank"] = bank_folder
+    assert [item.value for item in StyleName().shell_complete(context, click.Option(["--style"]), "wa")] == ["wave"]
+    assert StyleName().shell_complete(context, click.Option(["--style"]), "x") == []
+
+
+def test_quiet_and_verbose_exclude_each_other(run: Run) -> None:
+    result = run("-q", "-v", "list")
+    assert result.code == 2 and "exclude each other" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["show", "nobody"], 2, "style 'nobody' is not in the bank"),
+        (["frobnicate"], 2, "No such command"),
+        (["apply", "--style", "wave"], 2, "Missing argument"),
+        (["add", "nowhere.jpg"], 1, "nowhere.jpg: No such file"),
+    ],
+)
+def test_errors_are_one_line_and_a_code(run: Run, arguments: list[str], code: int, said: str) -> None:
+    result = run(*arguments)
+    assert result.code == code
+    assert said in result.stderr
+    assert "Traceback" not in result.stderr
+    assert result.stdout == ""
+
+
+def test_a_damaged_style_is_exit_3_and_the_others_stay_usable(run: Run, bank_folder: Path) -> None:
+    whole = next(bank_folder.glob("*.stylebank.h5"))
+    (bank_folder / "broken.stylebank.h5").write_bytes(whole.read_bytes()[:5000])
+    result = run("list")
+    assert result.code == 3
+    assert "wave" in result.stdout and "broken.stylebank.h5" in result.stderr
+    assert run("show", "wave").code == 0
+
+
+def test_a_busy_bank_is_exit_4(run: Run, bank_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from stylebank.bank import Bank
+
+    before = Bank.__init__
+    monkeypatch.setattr(Bank, "__init__", lambda self, folder=None: before(self, folder, lock_timeout=0.2))
+    with filelock.FileLock(bank_folder / ".lock"):
+        result = run("remove", "wave")
+    assert result.code == 4 and "Wait for it to end" in result.stderr
+    assert run("show", "wave").code == 0

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pipeline.optimise import minimise
+from stylebank.errors import StylebankError
+
+_WANTED = np.linspace(-60, 320, 48).reshape(4, 4, 3).astype(np.float32)
+
+
+def _bowl(unit: float = 1.0):
+    def function(pixels: np.ndarray) -> tuple[float, np.ndarray]:
+        difference = pixels - _WANTED
+        return unit * float(np.square(difference).sum()), (2 * unit * difference).astype(np.float32)
+
+    return function
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "steps", "rate"), [("lbfgs", 20, 0.0), ("adam", 400, 4.0), ("rmsprop", 400, 1.0)]
+)
+@pytest.mark.parametrize("unit", [1e-8, 1.0, 1e8])
+def test_the_minimum_within_the_bounds_is_found_in_any_unit_of_loss(
+    optimizer: str, steps: int, rate: float, unit: float
+) -> None:
+    seen: list[np.ndarray] = []
+    start = np.full_like(_WANTED, 128)
+    optimum = minimise(
+        _bowl(unit),
+        start,
+        optimizer=optimizer,
+        steps=steps,
+        learning_rate=rate,
+        on_step=lambda step, value, pixels: seen.append(pixels.copy()),
+    )
+    assert np.abs(optimum.pixels - np.clip(_WANTED, 0, 255)).max() < 3
+    assert optimum.value == pytest.approx(_bowl(unit)(optimum.pixels)[0], rel=1e-3)
+    assert min(pixels.min() for pixels in seen) >= 0
+    assert max(pixels.max() for pixels in seen) <= 255
+
+
+def test_steps_are_counted_from_one_and_end_at_the_number_given() -> None:
+    steps: list[int] = []
+    optimum = minimise(
+        _bowl(),
+        np.full_like(_WANTED, 128),
+        optimizer="adam",
+        steps=7,
+        learning_rate=1.0,
+        on_step=lambda step, value, pixels: steps.append(step),
+    )
+    assert steps == list(range(1, 8))
+    assert optimum.steps == 7
+
+
+def test_a_picture_at_its_minimum_stays_as_it_is() -> None:
+    start = np.clip(_WANTED, 0, 255)
+
+    def flat(pixels: np.ndarray) -> tuple[float, np.ndarray]:
+        return 0.0, np.zeros_like(pixels)
+
+    optimum = minimise(flat, start, optimizer="lbfgs", steps=5)
+    np.testing.assert_array_equal(optimum.pixels, start)
+    assert optimum.steps == 0
+
+
+@pytest.mark.parametrize("optimizer", ["lbfgs", "adam"])
+def test_a_loss_that_is_no_number_stops_with_advice(optimizer: str) -> None:
+    def broken(pixels: np.ndarray) -> tuple[float, np.ndarray]:
+        return float("nan"), np.zeros_like(pixels)
+
+    with pytest.raises(StylebankError, match=r"not finite.*learning-rate"):
+        minimise(broken, _WANTED, optimizer=optimizer, steps=3, learning_rate=1.0)
+
+
+def test_a_start_outside_the_bounds_is_brought_within() -> None:
+    optimum = minimise(lambda p: (0.0, np.zeros_like(p)), _WANTED, optimizer="lbfgs", steps=1)
+    assert optimum.pixels.min() >= 0 and optimum.pixels.max() <= 255

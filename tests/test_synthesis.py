@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from pipeline.settings import SynthesisSettings
+from pipeline.synthesis import Moment, Stylist, pyramid, scales_for
+from pipeline.weights import Weights
+from stylebank.bank import Bank
+from stylebank.errors import FingerprintMismatch, UsageError
+from stylebank.gaussian import moments
+from stylebank.style import PIXELS, Style
+
+QUICK = SynthesisSettings(size=64, steps=4)
+
+
+@pytest.fixture(scope="module")
+def wave(small_bank: object) -> Style:
+    return Bank(small_bank).get("wave")  # type: ignore[arg-type]
+
+
+def test_the_picture_moves_towards_the_style_and_keeps_its_bounds(wave: Style, vgg: Weights, china: np.ndarray) -> None:
+    synthesis = Stylist(wave, vgg, dataclasses.replace(QUICK, steps=8)).stylise(china)
+    assert synthesis.pixels.shape == (43, 64, 3)
+    assert synthesis.final_loss < 0.6 * synthesis.start_loss
+    assert synthesis.pixels.min() >= 0 and synthesis.pixels.max() <= 255
+    assert synthesis.steps == 8
+
+
+def test_a_content_weight_keeps_the_subject(wave: Style, vgg: Weights, china: np.ndarray) -> None:
+    def distance(content_weight: float) -> float:
+        settings = dataclasses.replace(QUICK, steps=10, content_weight=content_weight, match_color=False)
+        made = Stylist(wave, vgg, settings).stylise(china).pixels
+        start = Stylist(wave, vgg, dataclasses.replace(settings, steps=1)).stylise(china).pixels
+        return float(np.abs(made - start).mean())
+
+    assert distance(50.0) < 0.7 * distance(0.0)
+
+
+def test_the_palette_is_the_paintings_before_the_first_step(wave: Style, vgg: Weights, china: np.ndarray) -> None:
+    recolored = Stylist(wave, vgg, QUICK)._recolored(china, 96)
+    painting = wave.scales[96][PIXELS]
+    mean, cov, _count = moments(recolored)
+    assert np.abs(mean - painting.mean).max() < 6
+    assert np.linalg.norm(cov - painting.cov) < 0.25 * np.linalg.norm(painting.cov)
+    grey = np.repeat(china.mean(axis=2, keepdims=True), 3, axis=2)
+    assert np.isfinite(Stylist(wave, vgg, QUICK)._recolored(grey, 96)).all()
+
+
+def test_the_same_settings_give_the_same_picture(wave: Style, vgg: Weights, china: np.ndarray) -> None:
+    first, second = (Stylist(wave, vgg, QUICK).stylise(china).pixels for _ in range(2))
+    np.testing.assert_array_equal(np.rint(first), np.rint(second))
+
+
+def test_noise_follows_its_seed(wave: Style, vgg: Weights, china: np.ndarray) -> None:
+    def made(seed: int) -> np.ndarray:
+        return Stylist(wave, vgg, dataclasses.replace(QUICK, init="noise", seed=seed, steps=1)).stylise(china).pixels
+
+    np.testing.assert_array_equal(made(1), made(1))
+    assert np.abs(made(1) - made(2)).mean() > 10
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "rmsprop"])
+def test_the_other_optimisers_lower_the_loss_too(wave: Style, vgg: Weights, china: np.ndarray, optimizer: str) -> None:
+    settings = dataclasses.replace(QUICK, optimizer=optimizer, steps=12)
+    synthesis = Stylist(wave, vgg, settings).stylise(china)
+    assert synthesis.final_loss < 0.9 * synthesis.start_loss
+
+
+def test_progress_goes_from_nothing_to_all(wave: Style, vgg: Weights, china: np.ndarray) -> None:
+    moments_seen: list[Moment] = []
+    settings = SynthesisSettings(size=320, steps=2)
+    Stylist(wave, vgg, settings).stylise(china, on_moment=moments_seen.append)
+    assert [moment.step for moment in moments_seen] == [1, 2, 3, 4]
+    assert [moment.steps for moment in moments_seen] == [4] * 4
+    shares = [moment.share for moment in moments_seen]
+    assert shares == sorted(shares) and shares[-1] == 1.0
+    assert shares[1] == pytest.approx(1 / 5, abs=0.01)  # half the size is a quarter of the work
+    assert moments_seen[0].pixels.shape[1] == 160 and moments_seen[-1].pixels.shape[1] == 320
+
+
+def test_the_pyramid_halves_down_to_its_coarsest() -> None:
+    assert pyramid((4000, 3000), SynthesisSettings(size=1024)) == [(256, 192), (512, 384), (1024, 768)]
+    assert pyramid((640, 427), SynthesisSettings(size=0)) == [(160, 107), (320, 214), (640, 427)]
+    assert pyramid((640, 427), SynthesisSettings(size=384, coarse_to_fine=False)) == [(384, 256)]
+    assert pyramid((100, 1000), SynthesisSettings(size=512)) == [(51, 512)]
+
+
+def test_a_subject_too_thin_for_the_size_is_refused_with_advice() -> None:
+    with pytest.raises(UsageError, match=r"4000 x 40.*at least 32.*larger --size"):
+        pyramid((4000, 40), SynthesisSettings(size=512))
+
+
+def test_only_the_scales_a_run_needs_are_loaded() -> None:
+    assert scales_for([256, 512, 720], SynthesisSettings(size=512)) == [256, 512]
+    assert scales_for([256, 512, 720], SynthesisSettings(size=0)) is None
+
+
+def test_other_weights_and_layers_that_were_not_measured_are_refused(wave: Style, vgg: Weights) -> None:
+    with pytest.raises(FingerprintMismatch, match=r"'wave'.*weights_sha256.*abc"):
+        Stylist(wave, dataclasses.replace(vgg, sha256="abc"), QUICK)
+    with pytest.raises(FingerprintMismatch, match=r"conv1_1 conv2_1 conv3_1.*conv5_1"):
+        Stylist(wave, vgg, dataclasses.replace(QUICK, layers=("conv5_1",)))
