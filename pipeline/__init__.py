@@ -38,6 +38,7 @@ def add(
     allow_unknown_weights: bool = False,
     max_pixels: int = MAX_PIXELS,
     note: Callable[[str], None] = lambda text: None,
+    on_scale: Callable[[int, int, int], None] = lambda scale, number, total: None,
     **settings: Any,
 ) -> Header:
     """Measure a painting and keep it in a bank.
@@ -50,6 +51,10 @@ def add(
         A picture file.
     name
         The file's stem unless given.
+    tags
+        Words to find the style by.
+    max_pixels
+        Refuse a larger picture.
     replace
         Let go of a style of the same name.
     preset : {"original"}, optional
@@ -58,6 +63,8 @@ def add(
         As for `weights.load`.
     note
         Called with what the user should know of the picture.
+    on_scale
+        Called with a scale, its number from 1, and how many there are, before it is measured.
     **settings
         Fields of `MeasureSettings`.
 
@@ -79,5 +86,14 @@ def add(
     loaded = weight_files.load(weights, allow_unknown=allow_unknown_weights)
     from . import ingest
 
-    style = ingest.measure(image, loaded, chosen, name=name, tags=tuple(tags), max_pixels=max_pixels, note=note)
+    style = ingest.measure(
+        image,
+        loaded,
+        chosen,
+        name=name,
+        tags=tuple(tags),
+        max_pixels=max_pixels,
+        note=note,
+        on_scale=on_scale,
+    )
     return bank.add(style, replace=replace)

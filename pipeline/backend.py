@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from stylebank.errors import StylebankError, UsageError
+
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
@@ -41,13 +43,23 @@ def _native_stderr_silenced() -> Iterator[None]:
         os.close(kept)
 
 
+_KNOWN = ("tensorflow", "jax", "torch")
+if os.environ["KERAS_BACKEND"] not in _KNOWN:
+    raise UsageError(f"KERAS_BACKEND={os.environ['KERAS_BACKEND']}: unknown. Set it to one of {', '.join(_KNOWN)}.")
+
 with _native_stderr_silenced():
-    import keras
+    try:
+        import keras
+    except ImportError as error:
+        raise StylebankError(
+            f"the backend {os.environ['KERAS_BACKEND']} cannot be loaded ({error}). Install it, or unset KERAS_BACKEND."
+        ) from error
 
     NAME: str = keras.backend.backend()
     if NAME == "tensorflow":
         import tensorflow as tf
 
+        tf.get_logger().setLevel("ERROR")
         tf.config.experimental.enable_tensor_float_32_execution(False)
         for _gpu in tf.config.list_physical_devices("GPU"):
             with contextlib.suppress(RuntimeError):  # already in use by the host program

@@ -11,21 +11,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 import stylebank
 from stylebank import images
 from stylebank.bank import Bank
-from stylebank.errors import OutputRefused, StylebankError, UsageError, printable
-from stylebank.files import make_folder, sha256_file
+from stylebank.errors import OutputRefused, StylebankError, StyleDamaged, UsageError, printable
+from stylebank.files import digest_file, make_folder
 from stylebank.style import Header
 
 from . import weights as weight_files
-from .plan import Plan, Task, plan
+from .plan import Plan, Task, plan, steps_folder
 from .record import Entry, Record
 from .settings import PRESET_FINGERPRINTS, SynthesisSettings, synthesis_settings
 
 if TYPE_CHECKING:
-    from .synthesis import Moment, Stylist, Synthesis
+    from .synthesis import Moment, Stylist
 
 _PRECISION = "float32"
 _ANIMATION_FRAMES = 48
@@ -37,13 +38,14 @@ class Progress:
 
     Attributes
     ----------
-    kind : {"note", "begin", "step", "end"}
-        A remark; a picture begun; an iteration done; a picture finished, skipped or failed.
+    kind : {"note", "detail", "begin", "step", "end"}
+        A remark; one for who wants to know more; a picture begun; an iteration done; a picture
+        finished, skipped or failed.
     subject : Path or None
     number, total : int
         The picture's place among all, from 1.
     text : str
-        Of a note.
+        Of a note or detail.
     step, steps : int
     loss : float
     seconds_left : float or None
@@ -126,11 +128,15 @@ def apply(
         raise UsageError(f"save_every {save_every}: expected 1 or more.")
     run = _Run(bank, style, planned, chosen, max_pixels, save_every, listener)
     run.check_style(preset, weights, allow_unknown_weights)
-    run.check_animation(animation, overwrite)
+    run.check_animation(animation)
     for path in planned.ignored:
-        listener(Progress("note", text=f"{printable(path)}: not a picture by its name; left out"))
+        listener(Progress("note", text=f"{printable(path)}: {_why_left_out(path)}; left out"))
     make_folder(planned.folder)
     return [run.one(number, task, overwrite) for number, task in enumerate(planned.tasks, start=1)]
+
+
+def _why_left_out(path: Path) -> str:
+    return "made in this style before" if path.suffix.lower() in images.READ_SUFFIXES else "not a picture by its name"
 
 
 class _Run:
@@ -154,14 +160,20 @@ class _Run:
         self.save_every = save_every
         self.listener = listener
         self.record = Record(planned.folder)
-        self.earlier = self.record.entries()
+        self.earlier: dict[str, list[Entry]] = {}
+        for entry in self.record.entries():
+            if entry.status == "done":
+                self.earlier.setdefault(entry.output, []).append(entry)
         self.animation: Path | None = None
         self.recorded = settings.recorded()
         self.init: images.Pixels | None = None
         if settings.init not in {"subject", "noise"}:
+            if any(os.path.realpath(settings.init) == os.path.realpath(task.output) for task in planned.tasks):
+                raise UsageError(f"{printable(settings.init)}: to begin with and to end with. Give another --output.")
             picture = images.load(settings.init, max_pixels=max_pixels)
             self.init = images.over_white(picture.pixels, picture.alpha)
             self.recorded["init_sha256"] = picture.sha256
+        self._subjects = {os.path.realpath(task.subject) for task in planned.tasks}
         self._stylist: Stylist | None = None
         self._took: list[float] = []
 
@@ -173,12 +185,12 @@ class _Run:
         fingerprint.require(self.header.name, layers=self.settings.layers)
         self.weights = weight_files.matching(fingerprint.weights_sha256, weights, allow_unknown=allow_unknown)
 
-    def check_animation(self, animation: str | os.PathLike[str] | None, overwrite: bool) -> None:
+    def check_animation(self, animation: str | os.PathLike[str] | None) -> None:
         """Refuse an animation that cannot be, before any work."""
         if animation is None:
             return
         path = Path(animation)
-        if path.suffix.lower() not in {".gif", ".webp"}:
+        if path.suffix.lower() not in images.ANIMATION_FORMATS:
             raise UsageError(f"{printable(path)}: an animation is a .gif or a .webp. Change the name.")
         if len(self.planned.tasks) > 1:
             raise UsageError(
@@ -187,8 +199,6 @@ class _Run:
         task = self.planned.tasks[0]
         if os.path.realpath(path) in {os.path.realpath(task.subject), os.path.realpath(task.output)}:
             raise UsageError(f"{printable(path)}: is the subject or the output itself. Give another --animation.")
-        if path.exists() and not overwrite:
-            raise UsageError(f"{printable(path)}: exists already. Add --overwrite to replace it.")
         make_folder(path.parent)
         self.animation = path
 
@@ -202,34 +212,31 @@ class _Run:
             entry = dataclasses.replace(entry, subject_sha256=picture.sha256)
             for text in picture.notes:
                 self._tell("note", number, task, text=f"{printable(task.subject)}: {text}")
-            skipped = None if overwrite else self._made_already(task, entry)
-            if skipped is None:
-                synthesis, digest = self._make(number, task, picture)
-                height, width = synthesis.pixels.shape[:2]
-                entry = dataclasses.replace(
-                    entry,
-                    output_sha256=digest,
-                    width=width,
-                    height=height,
-                    status="done",
-                    start_loss=synthesis.start_loss,
-                    final_loss=synthesis.final_loss,
-                    steps=synthesis.steps,
-                    seconds=round(time.perf_counter() - began, 3),
-                    **self._machine(),
-                )
+            made = None if overwrite else self._made_already(task, entry)
+            if made is None:
+                if self.animation and self.animation.exists() and not overwrite:
+                    raise OutputRefused(f"{printable(self.animation)}: exists already. Add --overwrite to replace it.")
+                entry = self._make(number, task, picture, entry, began)
                 self._took.append(time.perf_counter() - began)
             else:
-                entry = dataclasses.replace(skipped, status="skipped")
+                entry = dataclasses.replace(made, subject=entry.subject, status="skipped")
+                self.record.append(entry)
+        except StyleDamaged as error:  # the same for every picture that follows
+            self.record.append(dataclasses.replace(entry, error=str(error)))
+            raise
         except StylebankError as error:
-            entry = dataclasses.replace(entry, error=str(error))
+            entry = self._failed(task, entry, str(error))
         except Exception as error:  # out of memory, or a fault of a library: this picture's alone
             reason = printable(str(error).strip().split("\n")[0]) or "no reason given"
-            entry = dataclasses.replace(
-                entry, error=f"{printable(task.subject)}: {type(error).__name__}: {reason}. Try a smaller --size."
-            )
-        self.record.append(entry)
+            entry = self._failed(task, entry, f"{type(error).__name__}: {reason}. Try a smaller --size.")
         self._tell("end", number, task, entry=entry)
+        return entry
+
+    def _failed(self, task: Task, entry: Entry, reason: str) -> Entry:
+        if printable(task.subject) not in reason:
+            reason = f"{printable(task.subject)}: {reason}"
+        entry = dataclasses.replace(entry, status="failed", error=reason)
+        self.record.append(entry)
         return entry
 
     def _blank(self, task: Task) -> Entry:
@@ -249,7 +256,7 @@ class _Run:
             final_loss=None,
             steps=None,
             seconds=None,
-            backend=os.environ.get("KERAS_BACKEND", "tensorflow"),
+            backend="none",
             device="none",
             precision=_PRECISION,
             version=stylebank.__version__,
@@ -264,28 +271,29 @@ class _Run:
         """Return the earlier entry if the output is provably this work's; that a file exists proves nothing."""
         if not os.path.lexists(task.output):
             return None
-        for entry in reversed(self.earlier):
-            if entry.status == "done" and entry.same_work(wanted):
-                if task.output.is_file() and sha256_file(task.output) == entry.output_sha256:
-                    return entry
+        for entry in reversed(self.earlier.get(wanted.output, ())):
+            if entry.same_work(wanted):
+                if task.output.is_file() and digest_file(task.output) == entry.output_sha256:
+                    return None if self.animation and not self.animation.exists() else entry
                 break
         raise OutputRefused(
             f"{printable(task.output)}: exists already, and the record does not show it as this subject in this "
             "style with these settings. Add --overwrite to replace it, or give another --output."
         )
 
-    def _make(self, number: int, task: Task, picture: images.Picture) -> tuple[Synthesis, str]:
+    def _make(self, number: int, task: Task, picture: images.Picture, entry: Entry, began: float) -> Entry:
         make_folder(task.output.parent)
-        frames: list[images.Pixels] = []
-        began = time.perf_counter()
+        frames: list[npt.NDArray[np.uint8]] = []
         stylist = self._ready()
+        set_up = time.perf_counter()
 
         def on_moment(moment: Moment) -> None:
             if self.save_every and moment.step % self.save_every == 0 and moment.step < moment.steps:
-                stem, suffix = task.output.stem, task.output.suffix
-                self._save(task.output.with_name(f"{stem}.{moment.step:04d}{suffix}"), moment.pixels, picture)
+                make_folder(steps_folder(task.output))
+                name = f"{moment.step:04d}{task.output.suffix}"
+                self._save(steps_folder(task.output) / name, moment.pixels, picture)
             if self.animation and moment.step % max(1, moment.steps // _ANIMATION_FRAMES) == 0:
-                frames.append(moment.pixels)
+                frames.append(images.to_uint8(moment.pixels))
             self._tell(
                 "step",
                 number,
@@ -293,20 +301,36 @@ class _Run:
                 step=moment.step,
                 steps=moment.steps,
                 loss=moment.loss,
-                seconds_left=self._left(number, time.perf_counter() - began, moment.share),
+                seconds_left=self._left(number, time.perf_counter() - set_up, moment.share),
             )
 
         synthesis = stylist.stylise(picture.pixels, init=self.init, on_moment=on_moment)
-        digest = self._save(task.output, synthesis.pixels, picture)
+        height, width = synthesis.pixels.shape[:2]
         if self.animation:
-            size = synthesis.pixels.shape[1], synthesis.pixels.shape[0]
-            images.save_animation(
-                self.animation, [images.resize(frame, size) for frame in [picture.pixels, *frames, synthesis.pixels]]
-            )
+            shown = [images.to_uint8(picture.pixels), *frames, images.to_uint8(synthesis.pixels)]
+            images.save_animation(self.animation, shown, (width, height))
         if picture.alpha is not None and not images.WRITE_FORMATS[self.settings.format][2]:
             text = f"{self.settings.format} holds no transparency; composited over white (--format png keeps it)"
             self._tell("note", number, task, text=f"{printable(task.output)}: {text}")
-        return synthesis, digest
+        done = dataclasses.replace(
+            entry,
+            width=width,
+            height=height,
+            status="done",
+            start_loss=synthesis.start_loss,
+            final_loss=synthesis.final_loss,
+            steps=synthesis.steps,
+            seconds=round(time.perf_counter() - began, 3),
+            **self._machine(),
+        )
+
+        def promise(digest: str) -> None:
+            # before the rename: a line without its picture is made good by the next run,
+            # and a picture without its line would be nobody's
+            self.record.append(dataclasses.replace(done, output_sha256=digest))
+
+        digest = self._save(task.output, synthesis.pixels, picture, promise)
+        return dataclasses.replace(done, output_sha256=digest)
 
     def _ready(self) -> Stylist:
         if self._stylist is None:
@@ -314,16 +338,42 @@ class _Run:
 
             scales = scales_for(list(self.header.sizes), self.settings)
             style = self.bank.get(self.header.name, scales=scales)
+            if style.header.content_sha256 != self.header.content_sha256:
+                raise StylebankError(f"style {self.header.name!r} was replaced meanwhile. Run this again.")
             self._stylist = Stylist(style, self.weights, self.settings)
+            self.listener(Progress("detail", text=self._machine_in_words(list(style.scales))))
         return self._stylist
 
-    def _save(self, path: Path, pixels: images.Pixels, picture: images.Picture) -> str:
+    def _machine_in_words(self, scales: list[int]) -> str:
+        machine, fingerprint = self._machine(), self.header.fingerprint
+        return (
+            f"{machine['backend']} on {machine['device']}, {_PRECISION}; style {self.header.name} at "
+            f"{', '.join(map(str, scales))} pixels, {fingerprint.pooling} pooling, {fingerprint.padding} padding, "
+            f"{len(self.settings.layers or fingerprint.layers)} layers, weights {fingerprint.weights_sha256[:12]}"
+        )
+
+    def _save(
+        self,
+        path: Path,
+        pixels: images.Pixels,
+        picture: images.Picture,
+        before_rename: Callable[[str], None] = lambda sha256: None,
+    ) -> str:
+        if os.path.realpath(path) in self._subjects:  # a picture on the way, named like an original
+            raise OutputRefused(f"{printable(path)}: is one of the subjects. Give another --output.")
         alpha = picture.alpha
         if alpha is not None:
             size = pixels.shape[1], pixels.shape[0]
             alpha = images.to_uint8(images.resize(alpha[..., None].astype(np.float32), size))[..., 0]
         settings = self.settings
-        return images.save(path, pixels, format=settings.format, quality=settings.quality, alpha=alpha)
+        return images.save(
+            path,
+            pixels,
+            format=settings.format,
+            quality=settings.quality,
+            alpha=alpha,
+            before_rename=before_rename,
+        )
 
     def _left(self, number: int, elapsed: float, share: float) -> float | None:
         if share <= 0:

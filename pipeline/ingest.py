@@ -31,6 +31,7 @@ def measure(
     tags: tuple[str, ...] = (),
     max_pixels: int = images.MAX_PIXELS,
     note: Callable[[str], None] = lambda text: None,
+    on_scale: Callable[[int, int, int], None] = lambda scale, number, total: None,
 ) -> Style:
     """Run a painting through the network once a scale.
 
@@ -44,8 +45,14 @@ def measure(
         Layers, scales, pooling and padding.
     name
         The file's stem unless given.
+    tags
+        Words to find the style by.
+    max_pixels
+        Refuse a larger picture.
     note
         Called with what the user should know of the picture.
+    on_scale
+        Called with a scale, its number from 1, and how many there are, before it is measured.
 
     Returns
     -------
@@ -66,9 +73,10 @@ def measure(
     pixels = images.over_white(picture.pixels, picture.alpha)
     trunk = Trunk(weights, settings.pooling, settings.padding)
     sizes = _sizes(picture.size, settings.scales, str(path))
-    scales = {
-        scale: measure_pixels(images.resize(pixels, size), trunk, settings.layers) for scale, size in sizes.items()
-    }
+    scales = {}
+    for number, (scale, size) in enumerate(sizes.items(), start=1):
+        on_scale(scale, number, len(sizes))
+        scales[scale] = measure_pixels(images.resize(pixels, size), trunk, settings.layers)
     header = Header(
         name=name,
         fingerprint=Fingerprint(weights.sha256, (PIXELS, *settings.layers), settings.pooling, settings.padding),

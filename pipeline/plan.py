@@ -11,6 +11,7 @@ from pathlib import Path
 from stylebank.errors import UsageError, printable
 from stylebank.images import READ_SUFFIXES, WRITE_FORMATS, format_of
 
+from .record import FILE_NAME as RECORD_NAME
 from .record import Record
 
 _LONGEST_FILE_NAME = 255
@@ -37,7 +38,7 @@ class Plan:
     format
         Of the outputs.
     ignored
-        Files in a folder that are no pictures by their names.
+        Files that are no subjects: no pictures by their names, or made in this style before.
     """
 
     folder: Path
@@ -69,6 +70,10 @@ def plan(
     format
         Of the outputs; a file given as `output` decides by its suffix.
 
+    Returns
+    -------
+    Plan
+
     Raises
     ------
     UsageError
@@ -76,7 +81,7 @@ def plan(
         overwrite a subject.
     """
     target = Path(output) if output is not None else Path()
-    single = output is not None and not target.is_dir() and target.suffix.lower() != "" and _is_picture_name(target)
+    single = output is not None and not target.is_dir() and target.suffix.lower() in READ_SUFFIXES
     folder = target.parent if single else target
     if single:
         suffix_format = format_of(target)
@@ -86,7 +91,7 @@ def plan(
             )
         format = suffix_format
     format = format or "jpg"
-    made = {folder / entry.output for entry in Record(folder).entries() if entry.status == "done"}
+    made = _Made(folder, style)
     found: list[tuple[Path, Path]] = []
     ignored: list[Path] = []
     for given in subjects:
@@ -109,37 +114,60 @@ def plan(
     return Plan(folder, tuple(tasks), format, tuple(ignored))
 
 
-def _is_picture_name(path: Path) -> bool:
-    try:
-        format_of(path)
-    except UsageError:
-        return False
-    return True
+class _Made:
+    """What earlier runs put into the output folder, by the record: no subjects of a folder or a pattern."""
+
+    def __init__(self, folder: Path, style: str) -> None:
+        done = [entry for entry in Record(folder).entries() if entry.status == "done"]
+        self._outputs = {os.path.abspath(folder / entry.output): entry.style for entry in done}
+        self._steps = {os.path.abspath(steps_folder(folder / entry.output)) for entry in done}
+        self._style = style
+
+    def __contains__(self, path: Path) -> bool:
+        return os.path.abspath(path) in self._outputs
+
+    def in_this_style(self, path: Path) -> bool:
+        return self._outputs.get(os.path.abspath(path)) == self._style
+
+    def holds_steps(self, folder: Path) -> bool:
+        return os.path.abspath(folder) in self._steps
+
+
+def steps_folder(output: Path) -> Path:
+    """Return where the pictures on the way to `output` are kept."""
+    return output.with_suffix(".steps")
 
 
 def _found(
-    given: str | os.PathLike[str], recursive: bool, made: set[Path], ignored: list[Path]
+    given: str | os.PathLike[str], recursive: bool, made: _Made, ignored: list[Path]
 ) -> Iterable[tuple[Path, Path]]:
     """Pictures of one argument, each with its folder below the one named."""
     path = Path(given)
     if os.path.lexists(path):
-        return _in_folder(path, recursive, made, ignored) if path.is_dir() else [(path, Path())]
+        if path.is_dir():
+            return _in_folder(path, recursive, made, ignored)
+        if made.in_this_style(path):  # the shell's *.jpg where outputs stand beside subjects
+            ignored.append(path)
+            return []
+        return [(path, Path())]
     text = os.fspath(given)
     if glob.has_magic(text):
         matches = [Path(match) for match in sorted(glob.glob(text, recursive=True))]
         if not matches:
             raise UsageError(f"{printable(text)}: no file matches. Check the pattern.")
-        return [(match, Path()) for match in matches if not match.is_dir() and match not in made]
+        files = [match for match in matches if not match.is_dir() and match not in made]
+        ignored += [match for match in files if match.suffix.lower() not in READ_SUFFIXES]
+        return [(match, Path()) for match in files if match.suffix.lower() in READ_SUFFIXES]
     return [(path, Path())]
 
 
-def _in_folder(folder: Path, recursive: bool, made: set[Path], ignored: list[Path]) -> Iterable[tuple[Path, Path]]:
-    outputs = {os.path.abspath(path) for path in made}
+def _in_folder(folder: Path, recursive: bool, made: _Made, ignored: list[Path]) -> Iterable[tuple[Path, Path]]:
     for parent, folders, files in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith(".")) if recursive else []
+        below = [name for name in folders if not name.startswith(".") and not made.holds_steps(Path(parent) / name)]
+        folders[:] = sorted(below) if recursive else []
         for name in sorted(files):
             path = Path(parent) / name
-            if name.startswith(".") or os.path.abspath(path) in outputs:
+            if name.startswith(".") or path in made or name == RECORD_NAME:
                 continue
             if path.suffix.lower() in READ_SUFFIXES:
                 yield path, Path(parent).relative_to(folder)

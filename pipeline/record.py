@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -80,10 +81,10 @@ class Record:
             raise OutputRefused(f"{printable(self.path)}: {explain(error)}") from error
         entries = []
         for line in lines:
-            try:
-                entries.append(Entry(**json.loads(line)))
-            except (ValueError, TypeError):
-                continue
+            with contextlib.suppress(ValueError, TypeError, RecursionError):
+                entry = Entry(**json.loads(line))
+                if isinstance(entry.output, str) and isinstance(entry.style, str):
+                    entries.append(entry)
         return entries
 
     def append(self, entry: Entry) -> None:

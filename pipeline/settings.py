@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from stylebank.errors import UsageError
 from stylebank.images import WRITE_FORMATS
-from stylebank.style import CONVOLUTIONS, PADDINGS, PIXELS, POOLINGS, layer_order
+from stylebank.style import CONVOLUTIONS, PADDINGS, PIXELS, layer_order
 
+MEASURED_POOLINGS = ("avg", "max")
 OPTIMIZERS = ("lbfgs", "adam", "rmsprop")
 #: Grey levels a step, for the optimisers that take one.
 LEARNING_RATES: Mapping[str, float] = {"adam": 4.0, "rmsprop": 1.0}
@@ -39,7 +41,7 @@ class MeasureSettings:
     padding: str = "reflect"
 
     def __post_init__(self) -> None:
-        _one_of("pooling", self.pooling, POOLINGS)
+        _one_of("pooling", self.pooling, MEASURED_POOLINGS)
         _one_of("padding", self.padding, PADDINGS)
         for scale in self.scales:
             _at_least("scales", scale, 32)
@@ -97,6 +99,10 @@ class SynthesisSettings:
     quality: int = 95
 
     def __post_init__(self) -> None:
+        # plain types, whatever they were given as: the record keeps them as JSON
+        for key, plain in (("size", int), ("steps", int), ("seed", int), ("quality", int), ("content_weight", float)):
+            object.__setattr__(self, key, plain(getattr(self, key)))
+        object.__setattr__(self, "init", os.fspath(self.init))
         _one_of("optimizer", self.optimizer, OPTIMIZERS)
         _one_of("format", self.format, tuple(WRITE_FORMATS))
         if self.size:
@@ -135,6 +141,7 @@ MEASURE_PRESETS: Mapping[str, Mapping[str, Any]] = {
 }
 SYNTHESIS_PRESETS: Mapping[str, Mapping[str, Any]] = {
     "original": {
+        "size": 0,
         "steps": 80,
         "optimizer": "lbfgs",
         "layers": tuple(CONVOLUTIONS),
@@ -146,7 +153,7 @@ SYNTHESIS_PRESETS: Mapping[str, Mapping[str, Any]] = {
 }
 #: What a preset needs of the style it is applied with.
 PRESET_FINGERPRINTS: Mapping[str, Mapping[str, Any]] = {
-    "original": {"pooling": "avg", "padding": "zero", "layers": tuple(CONVOLUTIONS)},
+    "original": {"pooling": "avg", "padding": "zero"},
 }
 
 

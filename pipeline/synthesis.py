@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from stylebank.images import Pixels
 from stylebank.style import PIXELS, Style, nearest_scale
 
 from . import backend
+from .memory import require_memory
 from .network import Trunk
 from .objective import Objective, layer_target
 from .optimise import minimise
@@ -99,10 +101,8 @@ class Stylist:
         wanted = self.settings.layers or tuple(layer for layer in fingerprint.layers if layer != PIXELS)
         fingerprint.require(style.name, weights_sha256=weights.sha256, layers=wanted)
         self._layers = tuple(layer for layer in fingerprint.layers if layer in wanted)
-        self._objective = Objective(
-            Trunk(weights, fingerprint.pooling, fingerprint.padding),
-            self._layers,
-            with_content=self.settings.content_weight > 0,
+        self._objective = _objective(
+            weights, fingerprint.pooling, fingerprint.padding, self._layers, self.settings.content_weight > 0
         )
         self._targets: dict[int, list[Any]] = {}
 
@@ -123,12 +123,16 @@ class Stylist:
         Raises
         ------
         UsageError
-            If the picture would be too thin for the network at the size wanted.
+            If the picture would be too thin for the network at the size wanted, or too large
+            for the memory.
         """
         began = time.perf_counter()
         settings = self.settings
         sizes = pyramid((subject.shape[1], subject.shape[0]), settings)
+        require_memory(sizes[-1])
         work = [settings.steps * width * height for width, height in sizes]
+        if max(sizes[-1]) < max(subject.shape[:2]):
+            subject = images.resize(subject, sizes[-1])
         if settings.match_color:
             subject = self._recolored(subject, max(sizes[-1]))
         pixels: Pixels | None = None
@@ -193,6 +197,12 @@ class Stylist:
             noise = np.random.default_rng(self.settings.seed).uniform(0, 255, subject.shape)
             return noise.astype(np.float32)
         return subject
+
+
+@lru_cache(maxsize=4)
+def _objective(weights: Weights, pooling: str, padding: str, layers: tuple[str, ...], with_content: bool) -> Objective:
+    """Compile once what every style measured this way shares."""
+    return Objective(Trunk(weights, pooling, padding), layers, with_content=with_content)
 
 
 def pyramid(own: tuple[int, int], settings: SynthesisSettings) -> list[tuple[int, int]]:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import io
 import os
 import pickle
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -21,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stylebank.errors import FingerprintMismatch, WeightsRefused, printable
+from stylebank.files import digest_file
 from stylebank.style import CONVOLUTIONS
 
 Layer = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]
@@ -72,6 +72,10 @@ def load(source: str | Path | None = None, *, allow_unknown: bool = False) -> We
         Accept a file whose digest is not in `KNOWN`. Nothing in such a file is ever run,
         but nobody vouches for its numbers.
 
+    Returns
+    -------
+    Weights
+
     Raises
     ------
     WeightsRefused
@@ -89,7 +93,7 @@ def load(source: str | Path | None = None, *, allow_unknown: bool = False) -> We
         raise WeightsRefused(f"{printable(path)}: {error.strerror}. Give --weights an existing file.") from error
     if not path.is_file():
         raise WeightsRefused(f"{printable(path)}: not a file. Give --weights a file of VGG-19's weights.")
-    return _load(path.resolve(), stamp.st_mtime_ns, allow_unknown)
+    return _load(path.resolve(), path.suffix.lower(), stamp.st_mtime_ns, allow_unknown)
 
 
 def matching(sha256: str, source: str | Path | None = None, *, allow_unknown: bool = False) -> Weights:
@@ -101,6 +105,18 @@ def matching(sha256: str, source: str | Path | None = None, *, allow_unknown: bo
         What the style's fingerprint names.
     source
         As for `load`; None looks at the packaged file and at Keras' file where it is on disk.
+    allow_unknown
+        As for `load`.
+
+    Returns
+    -------
+    Weights
+
+    Raises
+    ------
+    FingerprintMismatch
+        Naming both digests.
+    WeightsRefused
     """
     if source is not None:
         weights = load(source, allow_unknown=allow_unknown)
@@ -114,7 +130,7 @@ def matching(sha256: str, source: str | Path | None = None, *, allow_unknown: bo
     if packaged.sha256 == sha256:
         return packaged
     cached = _keras_cache()
-    if cached.is_file() and _digest(cached, "sha256") == sha256:
+    if cached.is_file() and digest_file(cached, "sha256") == sha256:
         return load(cached)
     raise FingerprintMismatch(
         f"the style was measured with weights of sha256 {sha256}, and the packaged ones have {packaged.sha256}. "
@@ -123,18 +139,18 @@ def matching(sha256: str, source: str | Path | None = None, *, allow_unknown: bo
 
 
 @lru_cache(maxsize=2)
-def _load(path: Path, _mtime_ns: int, allow_unknown: bool) -> Weights:
+def _load(path: Path, suffix: str, _mtime_ns: int, allow_unknown: bool) -> Weights:
     try:
-        sha256 = _digest(path, "sha256")
+        sha256 = digest_file(path, "sha256")
     except OSError as error:
         raise WeightsRefused(f"{printable(path)}: {error.strerror}. Give --weights a file you may read.") from error
-    known = ("sha256", sha256) in KNOWN or ("md5", _digest(path, "md5")) in KNOWN
+    known = ("sha256", sha256) in KNOWN or ("md5", digest_file(path, "md5")) in KNOWN
     if not known and not allow_unknown:
         raise WeightsRefused(
             f"{printable(path)}: its sha256 {sha256} is not in the table of known VGG-19 files. "
             "Add --allow-unknown-weights if you trust where it came from."
         )
-    reader = _READERS.get(path.suffix.lower())
+    reader = _READERS.get(suffix)
     if reader is None:
         raise WeightsRefused(
             f"{printable(path)}: not a kind of file weights are read from. Give one of {', '.join(_READERS)}."
@@ -291,19 +307,6 @@ _READERS: dict[str, Callable[[Path], tuple[dict[str, Any], Any]]] = {
     ".mat": _read_mat,
     ".npy": _read_npy,
 }
-
-
-def _chunks(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        while chunk := file.read(1 << 20):
-            yield chunk
-
-
-def _digest(path: Path, algorithm: str) -> str:
-    digest = hashlib.new(algorithm, usedforsecurity=False)
-    for chunk in _chunks(path):
-        digest.update(chunk)
-    return digest.hexdigest()
 
 
 def _keras_cache() -> Path:

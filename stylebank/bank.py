@@ -47,7 +47,7 @@ class Bank:
     """
 
     def __init__(self, folder: str | os.PathLike[str] | None = None, *, lock_timeout: float = 30.0) -> None:
-        self.folder = Path(folder) if folder is not None else default_folder()
+        self.folder = (Path(folder) if folder is not None else default_folder()).expanduser()
         self.lock_timeout = lock_timeout
 
     def paths(self) -> list[Path]:
@@ -142,6 +142,13 @@ class Bank:
     def require_free(self, name: str, *, replace: bool = False) -> str:
         """Return `name` in its normal form if a style of that name may be written.
 
+        Parameters
+        ----------
+        name
+            In any of Unicode's forms.
+        replace
+            Whether a style of that very name may be there.
+
         Raises
         ------
         NameRefused, StyleExists
@@ -154,6 +161,8 @@ class Bank:
                 raise StyleExists(
                     f"style {name!r} differs from {other!r}, which is in the bank, only in case. Choose another --name."
                 )
+        if not replace:
+            self._free_path(name)
         return name
 
     def add(self, style: Style, *, replace: bool = False) -> Header:
@@ -170,26 +179,37 @@ class Bank:
         """
         with self._writing():
             name = self.require_free(style.name, replace=replace)
-            target = self._find(name)
-            if target is None:
-                target = self._free_path(name)
-            elif not replace:
-                raise StyleExists(
-                    f"style {name!r}: {printable(target)} stands where it would be kept. "
-                    "Add --replace if that file is not wanted."
-                )
+            target = self._find(name) or self._free_path(name)
             _commit(target, dataclasses.replace(style, header=dataclasses.replace(style.header, name=name)))
             return format.read_header(target)
 
     def remove(self, *names: str) -> None:
-        """Remove styles; nothing is removed unless every name is there."""
+        """Remove styles; nothing is removed unless every name is there.
+
+        Raises
+        ------
+        StyleNotFound, BankBusy, OutputRefused
+        """
+        for name in names:
+            self.path(name)  # before the lock, whose file would make a folder of a mistyped bank
         with self._writing():
             for path in [self.path(name) for name in names]:
                 path.unlink(missing_ok=True)
             flush(self.folder)
 
     def rename(self, old: str, new: str) -> Header:
-        """Rename a style. Its content digest stays: it is the same style."""
+        """Rename a style. Its content digest stays: it is the same style.
+
+        Returns
+        -------
+        Header
+            As it now stands in the bank.
+
+        Raises
+        ------
+        StyleNotFound, NameRefused, StyleExists, StyleDamaged, BankBusy, OutputRefused
+        """
+        self.path(old)
         with self._writing():
             path = self.path(old)
             new = check_name(new)
@@ -221,7 +241,11 @@ class Bank:
         path = self.folder / file_name(name)
         if os.path.lexists(path):
             held = _name_in(path)
-            what = f"holds style {held!r}. Rename or remove that one first." if held else "is damaged. Remove it first."
+            what = (
+                f"holds style {held!r}. Rename or remove that one first."
+                if held
+                else "is damaged. Remove it, or add the style with --replace."
+            )
             raise StyleExists(f"style {name!r}: {printable(path)} stands where it would be kept, and {what}")
         return path
 

@@ -93,9 +93,9 @@ def explain(error: OSError) -> str:
     return reason or f"{error.strerror or error}. Check the path and the disk."
 
 
-def sha256_file(path: Path) -> str:
+def digest_file(path: Path, algorithm: str = "sha256") -> str:
     """Digest of a file's bytes, as lower-case hexadecimal."""
-    digest = hashlib.sha256()
+    digest = hashlib.new(algorithm, usedforsecurity=False)
     with path.open("rb") as file:
         while chunk := file.read(1 << 20):
             digest.update(chunk)

@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import io
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from .errors import OutputRefused, UsageError, printable
 from .files import replace_file
 
 __all__ = [
+    "ANIMATION_FORMATS",
     "MAX_BYTES",
     "MAX_PIXELS",
     "READ_FORMATS",
@@ -49,6 +50,8 @@ WRITE_FORMATS = {
     "webp": ("WEBP", ".webp", True),
     "tiff": ("TIFF", ".tiff", True),
 }
+#: Animations by suffix: Pillow's name.
+ANIMATION_FORMATS = {".gif": "GIF", ".webp": "WEBP"}
 _FORMAT_OF_SUFFIX = {".jpg": "jpg", ".jpeg": "jpg", ".png": "png", ".webp": "webp", ".tif": "tiff", ".tiff": "tiff"}
 RESAMPLING = "lanczos"
 
@@ -63,6 +66,13 @@ def over_white(pixels: Pixels, alpha: npt.NDArray[np.uint8] | None) -> Pixels:
 
 def fit(size: tuple[int, int], longest_side: int) -> tuple[int, int]:
     """Width and height with `longest_side` as the longer one and the shape kept.
+
+    Parameters
+    ----------
+    size
+        Width and height now.
+    longest_side
+        In pixels.
 
     Raises
     ------
@@ -121,6 +131,7 @@ def save(
     format: str,
     quality: int,
     alpha: npt.NDArray[np.uint8] | None = None,
+    before_rename: Callable[[str], None] = lambda sha256: None,
 ) -> str:
     """Write a picture atomically and return the sha256 of the file.
 
@@ -135,6 +146,13 @@ def save(
         1 to 100, for jpg and webp.
     alpha : ndarray of uint8, shape (H, W), optional
         Put back where the format holds it, else the picture is composited over white.
+    before_rename
+        Called with the digest when the file is whole and before it has its name.
+
+    Returns
+    -------
+    str
+        Digest of the file, in hexadecimal.
 
     Raises
     ------
@@ -167,6 +185,7 @@ def save(
             if again.size != image.size:
                 raise OutputRefused(f"{printable(path)}: wrote {image.size} and read {again.size}. Check the disk.")
         digests.append(hashlib.sha256(data).hexdigest())
+        before_rename(digests[0])
 
     replace_file(path, write, check)
     return digests[0]
@@ -193,14 +212,32 @@ def thumbnail(pixels: Pixels, longest_side: int = 160) -> bytes:
     return buffer.getvalue()
 
 
-def save_animation(path: Path, frames: list[Pixels], *, milliseconds: int = 80) -> None:
-    """Write frames of one size as an animated GIF or WebP that ends on a long last frame."""
-    images = [Image.fromarray(to_uint8(frame)) for frame in frames]
-    durations = [milliseconds] * (len(images) - 1) + [2000]
-    name = {".gif": "GIF", ".webp": "WEBP"}[path.suffix.lower()]
+def save_animation(
+    path: Path, frames: Sequence[npt.NDArray[Any]], size: tuple[int, int], *, milliseconds: int = 80
+) -> None:
+    """Write an animated GIF or WebP that ends on a long last frame.
+
+    Parameters
+    ----------
+    path
+        Its suffix is one of `ANIMATION_FORMATS`; replaced if it exists.
+    frames : sequence of ndarray, shape (h, w, 3)
+        In 0..255, of any sizes and any type of number.
+    size
+        Width and height of the animation.
+    milliseconds
+        Of every frame but the last.
+
+    Raises
+    ------
+    OutputRefused
+    """
+    images = (Image.fromarray(to_uint8(resize(frame.astype(np.float32), size))) for frame in frames)
+    durations = [milliseconds] * (len(frames) - 1) + [2000]
+    name = ANIMATION_FORMATS[path.suffix.lower()]
 
     def write(temporary: Path) -> None:
         with temporary.open("wb") as file, _encoding(path, "Choose a smaller --size."):
-            images[0].save(file, format=name, save_all=True, append_images=images[1:], duration=durations, loop=0)
+            next(images).save(file, format=name, save_all=True, append_images=images, duration=durations, loop=0)
 
     replace_file(path, write)

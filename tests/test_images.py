@@ -370,7 +370,7 @@ def test_animation_shows_every_frame_and_rests_on_the_last(suffix: str, tmp_path
     path = tmp_path / f"x{suffix}"
     levels = [0, 60, 120, 180, 240]
     frames = [np.full((48, 64, 3), level, np.float32) for level in levels]
-    images.save_animation(path, frames, milliseconds=50)
+    images.save_animation(path, frames, (frames[0].shape[1], frames[0].shape[0]), milliseconds=50)
     shown, durations = [], []
     with Image.open(path) as image:
         assert image.size == (64, 48)
@@ -387,8 +387,8 @@ def test_animation_shows_every_frame_and_rests_on_the_last(suffix: str, tmp_path
 
 def test_animation_where_it_cannot_be_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(OutputRefused, match="No such file or folder"):
-        images.save_animation(tmp_path / "missing" / "x.gif", [pictures.colour()])
+        images.save_animation(tmp_path / "missing" / "x.gif", [pictures.colour()], (64, 48))
     for name, width in (("x.webp", 16_400), ("x.gif", 65_600)):
         with pytest.raises(OutputRefused, match="Choose a smaller --size"):
-            images.save_animation(tmp_path / name, [np.zeros((32, width, 3), np.float32)] * 2)
+            images.save_animation(tmp_path / name, [np.zeros((32, width, 3), np.float32)] * 2, (width, 32))
     assert names_in(tmp_path) == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +87,20 @@ def _run(arguments: list[str] | None) -> int:
     except BrokenPipeError:  # the reader of our output, such as head, has had enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except OSError as error:
+    except Exception as error:
+        return _unexpected(error)
+
+
+def _unexpected(error: Exception) -> int:
+    """Tell of an error that nobody foresaw in one line, and in full to who asks."""
+    if {"-v", "--verbose"} & set(sys.argv):
+        traceback.print_exc()
+    if isinstance(error, OSError):
         where = f"{printable(error.filename)}: " if isinstance(error.filename, (str, os.PathLike)) else ""
         click.echo(f"Error: {where}{error.strerror or error}. Check the path and the permissions.", err=True)
-        return 1
+    else:
+        reason = printable(str(error).strip().split("\n")[0]) or "no reason given"
+        click.echo(
+            f"Error: {type(error).__name__}: {reason}. Run it again with -v and report what it prints.", err=True
+        )
+    return 1

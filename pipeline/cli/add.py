@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import click
 
 import pipeline
-from stylebank.errors import StylebankError, UsageError
-from stylebank.style import CONVOLUTIONS
+from stylebank.errors import BankBusy, StylebankError, StyleDamaged, UsageError, WeightsRefused, printable
+from stylebank.style import CONVOLUTIONS, PADDINGS
 
-from ..settings import MeasureSettings
+from ..settings import MEASURED_POOLINGS, MeasureSettings, measure_settings
 from . import options
+from .progress import scale_reporter
 
 _DEFAULT = MeasureSettings()
+#: What fails for one painting and would for the next.
+_EVERYONES = (BankBusy, StyleDamaged, WeightsRefused)
 
 
 @click.command("add")
@@ -30,16 +35,18 @@ _DEFAULT = MeasureSettings()
     type=options.Layers(),
     help=f"convN_M before the ReLU, reluN_M after it.  [default: all {len(CONVOLUTIONS)} convolutions]",
 )
-@click.option("--pooling", type=click.Choice(["avg", "max"]), help=f"[default: {_DEFAULT.pooling}]")
-@click.option("--padding", type=click.Choice(["reflect", "replicate", "zero"]), help=f"[default: {_DEFAULT.padding}]")
+@click.option("--pooling", type=click.Choice(MEASURED_POOLINGS), help=f"[default: {_DEFAULT.pooling}]")
+@click.option("--padding", type=click.Choice(PADDINGS), help=f"[default: {_DEFAULT.padding}]")
 @options.weights
 @options.allow_unknown_weights
 @options.preset
-@click.option("--tag", "tags", multiple=True, help="A word to find the style by; may be given several times.")
+@click.option("--tag", multiple=True, help="A word to find the style by; may be given several times.")
 @click.option("--replace", is_flag=True, help="Replace a style of the same name.")
 @options.max_pixels
 @click.pass_obj
-def command(shared: options.Shared, /, images: tuple[str, ...], name: str | None, **settings: Any) -> int:
+def command(
+    shared: options.Shared, /, images: tuple[str, ...], name: str | None, tag: tuple[str, ...], **settings: Any
+) -> int:
     """Measure paintings and keep them in the bank.
 
     \b
@@ -48,11 +55,21 @@ def command(shared: options.Shared, /, images: tuple[str, ...], name: str | None
     """
     if name is not None and len(images) > 1:
         raise UsageError(f"--name {name!r} is for one IMAGE, and there are {len(images)}. Add them one by one.")
+    stems = Counter(Path(image).stem for image in images)
+    for stem, times in stems.items():
+        if times > 1:
+            raise UsageError(f"{times} images would become style {printable(stem)}. Add them one by one with --name.")
+    measure_settings(**{key: settings[key] for key in ("preset", "scales", "layers", "pooling", "padding")})
     code = 0
-    for image in images:
+    for number, image in enumerate(images, start=1):
         began = time.perf_counter()
         try:
-            header = pipeline.add(shared.bank, image, name=name, note=shared.note, **settings)
+            with scale_reporter(shared, image, number, len(images)) as on_scale:
+                header = pipeline.add(
+                    shared.bank, image, name=name, tags=tag, note=shared.note, on_scale=on_scale, **settings
+                )
+        except _EVERYONES:
+            raise
         except StylebankError as error:
             if len(images) == 1:
                 raise
@@ -61,5 +78,11 @@ def command(shared: options.Shared, /, images: tuple[str, ...], name: str | None
         else:
             scales = ", ".join(map(str, header.sizes))
             size = options.megabytes(shared.bank.path(header.name))
+            if shared.verbose:
+                fingerprint = header.fingerprint
+                shared.note(
+                    f"detail: {len(fingerprint.layers)} layers, {fingerprint.pooling} pooling, {fingerprint.padding} "
+                    f"padding, weights {fingerprint.weights_sha256[:12]}, digest {header.content_sha256[:12]}"
+                )
             click.echo(f"{header.name}: measured at {scales} ({size}) in {time.perf_counter() - began:.1f} s")
     return code

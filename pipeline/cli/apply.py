@@ -60,9 +60,9 @@ _DEFAULT = SynthesisSettings()
 @options.weights
 @options.allow_unknown_weights
 @options.max_pixels
-@click.option("--json", "as_json", is_flag=True, help="Print the record's lines.")
+@click.option("--json", is_flag=True, help="Print the record's lines.")
 @click.pass_obj
-def command(shared: options.Shared, /, subjects: tuple[str, ...], style: str, as_json: bool, **settings: Any) -> int:
+def command(shared: options.Shared, /, subjects: tuple[str, ...], style: str, json: bool, **settings: Any) -> int:
     """Make pictures of the SUBJECTs in a style.
 
     SUBJECTs are files, folders, and quoted patterns. Outputs are named
@@ -73,11 +73,8 @@ def command(shared: options.Shared, /, subjects: tuple[str, ...], style: str, as
       $ stylebank apply --style starry_night photo.jpg
       $ stylebank apply --style great_wave in/ "more/*.png" --output out --size 1024
     """
-    with reporter(shared) as listener:
+    with reporter(shared, with_json=json) as listener:
         entries = pipeline.apply(shared.bank, style, subjects, listener=listener, **settings)
-    if as_json:
-        for entry in entries:
-            click.echo(entry.json())
     counts = Counter(entry.status for entry in entries)
     shared.note(", ".join(f"{counts[status]} {status}" for status in ("done", "failed", "skipped") if counts[status]))
     return 1 if counts["failed"] else 0

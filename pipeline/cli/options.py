@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import json as json_text
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -95,12 +95,12 @@ max_pixels = click.option(
     show_default=True,
     help="Refuse pictures of more pixels than this.",
 )
-json_flag = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+json_flag = click.option("--json", is_flag=True, help="Print JSON.")
 
 
 def print_json(content: Any) -> None:
     """Print as JSON, in the user's own characters."""
-    click.echo(json.dumps(content, indent=2, ensure_ascii=False))
+    click.echo(json_text.dumps(content, indent=2, ensure_ascii=False))
 
 
 def warn_damaged(damaged: list[StyleDamaged]) -> int:

@@ -6,6 +6,7 @@ import contextlib
 import sys
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import click
 
@@ -15,18 +16,51 @@ from ..batch import Progress
 from .options import Shared
 
 _SECONDS_BETWEEN_LINES = 10.0
+_SECONDS_WHEN_VERBOSE = 1.0
 
 
 @contextlib.contextmanager
-def reporter(shared: Shared) -> Iterator[Callable[[Progress], None]]:
-    """Give a listener that shows progress as the user's stderr can."""
+def reporter(shared: Shared, *, with_json: bool) -> Iterator[Callable[[Progress], None]]:
+    """Give a listener that shows progress as the user's stderr can, and prints the record's lines."""
+    with _shown(shared) as show:
+
+        def listener(progress: Progress) -> None:
+            show(progress)
+            if with_json and progress.entry is not None:
+                click.echo(progress.entry.json())
+
+        yield listener
+
+
+@contextlib.contextmanager
+def _shown(shared: Shared) -> Iterator[Callable[[Progress], None]]:
     if shared.quiet:
         yield _errors_alone
     elif sys.stderr.isatty():
-        with _bar() as listener:
+        with _bar(shared.verbose) as listener:
             yield listener
     else:
-        yield _Lines()
+        yield _Lines(shared.verbose)
+
+
+@contextlib.contextmanager
+def scale_reporter(shared: Shared, image: str, number: int, total: int) -> Iterator[Callable[[int, int, int], None]]:
+    """Give a listener that tells which scale of a painting is measured, on a terminal or to who wants more."""
+    name = printable(Path(image).name)
+
+    def line(scale: int, done: int, scales: int) -> str:
+        return f"[{number}/{total}] {name}: measuring at {scale}, {done} of {scales}"
+
+    if shared.quiet or not (shared.verbose or sys.stderr.isatty()):
+        yield lambda scale, done, scales: None
+    elif not sys.stderr.isatty():
+        yield lambda scale, done, scales: shared.note(line(scale, done, scales))
+    else:
+        from rich.console import Console
+        from rich.markup import escape
+
+        with Console(stderr=True).status(escape(f"[{number}/{total}] {name}: setting up")) as status:
+            yield lambda scale, done, scales: status.update(escape(line(scale, done, scales)))
 
 
 def _errors_alone(progress: Progress) -> None:
@@ -35,15 +69,17 @@ def _errors_alone(progress: Progress) -> None:
 
 
 class _Lines:
-    def __init__(self) -> None:
+    def __init__(self, verbose: bool) -> None:
+        self._verbose = verbose
+        self._pause = _SECONDS_WHEN_VERBOSE if verbose else _SECONDS_BETWEEN_LINES
         self._said = time.monotonic()
 
     def __call__(self, progress: Progress) -> None:
         if progress.kind == "step":
-            if time.monotonic() - self._said >= _SECONDS_BETWEEN_LINES:
+            if time.monotonic() - self._said >= self._pause:
                 self._say(f"{_place(progress)}: {_state(progress)}")
         else:
-            line = _event(progress)
+            line = _event(progress, self._verbose)
             if line:
                 self._say(line)
 
@@ -53,7 +89,7 @@ class _Lines:
 
 
 @contextlib.contextmanager
-def _bar() -> Iterator[Callable[[Progress], None]]:
+def _bar(verbose: bool) -> Iterator[Callable[[Progress], None]]:
     from rich import progress as rich_progress
     from rich.console import Console
 
@@ -71,7 +107,7 @@ def _bar() -> Iterator[Callable[[Progress], None]]:
             elif progress.kind == "begin":
                 shown.update(bar, description=_place(progress), total=None, completed=0, state="")
             else:
-                line = _event(progress)
+                line = _event(progress, verbose)
                 if line:
                     shown.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
@@ -88,9 +124,9 @@ def _state(progress: Progress) -> str:
     return f"step {progress.step}/{progress.steps}, loss {progress.loss:.4g}{left}"
 
 
-def _event(progress: Progress) -> str:
-    if progress.kind == "note":
-        return f"note: {progress.text}"
+def _event(progress: Progress, verbose: bool) -> str:
+    if progress.kind in {"note", "detail"}:
+        return f"{progress.kind}: {progress.text}" if verbose or progress.kind == "note" else ""
     entry = progress.entry
     if entry is None:
         return ""

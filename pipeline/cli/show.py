@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from stylebank.errors import printable
+
 from . import options
 
 
@@ -11,7 +13,7 @@ from . import options
 @click.argument("name", type=options.StyleName())
 @options.json_flag
 @click.pass_obj
-def command(shared: options.Shared, name: str, as_json: bool) -> None:
+def command(shared: options.Shared, name: str, json: bool) -> None:
     """Show what the bank knows of a style.
 
     \b
@@ -21,13 +23,14 @@ def command(shared: options.Shared, name: str, as_json: bool) -> None:
     path = shared.bank.path(name)
     content = shared.bank.header(name).plain()
     content.update(file=str(path), bytes=path.stat().st_size)
-    if as_json:
+    if json:
         options.print_json(content)
         return
     content["bytes"] = options.megabytes(path)
     width = max(map(len, content))
     for key, value in content.items():
-        click.echo(f"{key:<{width}}  {_shown(value)}")
+        shown = value if key == "name" else printable(_shown(value))  # a name has been checked, emoji and all
+        click.echo(f"{key:<{width}}  {shown}")
 
 
 def _shown(value: object) -> str:

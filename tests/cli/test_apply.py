@@ -34,6 +34,25 @@ def test_a_folder_becomes_a_folder_of_pictures(run: Run, photographs: Path, tmp_
     assert len((out / "stylebank.jsonl").read_text().splitlines()) == 3
 
 
+def test_verbose_says_what_computes_and_more_often(run: Run, photographs: Path, tmp_path: Path) -> None:
+    result = run("-v", "apply", "--style", "wave", photographs / "rocket.jpg", "-o", tmp_path / "out", *QUICK)
+    assert "on cpu, float32" in result.stderr or "on gpu, float32" in result.stderr
+    assert "reflect padding" in result.stderr
+    plain = run("apply", "--style", "wave", photographs / "rocket.jpg", "-o", tmp_path / "other", *QUICK)
+    assert "reflect padding" not in plain.stderr
+
+
+def test_an_original_is_never_overwritten_by_a_picture_on_the_way(run: Run, photographs: Path) -> None:
+    original = photographs / "rocket.wave.steps/0001.jpg"
+    original.parent.mkdir()
+    original.write_bytes((photographs / "chelsea.jpg").read_bytes())
+    before = original.read_bytes()
+    arguments = (photographs, original, "-o", photographs, *QUICK, "--save-every", "1")
+    result = run("apply", "--style", "wave", *arguments)
+    assert result.code == 1 and "is one of the subjects" in result.stderr
+    assert original.read_bytes() == before
+
+
 def test_quiet_says_nothing_and_json_prints_the_record(run: Run, photographs: Path, tmp_path: Path) -> None:
     result = run("-q", "apply", "--style", "wave", photographs, "-o", tmp_path / "out", *QUICK, "--json")
     assert result.code == 0 and result.stderr == ""
