@@ -121,7 +121,7 @@ def test_an_interruption_around_the_save_costs_at_most_that_picture(
 
     with monkeypatch.context() as patched:
         if moment == "before the rename":
-            patched.setattr("stylebank.files.os.replace", stop)
+            patched.setattr(Path, "replace", stop)
         elif moment == "after the rename":
             flush = files.flush
             patched.setattr("stylebank.files.flush", lambda path: stop() if path == out else flush(path))
