@@ -16,9 +16,9 @@ import numpy.typing as npt
 import stylebank
 from stylebank import images
 from stylebank.bank import Bank
-from stylebank.errors import OutputRefused, StylebankError, StyleDamaged, UsageError, printable
+from stylebank.errors import FingerprintMismatch, OutputRefused, StylebankError, StyleDamaged, UsageError, printable
 from stylebank.files import digest_file, make_folder
-from stylebank.style import Header
+from stylebank.style import PIXELS, Header
 
 from . import weights as weight_files
 from .plan import Plan, Task, plan, steps_folder
@@ -181,7 +181,11 @@ class _Run:
         """Refuse a style that the settings or the preset do not fit; find its weights."""
         fingerprint = self.header.fingerprint
         if preset is not None:
-            fingerprint.require(self.header.name, **PRESET_FINGERPRINTS[preset])
+            try:
+                fingerprint.require(self.header.name, **PRESET_FINGERPRINTS[preset])
+            except FingerprintMismatch as error:
+                how = f"'stylebank add --preset {preset}' measures a painting so that it fits."
+                raise FingerprintMismatch(f"{error} {how}") from error
         fingerprint.require(self.header.name, layers=self.settings.layers)
         self.weights = weight_files.matching(fingerprint.weights_sha256, weights, allow_unknown=allow_unknown)
 
@@ -233,7 +237,7 @@ class _Run:
         return entry
 
     def _failed(self, task: Task, entry: Entry, reason: str) -> Entry:
-        if printable(task.subject) not in reason:
+        if printable(task.subject) not in reason and printable(task.output) not in reason:
             reason = f"{printable(task.subject)}: {reason}"
         entry = dataclasses.replace(entry, status="failed", error=reason)
         self.record.append(entry)
@@ -274,18 +278,25 @@ class _Run:
         for entry in reversed(self.earlier.get(wanted.output, ())):
             if entry.same_work(wanted):
                 if task.output.is_file() and digest_file(task.output) == entry.output_sha256:
-                    return None if self.animation and not self.animation.exists() else entry
+                    return None if self._wants_the_way(task) else entry
                 break
         raise OutputRefused(
             f"{printable(task.output)}: exists already, and the record does not show it as this subject in this "
             "style with these settings. Add --overwrite to replace it, or give another --output."
         )
 
+    def _wants_the_way(self, task: Task) -> bool:
+        """Tell whether pictures on the way to a finished one are asked for and not there."""
+        return bool(
+            (self.animation and not self.animation.exists())
+            or (self.save_every and not steps_folder(task.output).exists())
+        )
+
     def _make(self, number: int, task: Task, picture: images.Picture, entry: Entry, began: float) -> Entry:
         make_folder(task.output.parent)
         frames: list[npt.NDArray[np.uint8]] = []
         stylist = self._ready()
-        set_up = time.perf_counter()
+        first: list[tuple[float, float]] = []
 
         def on_moment(moment: Moment) -> None:
             if self.save_every and moment.step % self.save_every == 0 and moment.step < moment.steps:
@@ -294,6 +305,8 @@ class _Run:
                 self._save(steps_folder(task.output) / name, moment.pixels, picture)
             if self.animation and moment.step % max(1, moment.steps // _ANIMATION_FRAMES) == 0:
                 frames.append(images.to_uint8(moment.pixels))
+            now = time.perf_counter()
+            first[:] = first or [(now, moment.share)]  # setting up is no measure of a step
             self._tell(
                 "step",
                 number,
@@ -301,7 +314,7 @@ class _Run:
                 step=moment.step,
                 steps=moment.steps,
                 loss=moment.loss,
-                seconds_left=self._left(number, time.perf_counter() - set_up, moment.share),
+                seconds_left=self._left(number, now - first[0][0], moment.share - first[0][1], moment.share),
             )
 
         synthesis = stylist.stylise(picture.pixels, init=self.init, on_moment=on_moment)
@@ -346,10 +359,11 @@ class _Run:
 
     def _machine_in_words(self, scales: list[int]) -> str:
         machine, fingerprint = self._machine(), self.header.fingerprint
+        layers = len(set(self.settings.layers or fingerprint.layers) - {PIXELS})
         return (
             f"{machine['backend']} on {machine['device']}, {_PRECISION}; style {self.header.name} at "
             f"{', '.join(map(str, scales))} pixels, {fingerprint.pooling} pooling, {fingerprint.padding} padding, "
-            f"{len(self.settings.layers or fingerprint.layers)} layers, weights {fingerprint.weights_sha256[:12]}"
+            f"{layers} layers, weights {fingerprint.weights_sha256[:12]}"
         )
 
     def _save(
@@ -375,12 +389,13 @@ class _Run:
             before_rename=before_rename,
         )
 
-    def _left(self, number: int, elapsed: float, share: float) -> float | None:
-        if share <= 0:
+    def _left(self, number: int, elapsed: float, done: float, share: float) -> float | None:
+        """Seconds left, from how long a share of this picture's work took and how long the others took."""
+        if done <= 0:
             return None
-        whole = elapsed / share
+        whole = elapsed / done
         each = sum(self._took) / len(self._took) if self._took else whole
-        return whole - elapsed + each * (len(self.planned.tasks) - number)
+        return whole * (1 - share) + each * (len(self.planned.tasks) - number)
 
     def _tell(self, kind: str, number: int, task: Task, **more: Any) -> None:
         self.listener(Progress(kind, task.subject, number, len(self.planned.tasks), **more))

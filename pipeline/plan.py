@@ -82,6 +82,8 @@ def plan(
     """
     target = Path(output) if output is not None else Path()
     single = output is not None and not target.is_dir() and target.suffix.lower() in READ_SUFFIXES
+    if not single and target.exists() and not target.is_dir():
+        raise UsageError(f"{printable(target)}: a file, no folder and no picture. Give --output another name.")
     folder = target.parent if single else target
     if single:
         suffix_format = format_of(target)

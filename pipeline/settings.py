@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from stylebank.errors import UsageError
-from stylebank.images import WRITE_FORMATS
+from stylebank.images import SMALLEST_SIDE, WRITE_FORMATS
 from stylebank.style import CONVOLUTIONS, PADDINGS, PIXELS, layer_order
 
 MEASURED_POOLINGS = ("avg", "max")
@@ -105,8 +105,8 @@ class SynthesisSettings:
         object.__setattr__(self, "init", os.fspath(self.init))
         _one_of("optimizer", self.optimizer, OPTIMIZERS)
         _one_of("format", self.format, tuple(WRITE_FORMATS))
-        if self.size:
-            _at_least("size", self.size, 32)
+        if self.size and self.size < SMALLEST_SIDE:
+            raise UsageError(f"size {self.size}: expected {SMALLEST_SIDE} or more, or 0 for the subject's own.")
         _at_least("steps", self.steps, 1)
         _at_least("seed", self.seed, 0)
         _at_least("content_weight", self.content_weight, 0)

@@ -214,7 +214,7 @@ class Bank:
             path = self.path(old)
             new = check_name(new)
             if folded(new) != folded(old):
-                self.require_free(new)
+                self._require_new(new)
             target = self.folder / file_name(new)
             if target != path:
                 target = self._free_path(new)
@@ -224,6 +224,13 @@ class Bank:
                 path.unlink()
                 flush(self.folder)
             return format.read_header(target)
+
+    def _require_new(self, name: str) -> None:
+        for other in self.names():
+            if folded(other) == folded(name):
+                how = "" if other == name else f", which differs from {name!r} only in case,"
+                raise StyleExists(f"style {other!r}{how} is in the bank already. Choose another name, or remove it.")
+        self._free_path(name)
 
     def _find(self, name: str) -> Path | None:
         expected = self.folder / file_name(name)
@@ -244,7 +251,7 @@ class Bank:
             what = (
                 f"holds style {held!r}. Rename or remove that one first."
                 if held
-                else "is damaged. Remove it, or add the style with --replace."
+                else "is damaged. Remove it first, or add with --replace."
             )
             raise StyleExists(f"style {name!r}: {printable(path)} stands where it would be kept, and {what}")
         return path

@@ -98,8 +98,9 @@ class Fingerprint:
             if key == "layers":
                 missing = [layer for layer in value if layer not in have]
                 if missing:
+                    measured = " ".join(layer for layer in have if layer != PIXELS)
                     raise FingerprintMismatch(
-                        f"style {name!r} was measured at {' '.join(have)}, and this run wants "
+                        f"style {name!r} was measured at {measured}, and this run wants "
                         f"{' '.join(missing)} as well. Choose among its layers, or add the painting again with them."
                     )
             elif have != value:

@@ -249,6 +249,11 @@ def test_a_rename_onto_another_style_that_differs_in_case_is_refused(two: Bank) 
     assert contents(two) == before
 
 
+def test_a_rename_onto_a_style_is_refused_with_advice_it_can_follow(two: Bank) -> None:
+    with pytest.raises(StyleExists, match=r"'wave' is in the bank already\. Choose another name, or remove it"):
+        two.rename("poppies", "wave")
+
+
 def test_a_damaged_file_is_not_overwritten_by_a_rename(two: Bank) -> None:
     damage(two.path("wave"))
     before = contents(two)
