@@ -27,6 +27,7 @@ def apply(
     output: str | os.PathLike[str] | None = None,
     *,
     preset: str | None = None,
+    name_template: str | None = None,
     overwrite: bool = False,
     recursive: bool = False,
     weights: str | Path | None = None,
@@ -47,6 +48,8 @@ def apply(
         As for `plan.plan`.
     preset : {"original"}, optional
         Settings of the original program; those given beside it win.
+    name_template
+        What outputs are called, as for `plan.plan`.
     overwrite
         Make pictures again that are there already.
     weights, allow_unknown_weights
@@ -73,7 +76,16 @@ def apply(
         Before any work: for an unknown style, one that does not fit, or a plan that
         would overwrite something.
     """
-    planned = plan(subjects, style, output, format=settings.pop("format", None), recursive=recursive)
+    planned = plan(
+        subjects,
+        style,
+        output,
+        format=settings.pop("format", None),
+        recursive=recursive,
+        name_template=name_template,
+        size=synthesis_settings(preset, size=settings.get("size")).size,
+        preset=preset,
+    )
     chosen = synthesis_settings(preset, format=planned.format, **settings)
     if save_every is not None and save_every < 1:
         raise UsageError(f"save_every {save_every}: expected 1 or more.")

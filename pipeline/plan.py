@@ -11,6 +11,7 @@ from pathlib import Path
 from stylebank.errors import UsageError, printable
 from stylebank.images import READ_SUFFIXES, WRITE_FORMATS, format_of
 
+from .naming import DEFAULT_TEMPLATE, check_template, output_path
 from .record import FILE_NAME as RECORD_NAME
 from .record import Record
 
@@ -54,6 +55,9 @@ def plan(
     *,
     format: str | None = None,
     recursive: bool = False,
+    name_template: str | None = None,
+    size: int | None = None,
+    preset: str | None = None,
 ) -> Plan:
     """Find the subjects and name the outputs.
 
@@ -63,12 +67,18 @@ def plan(
         Files, folders, and patterns such as ``in/*.jpg``. A folder gives the pictures in
         it, and with `recursive` those below it too, whose place is kept below `output`.
     style
-        The style's name, part of every output's: ``{subject}.{style}.{format}``.
+        The style's name, part of every output's unless `name_template` leaves it out.
     output
         A folder, made if it is missing, or the file to write when there is one subject;
         the working folder unless given.
     format
         Of the outputs; a file given as `output` decides by its suffix.
+    name_template
+        What an output is called before its suffix, as `naming.check_template` has it;
+        `naming.DEFAULT_TEMPLATE` unless given.
+    size, preset
+        What stands for the fields of these names: the size asked for, ``own`` for 0; and the
+        preset, ``standard`` for none.
 
     Returns
     -------
@@ -77,14 +87,17 @@ def plan(
     Raises
     ------
     UsageError
-        If nothing is found, two subjects would become one output, or an output would
-        overwrite a subject.
+        If nothing is found, two subjects would become one output, an output would
+        overwrite a subject, or the template is wrong.
     """
+    template = check_template(DEFAULT_TEMPLATE if name_template is None else name_template)
     target = Path(output) if output is not None else Path()
     single = output is not None and not target.is_dir() and target.suffix.lower() in READ_SUFFIXES
     if not single and target.exists() and not target.is_dir():
         raise UsageError(f"{printable(target)}: a file, no folder and no picture. Give --output another name.")
     folder = target.parent if single else target
+    if single and name_template is not None:
+        raise UsageError(f"{printable(target)}: named by --output and by a name template. Give one of them.")
     if single:
         suffix_format = format_of(target)
         if format not in (None, suffix_format):
@@ -108,11 +121,15 @@ def plan(
             f"{printable(target)}: one file cannot hold {len(found)} pictures. Give --output a folder instead."
         )
     suffix = WRITE_FORMATS[format][1]
+    shared = {"style": style, "size": str(size or "own"), "preset": preset or "standard"}
     tasks = [
-        Task(subject, target if single else folder / below / f"{subject.stem}.{style}{suffix}")
+        Task(
+            subject,
+            target if single else folder / below / output_path(template, suffix, {**shared, "subject": subject.stem}),
+        )
         for subject, below in found
     ]
-    _refuse_clashes(tasks)
+    _refuse_clashes(tasks, "{subject}" in template)
     return Plan(folder, tuple(tasks), format, tuple(ignored))
 
 
@@ -177,7 +194,10 @@ def _in_folder(folder: Path, recursive: bool, made: _Made, ignored: list[Path]) 
                 ignored.append(path)
 
 
-def _refuse_clashes(tasks: Sequence[Task]) -> None:
+def _refuse_clashes(tasks: Sequence[Task], with_subject: bool) -> None:
+    advice = "Rename one, or stylise them into different folders."
+    if not with_subject:
+        advice = "Put {subject} into --name-template."
     subjects = {os.path.realpath(task.subject): task.subject for task in tasks}
     outputs: dict[str, Path] = {}
     for task in tasks:
@@ -195,6 +215,6 @@ def _refuse_clashes(tasks: Sequence[Task]) -> None:
         if key.casefold() in outputs:
             raise UsageError(
                 f"{printable(outputs[key.casefold()])} and {printable(task.subject)} would both become "
-                f"{printable(task.output)}. Rename one, or stylise them into different folders."
+                f"{printable(task.output)}. {advice}"
             )
         outputs[key.casefold()] = task.subject

@@ -158,7 +158,7 @@ class Run:
         self._tell("begin", number, task)
         entry = self._blank(task)
         try:
-            picture = images.load(task.subject, max_pixels=self.max_pixels)
+            picture = images.load(task.subject, max_pixels=self.max_pixels, metadata=self.settings.metadata)
             entry = dataclasses.replace(entry, subject_sha256=picture.sha256)
             for text in picture.notes:
                 self._tell("note", number, task, text=f"{printable(task.subject)}: {text}")
@@ -321,17 +321,19 @@ class Run:
     ) -> str:
         if os.path.realpath(path) in self._subjects:  # a picture on the way, named like an original
             raise OutputRefused(f"{printable(path)}: is one of the subjects. Give another --output.")
-        alpha = picture.alpha
-        if alpha is not None:
+        alpha = None
+        if picture.alpha is not None:
             size = pixels.shape[1], pixels.shape[0]
-            alpha = images.to_uint8(images.resize(alpha[..., None].astype(np.float32), size))[..., 0]
+            alpha = images.resize(picture.alpha[..., None].astype(np.float32), size)[..., 0]
         settings = self.settings
         return images.save(
             path,
             pixels,
             format=settings.format,
             quality=settings.quality,
+            depth=settings.depth,
             alpha=alpha,
+            metadata=picture.metadata,
             before_rename=before_rename,
         )
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from stylebank.errors import UsageError
-from stylebank.images import SMALLEST_SIDE, WRITE_FORMATS
+from stylebank.images import SMALLEST_SIDE, WRITE_FORMATS, check_depth
 from stylebank.style import CONVOLUTIONS, PADDINGS, PIXELS, layer_order
 
 MEASURED_POOLINGS = ("avg", "max")
@@ -82,6 +82,10 @@ class SynthesisSettings:
     format : {"jpg", "png", "webp", "tiff"}
     quality : int
         1 to 100, for jpg and webp.
+    depth : {8, 16}
+        Bits a channel of the output; 16 for png and tiff.
+    metadata : bool
+        Copy the subject's EXIF and XMP into the output.
     """
 
     size: int = 512
@@ -97,10 +101,16 @@ class SynthesisSettings:
     seed: int = 0
     format: str = "jpg"
     quality: int = 95
+    depth: int = 8
+    metadata: bool = True
 
     def __post_init__(self) -> None:
         # plain types, whatever they were given as: the record keeps them as JSON
-        for key, plain in (("size", int), ("steps", int), ("seed", int), ("quality", int), ("content_weight", float)):
+        for key, plain in (
+            *((key, int) for key in ("size", "steps", "seed", "quality", "depth")),
+            ("content_weight", float),
+            ("metadata", bool),
+        ):
             object.__setattr__(self, key, plain(getattr(self, key)))
         object.__setattr__(self, "init", os.fspath(self.init))
         _one_of("optimizer", self.optimizer, OPTIMIZERS)
@@ -111,6 +121,7 @@ class SynthesisSettings:
         _at_least("seed", self.seed, 0)
         _at_least("content_weight", self.content_weight, 0)
         _at_least("quality", self.quality, 1)
+        check_depth(self.depth, self.format)
         if self.quality > 100:
             raise UsageError(f"quality {self.quality}: expected 1 to 100.")
         if self.learning_rate is not None:

@@ -19,7 +19,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageCms, ImageOps
 
+from .color import grey_to_srgb, to_srgb
 from .errors import ImageRefused, printable
+from .metadata import NOTHING, Metadata, collect
 
 Pixels = npt.NDArray[np.float32]
 
@@ -29,6 +31,7 @@ MAX_PIXELS = 80_000_000
 MAX_BYTES = 1 << 30
 SMALLEST_SIDE = 32
 _BITS, _PHOTOMETRIC, _WHITE_IS_ZERO = 258, 262, 0  # TIFF tags and a value
+_MOST_WARNINGS = 3  # broken metadata can have one for every entry
 
 _pillow = threading.Lock()
 logging.getLogger("PIL").addHandler(logging.NullHandler())  # its remarks on hostile files would reach stderr
@@ -48,12 +51,15 @@ class Picture:
         Digest of the file's bytes.
     notes : tuple of str
         What was put right on the way, in words for the user.
+    metadata : Metadata
+        What of the file's may go with a picture made of it; empty unless asked for.
     """
 
     pixels: Pixels
     alpha: npt.NDArray[np.uint8] | None
     sha256: str
     notes: tuple[str, ...]
+    metadata: Metadata = NOTHING
 
     @property
     def size(self) -> tuple[int, int]:
@@ -61,7 +67,7 @@ class Picture:
         return self.pixels.shape[1], self.pixels.shape[0]
 
 
-def load(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> Picture:
+def load(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS, metadata: bool = False) -> Picture:
     """Read a picture file.
 
     Parameters
@@ -70,6 +76,8 @@ def load(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> Pictu
         A regular file in one of `READ_FORMATS`; its content decides, not its name.
     max_pixels
         Refuse a picture of more pixels than this before decoding it.
+    metadata
+        Gather EXIF and XMP, too.
 
     Raises
     ------
@@ -79,9 +87,9 @@ def load(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> Pictu
     shown = printable(path)
     data = _read_bytes(Path(path), shown)
     with decoding() as warned:
-        picture = _decoded(data, shown, max_pixels)
+        picture = _decoded(data, shown, max_pixels, metadata)
     flaws = dict.fromkeys(f"reads with a warning ({printable(str(flaw.message).strip())})" for flaw in warned)
-    return replace(picture, notes=(*picture.notes, *flaws))
+    return replace(picture, notes=(*picture.notes, *list(flaws)[:_MOST_WARNINGS]))
 
 
 @contextlib.contextmanager
@@ -97,7 +105,7 @@ def decoding() -> Iterator[list[warnings.WarningMessage]]:
             Image.MAX_IMAGE_PIXELS = limit
 
 
-def _decoded(data: bytes, shown: str, max_pixels: int) -> Picture:
+def _decoded(data: bytes, shown: str, max_pixels: int, with_metadata: bool) -> Picture:
     notes: list[str] = []
     try:
         image: Image.Image = Image.open(io.BytesIO(data), formats=READ_FORMATS)
@@ -122,6 +130,7 @@ def _decoded(data: bytes, shown: str, max_pixels: int) -> Picture:
             Image.open(io.BytesIO(data), formats=("PNG",)).verify()
         image.load()
         pixels, alpha = _to_srgb(image, shown, notes)
+        gathered = collect(image, notes) if with_metadata else NOTHING
     except ImageRefused:
         raise
     except MemoryError as error:
@@ -132,7 +141,7 @@ def _decoded(data: bytes, shown: str, max_pixels: int) -> Picture:
         raise ImageRefused(
             f"{shown}: the file is damaged ({printable(str(error))}). Get a whole copy of it."
         ) from error
-    return Picture(pixels, alpha, hashlib.sha256(data).hexdigest(), tuple(notes))
+    return Picture(pixels, alpha, hashlib.sha256(data).hexdigest(), tuple(notes), gathered)
 
 
 def _read_bytes(path: Path, shown: str) -> bytes:
@@ -162,12 +171,15 @@ def _to_srgb(image: Image.Image, shown: str, notes: list[str]) -> tuple[Pixels, 
     except Exception:  # a broken EXIF block says nothing of the pixels
         notes.append("has a broken EXIF block; its orientation is not applied")
     if image.mode == "F" or image.mode == "I" or image.mode.startswith("I;16"):
-        grey = _deep_grey(np.asarray(image), shown, 4095 if tags.get(_BITS) == (12,) else 65535)
+        values = np.asarray(image)
+        grey = _deep_grey(values, shown, 4095 if tags.get(_BITS) == (12,) else 65535)
         if tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO:  # Pillow turns round no more than 8 bits
             grey = 255 - grey
-        if not profile:
-            return np.repeat(grey[..., None], 3, axis=2), None
-        image = Image.fromarray(np.rint(grey).astype(np.uint8))
+        clear = values == image.info.get("transparency", -1)  # of a PNG: a grey that is not there
+        opacity = np.where(clear, 0, 255).astype(np.uint8) if clear.any() else None
+        if profile:
+            return grey_to_srgb(np.rint(grey * 257).astype(np.uint16), profile, notes), opacity
+        return np.repeat(grey[..., None], 3, axis=2), opacity
     alpha = None
     if image.has_transparency_data:
         image = image.convert("LA" if image.mode in {"La", "LA"} else "RGBA")
@@ -182,7 +194,7 @@ def _to_srgb(image: Image.Image, shown: str, notes: list[str]) -> tuple[Pixels, 
             image, ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB"), outputMode="RGB"
         )
     elif profile:
-        image = _apply_profile(image, profile, notes)
+        image = to_srgb(image, profile, notes)
     return np.asarray(image.convert("RGB"), np.float32), alpha
 
 
@@ -203,16 +215,3 @@ def _deep_grey(values: npt.NDArray[np.generic], shown: str, white: int) -> Pixel
             f"{shown}: integer values from {low:g} to {high:g}; expected 16 bits, 0..{white}. Rescale it first."
         )
     return np.asarray(values.astype(np.float64) * (255 / white), np.float32)
-
-
-def _apply_profile(image: Image.Image, profile: bytes, notes: list[str]) -> Image.Image:
-    try:
-        embedded = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        if image.mode == "L" and embedded.profile.xcolor_space == "RGB ":
-            image = image.convert("RGB")
-        converted = ImageCms.profileToProfile(image, embedded, ImageCms.createProfile("sRGB"), outputMode="RGB")
-    except Exception:  # LittleCMS, or a profile for other channels than the picture has
-        notes.append("has a broken colour profile; sRGB is assumed")
-        return image
-    assert converted is not None
-    return converted

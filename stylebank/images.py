@@ -14,12 +14,17 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from .color import srgb_profile
 from .decoding import MAX_BYTES, MAX_PIXELS, READ_FORMATS, SMALLEST_SIDE, Picture, Pixels, decoding, load
+from .encoding import DEEP_FORMATS, DEPTHS, LOSSLESS_FORMATS, WRITE_FORMATS, encode, quantised
 from .errors import OutputRefused, UsageError, printable
 from .files import replace_file
+from .metadata import NOTHING, Metadata
 
 __all__ = [
     "ANIMATION_FORMATS",
+    "DEEP_FORMATS",
+    "DEPTHS",
     "MAX_BYTES",
     "MAX_PIXELS",
     "READ_FORMATS",
@@ -27,8 +32,10 @@ __all__ = [
     "RESAMPLING",
     "SMALLEST_SIDE",
     "WRITE_FORMATS",
+    "Metadata",
     "Picture",
     "Pixels",
+    "check_depth",
     "crop_to_shape",
     "fit",
     "format_of",
@@ -43,20 +50,13 @@ __all__ = [
 
 #: Suffixes by which pictures are found in a folder.
 READ_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif"})
-#: Output formats by name: Pillow's name, suffix, whether it holds alpha.
-WRITE_FORMATS = {
-    "jpg": ("JPEG", ".jpg", False),
-    "png": ("PNG", ".png", True),
-    "webp": ("WEBP", ".webp", True),
-    "tiff": ("TIFF", ".tiff", True),
-}
 #: Animations by suffix: Pillow's name.
 ANIMATION_FORMATS = {".gif": "GIF", ".webp": "WEBP"}
 _FORMAT_OF_SUFFIX = {".jpg": "jpg", ".jpeg": "jpg", ".png": "png", ".webp": "webp", ".tif": "tiff", ".tiff": "tiff"}
 RESAMPLING = "lanczos"
 
 
-def over_white(pixels: Pixels, alpha: npt.NDArray[np.uint8] | None) -> Pixels:
+def over_white(pixels: Pixels, alpha: npt.NDArray[np.uint8] | npt.NDArray[np.float32] | None) -> Pixels:
     """Composite `pixels` over white; unchanged where `alpha` is None."""
     if alpha is None:
         return pixels
@@ -111,7 +111,7 @@ def crop_to_shape(pixels: Pixels, size: tuple[int, int]) -> Pixels:
 
 def to_uint8(pixels: npt.NDArray[np.floating]) -> npt.NDArray[np.uint8]:
     """Round, never truncate, to 8 bits."""
-    return np.asarray(np.clip(np.rint(pixels), 0, 255), np.uint8)
+    return np.asarray(quantised(pixels, 8), np.uint8)
 
 
 def format_of(path: Path) -> str:
@@ -130,22 +130,28 @@ def save(
     *,
     format: str,
     quality: int,
-    alpha: npt.NDArray[np.uint8] | None = None,
+    depth: int = 8,
+    alpha: npt.NDArray[np.uint8] | npt.NDArray[np.float32] | None = None,
+    metadata: Metadata = NOTHING,
     before_rename: Callable[[str], None] = lambda sha256: None,
 ) -> str:
-    """Write a picture atomically and return the sha256 of the file.
+    """Write a picture, tagged as sRGB, atomically and return the sha256 of the file.
 
     Parameters
     ----------
     path
         Replaced if it exists.
     pixels : ndarray, float32, shape (H, W, 3)
-        In 0..255; rounded to 8 bits.
+        In 0..255; rounded to `depth`.
     format : {"jpg", "png", "webp", "tiff"}
     quality : int
         1 to 100, for jpg and webp.
-    alpha : ndarray of uint8, shape (H, W), optional
-        Put back where the format holds it, else the picture is composited over white.
+    depth : {8, 16}
+        Bits a channel; 16 for `DEEP_FORMATS` alone.
+    alpha : ndarray, shape (H, W), optional
+        In 0..255. Put back where the format holds it, else the picture is composited over white.
+    metadata
+        To embed, as `load` gives it.
     before_rename
         Called with the digest when the file is whole and before it has its name.
 
@@ -157,24 +163,22 @@ def save(
     Raises
     ------
     OutputRefused
-        If it cannot be written, or does not decode to its own size again.
+        If it cannot be written, or does not decode to its own size again and, where the
+        format loses nothing, to its own values.
+    UsageError
+        If the format does not hold the depth.
     """
+    check_depth(depth, format)
     name, _suffix, holds_alpha = WRITE_FORMATS[format]
     if alpha is not None and not holds_alpha:
         pixels, alpha = over_white(pixels, alpha), None
-    image = Image.fromarray(to_uint8(pixels))
-    if alpha is not None:
-        image.putalpha(Image.fromarray(alpha))
-    choices: dict[str, dict[str, Any]] = {
-        "jpg": {"quality": quality, "subsampling": 0, "optimize": True},
-        "png": {"compress_level": 6},
-        "webp": {"quality": quality, "method": 4},
-        "tiff": {"compression": "tiff_adobe_deflate"},
-    }
+    channels = pixels if alpha is None else np.concatenate([pixels, alpha.astype(np.float32)[..., None]], axis=2)
+    values = quantised(channels, depth)
+    size = values.shape[1], values.shape[0]
 
     def write(temporary: Path) -> None:
         with temporary.open("wb") as file, _encoding(path, "Choose another --format or --size."):
-            image.save(file, format=name, **choices[format])
+            encode(file, values, format=format, quality=quality, metadata=metadata)
 
     digests: list[str] = []
 
@@ -182,13 +186,27 @@ def save(
         data = temporary.read_bytes()
         with decoding(), Image.open(io.BytesIO(data), formats=(name,)) as again:
             again.load()
-            if again.size != image.size:
-                raise OutputRefused(f"{printable(path)}: wrote {image.size} and read {again.size}. Check the disk.")
+            if again.size != size:
+                raise OutputRefused(f"{printable(path)}: wrote {size} and read {again.size}. Check the disk.")
+            # Pillow reads the upper half of 16 bits
+            if format in LOSSLESS_FORMATS and not np.array_equal(np.asarray(again), values >> (depth - 8)):
+                raise OutputRefused(f"{printable(path)}: reads otherwise than it was written. Check the disk.")
         digests.append(hashlib.sha256(data).hexdigest())
         before_rename(digests[0])
 
     replace_file(path, write, check)
     return digests[0]
+
+
+def check_depth(depth: int, format: str) -> None:
+    """Refuse a number of bits a channel that a format does not hold."""
+    if depth not in DEPTHS:
+        raise UsageError(f"depth {depth}: expected {' or '.join(map(str, DEPTHS))} bits a channel.")
+    if depth > 8 and format not in DEEP_FORMATS:
+        raise UsageError(
+            f"depth {depth}: {format} holds 8 bits a channel. "
+            f"Choose --format {' or '.join(DEEP_FORMATS)}, or leave --depth at 8."
+        )
 
 
 @contextlib.contextmanager
@@ -235,9 +253,12 @@ def save_animation(
     images = (Image.fromarray(to_uint8(resize(frame.astype(np.float32), size))) for frame in frames)
     durations = [milliseconds] * (len(frames) - 1) + [2000]
     name = ANIMATION_FORMATS[path.suffix.lower()]
+    tagged = {"icc_profile": srgb_profile()} if name == "WEBP" else {}  # a GIF holds none
 
     def write(temporary: Path) -> None:
         with temporary.open("wb") as file, _encoding(path, "Choose a smaller --size."):
-            next(images).save(file, format=name, save_all=True, append_images=images, duration=durations, loop=0)
+            next(images).save(
+                file, format=name, save_all=True, append_images=images, duration=durations, loop=0, **tagged
+            )
 
     replace_file(path, write)

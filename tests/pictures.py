@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import PIL
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, PngImagePlugin, TiffImagePlugin
 
 SUBJECTS = Path(__file__).parent.parent / "data" / "subjects"
 SIZE = (64, 48)
@@ -46,12 +46,14 @@ def opacity() -> np.ndarray:
     return np.repeat(ramp[None], SIZE[1], axis=0)
 
 
-def png_bytes(width: int, height: int, depth: int, colour_type: int, rows: bytes) -> bytes:
-    def chunk(kind: bytes, content: bytes) -> bytes:
-        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+def png_chunk(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
+
+def png_bytes(width: int, height: int, depth: int, colour_type: int, rows: bytes) -> bytes:
     header = struct.pack(">IIBBBBB", width, height, depth, colour_type, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    chunks = (b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + b"".join(png_chunk(*chunk) for chunk in chunks)
 
 
 def tiff_bytes(array: np.ndarray, *, bits: int = 0, white_is_zero: bool = False, extra: int | None = None) -> bytes:
@@ -114,6 +116,58 @@ def to_linear(values: np.ndarray) -> np.ndarray:
     """sRGB in 0..255 as linear light in 0..255."""
     v = values / 255
     return 255 * np.where(v <= 0.04045, v / 12.92, ((v + 0.055) / 1.055) ** 2.4)
+
+
+XMP = (
+    '<?xpacket begin="" id="W5M0MpCehiHzreSzNTczkc9d"?><x:xmpmeta xmlns:x="adobe:ns:meta/">'
+    '<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description rdf:about=""'
+    ' xmlns:tiff="http://ns.adobe.com/tiff/1.0/" xmlns:xmp="http://ns.adobe.com/xap/1.0/"'
+    ' xmlns:dc="http://purl.org/dc/elements/1.1/" tiff:Orientation="6" tiff:Make="Kamera">'
+    "<tiff:ImageWidth>64</tiff:ImageWidth><xmp:Thumbnails><rdf:Alt><rdf:li>old thumbnail</rdf:li></rdf:Alt>"
+    "</xmp:Thumbnails><dc:creator><rdf:Seq><rdf:li>Zoë</rdf:li></rdf:Seq></dc:creator>"
+    '</rdf:Description></rdf:RDF></x:xmpmeta><?xpacket end="w"?>'
+)
+THUMBNAIL = b"\xff\xd8 the old thumbnail \xff\xd9"
+
+
+def exif_bytes() -> bytes:
+    """EXIF as of a camera held upright, with place, exposure, maker's note, and a thumbnail behind it all."""
+    exif = Image.Exif()
+    exif.endian = "<"
+    exif[0x010E], exif[0x010F], exif[ORIENTATION], exif[0x013B] = "A cat", "Kamera", 6, "Zoe"
+    exif[0x0131 + 0xC000] = b"private"
+    exif[0x8769] = {
+        0x829A: TiffImagePlugin.IFDRational(1, 125),
+        0x9003: "2026:05:04 03:02:01",
+        0x927C: b"the maker's own" * 9,
+        0xA001: 65535,
+        0xA002: 64,
+        0xA003: 48,
+        0xA432: tuple(TiffImagePlugin.IFDRational(*x) for x in ((24, 1), (70, 1), (0, 0), (0, 0))),
+    }
+    exif[0x8825] = {1: "N", 2: (48.0, 30.0, 0.5), 3: "E", 4: (9.0, 3.0, 0.25)}
+    data = exif.tobytes()[6:]
+    first = TiffImagePlugin.ImageFileDirectory_v2(prefix=b"II")
+    first[0x0103] = 6
+    first[0x0201], first[0x0202] = len(data) + 2 + 3 * 12 + 4, len(THUMBNAIL)
+    first.tagtype[0x0201] = first.tagtype[0x0202] = 4
+    (entries,) = struct.unpack_from("<H", data, 8)
+    link = 10 + 12 * entries
+    data = data[:link] + struct.pack("<I", len(data)) + data[link + 4 :]
+    return b"Exif\0\0" + data + first.tobytes(len(data)) + THUMBNAIL
+
+
+def with_metadata(format: str) -> Writer:
+    """The sample stored turned, with EXIF and XMP that say so."""
+
+    def write(path: Path) -> None:
+        options: dict[str, object] = {"xmp": XMP.encode()}
+        if format == "PNG":
+            options = {"pnginfo": PngImagePlugin.PngInfo()}
+            options["pnginfo"].add_itxt("XML:com.adobe.xmp", XMP)
+        sample().transpose(Image.Transpose.ROTATE_90).save(path, format=format, exif=exif_bytes(), **options)
+
+    return write
 
 
 # refused
@@ -458,7 +512,7 @@ ACCEPTED: dict[str, tuple[Writer, Callable[[], np.ndarray], float]] = {
         grey,
         1,
     ),
-    "grey16_profile.tif": (linear_grey16, grey, 2),
+    "grey16_profile.tif": (linear_grey16, grey, 0.02),
     "broken_exif.jpg": (broken_exif, colour, 4),
     "animated.gif": (animated("GIF"), colour, 6),
     "animated_webp.webp": (animated("WEBP", lossless=True), colour, 0),

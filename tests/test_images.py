@@ -84,6 +84,19 @@ def test_clear_colour_of_a_palette_is_clear(tmp_path: Path) -> None:
     assert (alpha == 255).mean() > 0.6
 
 
+def test_clear_grey_of_a_16_bit_scan_is_clear_and_no_other(tmp_path: Path) -> None:
+    values = (pictures.grey()[..., 0] * 257).astype(np.uint16)
+    values[:10, :20] = 1000
+    values[10, 0] = 1001  # the same in its upper half
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
+    data = pictures.png_bytes(*pictures.SIZE, 16, 0, rows)
+    clear = pictures.png_chunk(b"tRNS", (1000).to_bytes(2, "big"))
+    (tmp_path / "x.png").write_bytes(data[:33] + clear + data[33:])
+    picture = images.load(tmp_path / "x.png")
+    assert picture.alpha is not None and np.array_equal(picture.alpha == 0, values == 1000)
+    assert np.allclose(picture.pixels[..., 1] * 257, values, atol=0.01)
+
+
 def test_alpha_that_hides_nothing_is_no_alpha(tmp_path: Path) -> None:
     opaque = pictures.sample()
     opaque.putalpha(255)

@@ -91,3 +91,31 @@ def test_a_name_too_long_for_a_file_is_refused_before_work(tree: Path) -> None:
 
 def test_a_missing_file_is_left_for_the_run_to_report(tree: Path) -> None:
     assert _outputs(plan(["nowhere.jpg"], "monet", "out")) == ["out/nowhere.monet.jpg"]
+
+
+def test_a_template_names_the_outputs_and_may_make_folders(tree: Path) -> None:
+    planned = plan(["in"], "monet", "out", name_template="{style}/{subject}_{size}", size=0, recursive=True)
+    assert _outputs(planned) == ["out/monet/a_own.jpg", "out/monet/b_own.jpg", "out/deep/monet/c_own.jpg"]
+    assert _outputs(plan(["in/a.jpg"], "monet", name_template="{preset}-{size}", size=768, format="png")) == [
+        "standard-768.png"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("template", "output", "said"),
+    [
+        ("{style}", "out", r"in/a\.jpg and in/b\.png would both become out/monet\.jpg\. Put \{subject\} into"),
+        ("{subject}", "in", r"in/a\.jpg: this output is the subject"),
+        ("../{subject}", "out", "leads out of the output folder"),
+        ("{artist}", "out", "unknown field"),
+    ],
+)
+def test_a_template_that_cannot_be_is_refused_before_work(tree: Path, template: str, output: str, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        plan(["in"], "monet", output, name_template=template)
+    assert not (tree / "out").exists()
+
+
+def test_an_output_file_and_a_template_are_one_too_many(tree: Path) -> None:
+    with pytest.raises(UsageError, match="Give one of them"):
+        plan(["in/a.jpg"], "monet", "print.png", name_template="{subject}")

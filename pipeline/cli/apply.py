@@ -10,6 +10,7 @@ import click
 import pipeline
 from stylebank.images import WRITE_FORMATS
 
+from ..naming import DEFAULT_TEMPLATE, FIELDS
 from ..settings import LEARNING_RATES, OPTIMIZERS, SynthesisSettings
 from . import options
 from .progress import reporter
@@ -57,6 +58,21 @@ _DEFAULT = SynthesisSettings()
     help=f"Of the outputs.  [default: by the name of an --output file, else {_DEFAULT.format}]",
 )
 @click.option("--quality", type=int, help=f"1 to 100, for jpg and webp.  [default: {_DEFAULT.quality}]")
+@click.option(
+    "--depth", type=int, metavar="8|16", help=f"Bits a channel; 16 for png and tiff.  [default: {_DEFAULT.depth}]"
+)
+@click.option(
+    "--metadata/--no-metadata",
+    default=None,
+    help="Copy the SUBJECT's EXIF and XMP: date, camera, place, author.  "
+    f"[default: {'metadata' if _DEFAULT.metadata else 'no-metadata'}]",
+)
+@click.option(
+    "--name-template",
+    metavar="TEXT",
+    help=f"Names of outputs, without suffix, of {', '.join(f'{{{field}}}' for field in FIELDS)}.  "
+    f"[default: {DEFAULT_TEMPLATE}]",
+)
 @options.weights
 @options.allow_unknown_weights
 @options.max_pixels
@@ -66,12 +82,14 @@ def command(shared: options.Shared, /, subjects: tuple[str, ...], style: str, js
     """Make pictures of the SUBJECTs in a style.
 
     SUBJECTs are files, folders, and quoted patterns. Outputs are named
-    {subject}.{style}.jpg; stylebank.jsonl beside them says how each was made. What is there
-    already, made the same way, is not made again.
+    {subject}.{style}.jpg, or by --name-template; stylebank.jsonl beside them says how each was
+    made. What is there already, made the same way, is not made again.
 
     \b
       $ stylebank apply --style starry_night photo.jpg
       $ stylebank apply --style great_wave in/ "more/*.png" --output out --size 1024
+      $ stylebank apply --style poppies scan.tif --format tiff --depth 16 --no-metadata
+      $ stylebank apply --style poppies in/ --output out --name-template "{style}/{subject}-{size}"
     """
     with reporter(shared, with_json=json) as listener:
         entries = pipeline.apply(shared.bank, style, subjects, listener=listener, **settings)

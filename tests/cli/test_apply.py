@@ -10,9 +10,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
+from .. import pictures
 from ..conftest import Result
 
 Run = Callable[..., Result]
@@ -72,6 +75,48 @@ def test_the_format_is_the_one_asked_for(run: Run, photographs: Path, tmp_path: 
     run("apply", "--style", "wave", photographs / "rocket.jpg", "-o", tmp_path, *QUICK, "--format", format)
     with Image.open(tmp_path / f"rocket.wave.{format}") as image:
         assert image.format == format.upper()
+
+
+def test_sixteen_bits_and_a_template(run: Run, photographs: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    arguments = ("apply", "--style", "wave", photographs, "-o", out, *QUICK, "--format", "tiff", "--depth", "16")
+    result = run(*arguments, "--name-template", "{style}/{subject}-{size}")
+    assert result.code == 0
+    made = sorted(path.relative_to(out).as_posix() for path in out.rglob("*.tiff"))
+    assert made == ["wave/astronaut-64.tiff", "wave/chelsea-64.tiff", "wave/rocket-64.tiff"]
+    values = tifffile.imread(out / made[0])
+    assert values.dtype == np.uint16 and (values % 257 != 0).mean() > 0.5
+    again = run(*arguments, "--name-template", "{style}/{subject}-{size}")
+    assert again.code == 0 and "3 skipped" in again.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--depth", "16"), "depth 16: jpg holds 8 bits a channel. Choose --format png or tiff"),
+        (("--depth", "10"), "depth 10: expected 8 or 16"),
+        (("--name-template", "{painter}"), "unknown field {painter}. Use {subject}, {style}, {size}, {preset}"),
+        (("--name-template", "{style}"), "would both become"),
+    ],
+)
+def test_what_cannot_be_written_is_refused_before_work(
+    run: Run, photographs: Path, tmp_path: Path, options: tuple[str, str], said: str
+) -> None:
+    result = run("apply", "--style", "wave", photographs, "-o", tmp_path / "out", *QUICK, *options)
+    assert result.code == 2 and said in result.stderr and result.stderr.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_metadata_goes_along_unless_the_user_says_no(run: Run, tmp_path: Path) -> None:
+    pictures.with_metadata("JPEG")(tmp_path / "cat.jpg")
+    arguments = ("apply", "--style", "wave", tmp_path / "cat.jpg", *QUICK)
+    assert run(*arguments, "-o", tmp_path / "with").code == 0
+    with Image.open(tmp_path / "with/cat.wave.jpg") as image:
+        assert image.getexif()[0x010F] == "Kamera" and pictures.ORIENTATION not in image.getexif()
+        assert image.size == (64, 48) and b"Zo" in image.info["xmp"]
+    assert run(*arguments, "-o", tmp_path / "without", "--no-metadata").code == 0
+    with Image.open(tmp_path / "without/cat.wave.jpg") as image:
+        assert not image.getexif() and "xmp" not in image.info and image.info["icc_profile"]
 
 
 def test_a_single_output_file_is_named_as_given(run: Run, photographs: Path, tmp_path: Path) -> None:

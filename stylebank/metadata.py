@@ -1,0 +1,189 @@
+"""What a photograph's file says of it besides its pixels, made fit to go with another picture.
+
+EXIF and XMP are copied by what they mean. Left out is what was true of the old file alone: orientation
+(it has been applied), sizes and encoding, thumbnails, and the makers' private notes, whose
+offsets break when they move.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+from dataclasses import dataclass
+from typing import IO, Any
+from xml.dom import minidom
+
+from PIL import ExifTags, Image
+
+#: A block larger than this is not copied: one segment of a JPEG holds 65,533 bytes.
+MAX_BYTES = 60_000
+_MAX_READ = 4 * MAX_BYTES
+#: EXIF's first directory holds a TIFF's own structure too; these speak of the photograph.
+_DESCRIPTIVE = {
+    *(0x010E, 0x010F, 0x0110),  # ImageDescription, Make, Model
+    *(0x011A, 0x011B, 0x0128),  # XResolution, YResolution, ResolutionUnit
+    *(0x0131, 0x0132, 0x013B, 0x013C),  # Software, DateTime, Artist, HostComputer
+    *(0x4746, 0x4749, 0x8298),  # Rating, RatingPercent, Copyright
+    *(0x9C9B, 0x9C9C, 0x9C9D, 0x9C9E, 0x9C9F),  # XPTitle, XPComment, XPAuthor, XPKeywords, XPSubject
+}
+_COLOR_SPACE, _SRGB = 0xA001, 1
+#: In the directory of the exposure, what speaks of the file.
+_OF_THE_FILE = {
+    *(0x9101, 0x9102, 0x927C),  # ComponentsConfiguration, CompressedBitsPerPixel, MakerNote
+    *(0xA002, 0xA003, 0xA004, 0xA005),  # PixelXDimension, PixelYDimension, RelatedSoundFile, Interoperability
+    *(0xA500, 0xEA1C),  # Gamma, Padding
+}
+_STALE_XMP = {
+    "http://ns.adobe.com/tiff/1.0/": {
+        *("Orientation", "ImageWidth", "ImageLength", "BitsPerSample", "Compression"),
+        *("PhotometricInterpretation", "SamplesPerPixel", "NativeDigest"),
+    },
+    "http://ns.adobe.com/exif/1.0/": {
+        *("PixelXDimension", "PixelYDimension", "ColorSpace", "MakerNote"),
+        *("ComponentsConfiguration", "CompressedBitsPerPixel", "NativeDigest"),
+    },
+    "http://ns.adobe.com/xap/1.0/": {"Thumbnails"},
+    "http://ns.adobe.com/photoshop/1.0/": {"ICCProfile", "ColorMode"},
+    "http://ns.adobe.com/xmp/note/": {"HasExtendedXMP"},
+}
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """Blocks to embed, each empty where there is none.
+
+    Attributes
+    ----------
+    exif : bytes
+        With the ``Exif\\0\\0`` that a JPEG has before it.
+    xmp : bytes
+        A packet of XML in UTF-8.
+    """
+
+    exif: bytes = b""
+    xmp: bytes = b""
+
+    def __bool__(self) -> bool:
+        return bool(self.exif or self.xmp)
+
+
+NOTHING = Metadata()
+
+
+def collect(image: Image.Image, notes: list[str]) -> Metadata:
+    """Gather what may be copied from an opened picture.
+
+    Parameters
+    ----------
+    image
+        As `PIL.Image.open` gives it, its file still open.
+    notes
+        Told what is broken or too large, which is left out: metadata is no reason to fail.
+    """
+    blocks = {}
+    for name, gather in (("EXIF", _exif), ("XMP", _xmp)):
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # one for every bad entry
+                block = gather(image)
+            if len(block) > MAX_BYTES:
+                raise _TooLarge
+        except _TooLarge:
+            notes.append(f"has {name} of more than {MAX_BYTES:,} bytes; it is not copied")
+            block = b""
+        except Exception:  # parsers fail on hostile bytes in every way
+            notes.append(f"has broken {name}; it is not copied")
+            block = b""
+        blocks[name] = block
+    return Metadata(blocks["EXIF"], blocks["XMP"])
+
+
+class _TooLarge(Exception):
+    pass
+
+
+class _Bounded:
+    """A file that gives up when more is read than metadata should need: entries may all claim the same bytes."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file, self._left = file, _MAX_READ
+
+    def read(self, size: int = -1) -> bytes:
+        self._left -= size if size >= 0 else _MAX_READ + 1
+        if self._left < 0:
+            raise _TooLarge
+        return self._file.read(size)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+
+def _exif(image: Image.Image) -> bytes:
+    given = image.getexif()
+    if not given:
+        return b""
+    kept = Image.Exif()
+    for tag in sorted(_DESCRIPTIVE & set(given)):
+        if _writable(kept, tag, given[tag]):
+            kept[tag] = given[tag]
+    if hasattr(given, "fp"):
+        given.fp = _Bounded(given.fp)  # type: ignore[assignment]
+    for directory in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
+        if directory not in given:
+            continue
+        entries = {
+            tag: value
+            for tag, value in given.get_ifd(directory).items()
+            if (directory == ExifTags.IFD.GPSInfo or tag not in _OF_THE_FILE)
+            and _writable(kept, directory, {tag: value})
+        }
+        if directory == ExifTags.IFD.Exif and _COLOR_SPACE in entries:
+            entries[_COLOR_SPACE] = _SRGB
+        if entries:
+            kept[directory] = entries
+    return kept.tobytes() if len(kept) else b""
+
+
+def _writable(like: Image.Exif, tag: int, value: Any) -> bool:
+    """Tell whether Pillow can write a value that it has read; one that it cannot is left out alone."""
+    probe = Image.Exif()
+    probe.endian = like.endian
+    probe[tag] = value
+    try:
+        if len(probe.tobytes()) > MAX_BYTES:
+            raise _TooLarge
+    except _TooLarge:
+        raise
+    except Exception:
+        return False
+    return True
+
+
+def _xmp(image: Image.Image) -> bytes:
+    packet = image.info.get("xmp", b"")
+    if isinstance(packet, str):
+        packet = packet.encode()
+    packet = packet.strip(b"\0 \r\n\t")
+    if not packet:
+        return b""
+    if len(packet) > _MAX_READ:
+        raise _TooLarge
+    text = packet.decode("utf-8")
+    if "<!" in text.replace("<!--", "").replace("<![CDATA[", ""):
+        raise ValueError("XMP declares no document type and no entities")
+    document = minidom.parse(io.BytesIO(text.encode()))
+    _drop_stale(document)
+    return "".join(node.toxml() for node in document.childNodes).encode()
+
+
+def _drop_stale(document: minidom.Document) -> None:
+    for element in document.getElementsByTagName("*"):
+        if _stale(element) and element.parentNode is not None:
+            element.parentNode.removeChild(element)
+            continue
+        for attribute in filter(_stale, list(element.attributes.values())):
+            element.removeAttributeNode(attribute)
+
+
+def _stale(node: minidom.Element | minidom.Attr) -> bool:
+    return node.localName in _STALE_XMP.get(node.namespaceURI or "", ())
