@@ -122,7 +122,7 @@ def _write_tiff(file: IO[bytes], values: Values, metadata: Metadata) -> None:
     """Strips of deflated horizontal differences behind a directory."""
     height, width, channels = values.shape
     depth = 8 * values.dtype.itemsize
-    at_once = max(1, _STRIP_BYTES // (width * channels * values.dtype.itemsize))
+    at_once = min(height, max(1, _STRIP_BYTES // (width * channels * values.dtype.itemsize)))
     strips = [_strip(values[start : start + at_once]) for start in range(0, height, at_once)]
     directory = TiffImagePlugin.ImageFileDirectory_v2(prefix=b"II")
     exif = Image.Exif()

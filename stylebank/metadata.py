@@ -123,6 +123,7 @@ def _exif(image: Image.Image) -> bytes:
     if not given:
         return b""
     kept = Image.Exif()
+    kept.endian = given.endian  # in which some comments are written
     for tag in sorted(_DESCRIPTIVE & set(given)):
         if _writable(kept, tag, given[tag]):
             kept[tag] = given[tag]

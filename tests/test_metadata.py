@@ -38,6 +38,7 @@ def test_what_is_true_of_the_photograph_is_copied_and_what_was_of_its_file_is_no
         exposure, place = exif.get_ifd(ExifTags.IFD.Exif), exif.get_ifd(ExifTags.IFD.GPSInfo)
         assert float(exposure[0x829A]) == 1 / 125 and exposure[0x9003] == "2026:05:04 03:02:01"
         assert exposure[0xA001] == 1  # sRGB now
+        assert [float(x) for x in exposure[0xA432][:2]] == [24, 70]  # its other two are 0/0: unknown
         assert place == {1: "N", 2: (48.0, 30.0, 0.5), 3: "E", 4: (9.0, 3.0, 0.25)}
         assert pictures.ORIENTATION not in exif and not {0xA002, 0xA003, 0x927C} & set(exposure)
         packet = image.info["xmp"]
