@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -75,21 +75,65 @@ with _native_stderr_silenced():
         jax.config.update("jax_default_matmul_precision", "highest")
         jax.config.update("jax_enable_x64", True)  # the objective's eigendecompositions are in float64
 
-#: A loss as `objective` builds it: ``(image, inputs, weights) -> (scalar, parts)``.
-Loss = Callable[[Any, Any, Any], tuple[Any, Any]]
-#: The same with its gradient: ``(image, inputs) -> (value, parts, gradient)`` in NumPy.
-Step = Callable[[npt.NDArray[np.float32], Any], tuple[float, npt.NDArray[np.float32], npt.NDArray[np.float32]]]
+#: The network: ``(images, parameters) -> features``, a list of tensors.
+Forward = Callable[[Any, Any], Any]
+#: What the features are worth: ``(features, inputs) -> (parts, cotangents)``, a vector a picture and a
+#: tensor a feature, the derivative of the pictures' values by it.
+Head = Callable[[Any, Any], tuple[Any, Any]]
+#: Both compiled: ``(images, inputs) -> (parts, gradient)`` in NumPy.
+Step = Callable[[npt.NDArray[np.float32], Any], tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]]
+
+
+class OutOfMemory(StylebankError):
+    """The device's memory does not hold what was asked for."""
 
 
 def device() -> str:
-    """Name the device that computes, as ``cpu`` or ``gpu``."""
+    """Name the kind of device that computes, ``cpu`` or ``gpu``."""
+    return "cpu" if all(name.startswith("cpu") for name in devices()) else "gpu"
+
+
+def devices() -> list[str]:
+    """Name what could compute, the first being what does unless `use` says otherwise: ``gpu:0``, ``cpu``."""
     if NAME == "tensorflow":
-        return "gpu" if tf.config.list_logical_devices("GPU") else "cpu"
-    if NAME == "torch":
-        return "gpu" if torch.cuda.is_available() else "cpu"
-    if NAME == "jax":
-        return "cpu" if jax.default_backend() == "cpu" else "gpu"
-    return "cpu"
+        gpus = len(tf.config.list_physical_devices("GPU"))
+    elif NAME == "torch":
+        gpus = torch.cuda.device_count()
+    else:
+        gpus = sum(found.platform != "cpu" for found in jax.devices())
+    return [*(f"gpu:{number}" for number in range(gpus)), "cpu"]
+
+
+@contextlib.contextmanager
+def use(name: str | None) -> Iterator[None]:
+    """Compute on a device of `devices`; None or ``auto`` leaves the choice to the backend.
+
+    Raises
+    ------
+    UsageError
+        If there is no such device.
+    """
+    if name in (None, "auto"):
+        yield
+        return
+    wanted = "gpu:0" if name == "gpu" else name
+    if wanted not in devices():
+        raise UsageError(f"device {name!r}: expected one of {', '.join(['auto', *devices()])}.")
+    with keras.device(wanted):
+        yield
+
+
+def make_deterministic() -> None:
+    """Let the same input give the same bytes, at some cost on GPUs."""
+    if NAME == "tensorflow":
+        tf.config.experimental.enable_op_determinism()
+    elif NAME == "torch":
+        torch.use_deterministic_algorithms(True)
+    elif device() == "gpu":
+        raise UsageError(
+            "--deterministic with JAX on a GPU: has to be told before it loads. "
+            "Set XLA_FLAGS=--xla_gpu_deterministic_ops=true instead."
+        )
 
 
 def tree(structure: Any) -> Any:
@@ -102,68 +146,117 @@ def to_numpy(tensor: Any) -> npt.NDArray[Any]:
     return np.asarray(keras.ops.convert_to_numpy(tensor))
 
 
-def compile_step(loss: Loss, weights: Any) -> Step:
-    """Compile `loss` together with its gradient by the image.
+def compile_function(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compile a function of nested tensors; another size of any axis but the last costs TensorFlow no new trace."""
+    if NAME == "jax":
+        return cast("Callable[..., Any]", jax.jit(function))
+    if NAME == "torch":
+        return function
+    compiled: dict[str, Any] = {}
+
+    def call(*arguments: Any) -> Any:
+        signature = keras.tree.map_structure(_any_size, arguments)
+        key = repr(signature)
+        if key not in compiled:
+            compiled[key] = tf.function(function, input_signature=signature, autograph=False)
+        return compiled[key](*arguments)
+
+    return call
+
+
+def compile_bound(function: Callable[..., Any], parameters: Any) -> Callable[..., Any]:
+    """Compile ``function(*arguments, parameters)`` to be called without the parameters, which stay."""
+    if NAME == "jax":  # a closure's tensors would be compiled in as constants
+        compiled = jax.jit(function)
+        return lambda *arguments: compiled(*arguments, parameters)
+    return compile_function(lambda *arguments: function(*arguments, parameters))
+
+
+def _any_size(tensor: Any) -> Any:
+    """The TensorSpec of a tensor: channels stay, and the number of pictures."""
+    shape = tensor.shape.as_list()
+    if len(shape) == 4:
+        shape = [shape[0], None, None, shape[3]]
+    elif shape:
+        shape = [*[None] * (len(shape) - 1), shape[-1]]
+    return tf.TensorSpec(shape, tensor.dtype)
+
+
+def pull_back(forward: Callable[[Any], Any], images: Any) -> tuple[Any, Callable[[Any], Any]]:
+    """Return ``forward(images)``, and its vector-Jacobian product: cotangents of the outputs to the images'."""
+    if NAME == "tensorflow":
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(images)
+            features = forward(images)
+        return features, lambda cotangents: tape.gradient(features, images, output_gradients=cotangents)
+    if NAME == "jax":
+        features, pulled = jax.vjp(forward, images)
+        return features, lambda cotangents: pulled(cotangents)[0]
+    images = images.detach().requires_grad_(True)
+    features = forward(images)
+    return features, lambda cotangents: torch.autograd.grad(features, images, cotangents)[0]
+
+
+def compile_step(forward: Forward, head: Head, parameters: Any) -> Step:
+    """Compile a network and what its features are worth, together with the gradient by the pictures.
 
     Parameters
     ----------
-    loss
-        ``loss(image, inputs, weights)`` returns a scalar and a vector of its parts.
-        Every axis of `image` and of the arrays in `inputs` but the last may change
-        between calls, so a picture of another size costs no new trace on TensorFlow
-        (JAX compiles once a shape, PyTorch runs eagerly).
-    weights
+    forward
+        The network; `parameters` are given from outside so that they are no constants of the
+        compiled function.
+    head
+        Values and their derivatives by the features, both written out: nothing is
+        differentiated but the network.
+    parameters
         Nested structure of tensors that stays the same for every call.
 
     Returns
     -------
     callable
-        ``step(image, inputs)`` with `image` float32 of shape (H, W, 3) in 0..255 and
-        `inputs` as `tree` returns it; gives value, parts and gradient on the host.
+        ``step(images, inputs)`` with `images` float32 of shape (n, H, W, 3) in 0..255 and
+        `inputs` as `tree` returns it; gives parts, and the gradient shaped like the images, on
+        the host. Another height, width or rank costs no new trace on TensorFlow (JAX compiles
+        once a shape, PyTorch runs eagerly); another n does.
+
+    Raises
+    ------
+    OutOfMemory
+        By the step, if the device's memory does not suffice.
     """
-    return {"tensorflow": _tensorflow_step, "jax": _jax_step, "torch": _torch_step}[NAME](loss, weights)
 
+    def differentiated(images: Any, inputs: Any, parameters: Any) -> tuple[Any, Any]:
+        features, pull = pull_back(lambda at: forward(at, parameters), images)
+        with _no_gradients():
+            parts, cotangents = head(features, inputs)
+        return parts, pull(cotangents)
 
-def _tensorflow_step(loss: Loss, weights: Any) -> Step:
-    def differentiated(image: Any, inputs: Any) -> Any:
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(image)
-            value, parts = loss(image, inputs, weights)
-        return value, parts, tape.gradient(value, image)
+    compiled = compile_bound(differentiated, parameters)
 
-    def specification(tensor: Any) -> Any:
-        shape = tensor.shape.as_list()
-        return tf.TensorSpec([None] * (len(shape) - 1) + shape[-1:], tensor.dtype)
-
-    compiled: dict[Any, Any] = {}
-
-    def step(image: npt.NDArray[np.float32], inputs: Any) -> Any:
-        tensor = tf.convert_to_tensor(image, dtype=tf.float32)
-        signature = keras.tree.map_structure(specification, (tensor, inputs))
-        key = repr(signature)
-        if key not in compiled:
-            compiled[key] = tf.function(differentiated, input_signature=signature, autograph=False)
-        value, parts, gradient = compiled[key](tensor, inputs)
-        return float(value), parts.numpy(), gradient.numpy()
+    def step(images: npt.NDArray[np.float32], inputs: Any) -> Any:
+        with memory_errors():
+            parts, gradient = compiled(keras.ops.convert_to_tensor(images, "float32"), inputs)
+            return to_numpy(parts), to_numpy(gradient)
 
     return step
 
 
-def _jax_step(loss: Loss, weights: Any) -> Step:
-    differentiated = jax.jit(jax.value_and_grad(loss, has_aux=True))
-
-    def step(image: npt.NDArray[np.float32], inputs: Any) -> Any:
-        (value, parts), gradient = differentiated(jax.numpy.asarray(image, "float32"), inputs, weights)
-        return float(value), np.asarray(parts), np.asarray(gradient)
-
-    return step
+def _no_gradients() -> Any:
+    return torch.no_grad() if NAME == "torch" else contextlib.nullcontext()
 
 
-def _torch_step(loss: Loss, weights: Any) -> Step:
-    def step(image: npt.NDArray[np.float32], inputs: Any) -> Any:
-        tensor = keras.ops.convert_to_tensor(image, "float32").clone().requires_grad_(True)
-        value, parts = loss(tensor, inputs, weights)
-        (gradient,) = torch.autograd.grad(value, tensor)
-        return float(value.detach()), to_numpy(parts.detach()), to_numpy(gradient)
+@contextlib.contextmanager
+def memory_errors() -> Iterator[None]:
+    """Turn the backend's own error of a full device into `OutOfMemory`."""
+    try:
+        yield
+    except Exception as error:
+        told = f"{type(error).__name__}: {error}"
+        if isinstance(error, MemoryError) or any(sign in told for sign in _MEMORY_SIGNS):
+            raise OutOfMemory(
+                "the device's memory does not suffice for this size. Choose a smaller --size, or another --device."
+            ) from error
+        raise
 
-    return step
+
+_MEMORY_SIGNS = ("ResourceExhaustedError", "OutOfMemoryError", "RESOURCE_EXHAUSTED", "out of memory")

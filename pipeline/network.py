@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,30 +27,35 @@ class Trunk:
     padding : {"reflect", "replicate", "zero"}
         What stands around a picture, and around every layer's activations, before a
         3 x 3 convolution.
+    precision : {"float32", "bfloat16"}
+        Of the convolutions and of the activations.
     """
 
-    def __init__(self, weights: Weights, pooling: str, padding: str) -> None:
+    def __init__(self, weights: Weights, pooling: str, padding: str, precision: str = "float32") -> None:
         if pooling not in POOLINGS:
             raise UsageError(f"pooling {pooling!r}: expected one of {', '.join(POOLINGS)}.")
         if padding not in PADDINGS:
             raise UsageError(f"padding {padding!r}: expected one of {', '.join(PADDINGS)}.")
         self.pooling = pooling
         self.padding = padding
+        self.precision = precision
         layers = {name: list(layer) for name, layer in weights.layers.items()}
         # pictures are RGB: turn the first kernel round once instead of every picture
         layers["conv1_1"][0] = np.ascontiguousarray(layers["conv1_1"][0][:, :, ::-1, :])
+        tensors = {name: [ops.cast(part, precision) for part in layer] for name, layer in layers.items()}
         #: Tensors of the network, as `walk` takes them.
-        self.parameters: Any = backend.tree(
-            {"layers": layers, "mean": np.ascontiguousarray(weights.mean_pixel_bgr[::-1])}
-        )
+        self.parameters: Any = {
+            "layers": tensors,
+            "mean": backend.tree(np.ascontiguousarray(weights.mean_pixel_bgr[::-1])),
+        }
 
     def walk(self, image: Any, parameters: Any, last: str = "conv5_4") -> Iterator[tuple[str, Any]]:
         """Yield (name, activations) layer by layer, ``convN_M`` before its ReLU, then ``reluN_M``.
 
         Parameters
         ----------
-        image : tensor, float32, shape (H, W, 3)
-            RGB in 0..255; each side at least 32, for 2 x 2 positions in the last block.
+        image : tensor, float32, shape (H, W, 3) or (n, H, W, 3)
+            One picture or several, RGB in 0..255; each side at least 32, for 2 x 2 positions in the last block.
         parameters
             `self.parameters`, given from outside so that a compiled function can take them
             as an argument.
@@ -59,9 +64,11 @@ class Trunk:
 
         Yields
         ------
-        str, tensor of shape (1, h, w, c)
+        str, tensor of shape (n, h, w, c), in the trunk's precision
         """
-        x = ops.expand_dims(image - parameters["mean"], 0)
+        x = ops.cast(image - parameters["mean"], self.precision)
+        if len(x.shape) == 3:
+            x = ops.expand_dims(x, 0)
         for name in CONVOLUTIONS:
             if name.endswith("_1") and name != "conv1_1":
                 x = self._pooled(x)
@@ -80,7 +87,7 @@ class Trunk:
         """Return the one of `layers` that comes last in the network."""
         return max(layers, key=lambda layer: (layer[4:], layer[:4]))
 
-    def features(self, image: Any, parameters: Any, layers: Sequence[str]) -> Mapping[str, Any]:
+    def features(self, image: Any, parameters: Any, layers: Sequence[str]) -> dict[str, Any]:
         """Return the activations of `layers` by name; arguments as for `walk`."""
         wanted = set(layers)
         return {name: x for name, x in self.walk(image, parameters, self.last_of(layers)) if name in wanted}

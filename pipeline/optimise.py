@@ -1,37 +1,67 @@
-"""L-BFGS-B, Adam and RMSprop over pixels, within 0..255."""
+"""L-BFGS, Adam and RMSprop over pixels, within 0..255; several pictures side by side.
+
+Each optimiser is a generator that gives the picture to look at next and takes its value and
+gradient; `minimise` runs one for each picture and has all of them evaluated together.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import scipy.optimize
 
 from stylebank.errors import StylebankError
 from stylebank.images import Pixels
 
-#: ``function(pixels) -> (value, gradient)``, the gradient shaped like the pixels.
-Function = Callable[[Pixels], tuple[float, Pixels]]
-#: ``on_step(step, value, pixels)`` after every iteration, counted from 1.
-OnStep = Callable[[int, float, Pixels], None]
+Array = npt.NDArray[np.float64]
+#: ``function(pictures) -> (values, gradients)``: (n, H, W, 3), (n,), and (n, H, W, 3).
+Function = Callable[[Pixels], tuple[Array, Pixels]]
+#: ``on_step(picture, step, value, pixels)`` after every iteration of a picture, counted from 1.
+OnStep = Callable[[int, int, float, Pixels], None]
+#: Gives pixels to look at and whether they end an iteration's search; takes value and gradient.
+_Optimiser = Generator[Pixels, tuple[float, Pixels], "_Found"]
 
-_LOWEST, _HIGHEST = 0.0, 255.0
-#: Grey levels, root mean square, of the first step L-BFGS-B tries.
+_LOWEST, _HIGHEST = np.float32(0.0), np.float32(255.0)
+#: Grey levels, root mean square, of the first step L-BFGS tries.
 _FIRST_STEP = 10.0
-#: L-BFGS-B keeps as many pairs of steps and gradients, in float64, as this holds.
+#: L-BFGS keeps as many pairs of steps and gradients as this holds.
 _PAIR_BYTES = 1 << 29
 _FEWEST_PAIRS, _MOST_PAIRS = 5, 30
+#: A step must gain at least this share of what the slope promises (Armijo's condition).
+_SUFFICIENT = 1e-4
+#: Shorter steps that L-BFGS tries before it ends.
+_TRIES = 12
+#: L-BFGS ends where an iteration gains less than this share of the value.
+_NOTHING_GAINED = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
 class Optimum:
-    """Where an optimiser ended: the picture, its value, and the iterations taken."""
+    """Where an optimiser ended: the pictures, their values, and the iterations each took.
 
+    Attributes
+    ----------
+    pixels : ndarray, float32, shape (n, H, W, 3)
+    values : tuple of float
+    steps : tuple of int
+    """
+
+    pixels: Pixels
+    values: tuple[float, ...]
+    steps: tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class _Found:
     pixels: Pixels
     value: float
     steps: int
+
+
+_Told = Callable[[int, float, Pixels], None]
+_Begin = Callable[[Pixels, int, float, _Told], _Optimiser]
 
 
 def minimise(
@@ -41,26 +71,27 @@ def minimise(
     optimizer: str,
     steps: int,
     learning_rate: float = 0.0,
-    on_step: OnStep = lambda step, value, pixels: None,
+    on_step: OnStep = lambda picture, step, value, pixels: None,
 ) -> Optimum:
     """Minimise `function` over pictures whose values stay within 0..255.
 
     Parameters
     ----------
     function
-        Value and gradient at a float32 picture.
-    start : ndarray, float32, shape (H, W, 3)
+        Values and gradients at float32 pictures, each independent of the others.
+    start : ndarray, float32, shape (n, H, W, 3)
         Clipped to the bounds first.
     optimizer : {"lbfgs", "adam", "rmsprop"}
-        ``lbfgs`` is SciPy's L-BFGS-B (Byrd, Lu, Nocedal and Zhu 1995); ``adam``
-        Kingma and Ba's (2015) and ``rmsprop`` Hinton's, each step clipped to the bounds.
+        ``lbfgs`` is limited-memory BFGS (Liu and Nocedal 1989) with the variables at a bound
+        they push against held there (Bertsekas 1982) and steps bent back into the bounds;
+        ``adam`` Kingma and Ba's (2015) and ``rmsprop`` Hinton's, each step clipped.
     steps
-        Iterations; L-BFGS-B may look at a picture more than once in one, and ends sooner
+        Iterations; L-BFGS may look at a picture more than once in one, and ends sooner
         where nothing is left to gain.
     learning_rate
         Grey levels, for adam and rmsprop.
     on_step
-        Told every iteration's number, value and picture.
+        Told every iteration's picture, number, value and pixels.
 
     Returns
     -------
@@ -69,105 +100,157 @@ def minimise(
     Raises
     ------
     StylebankError
-        If the value is not finite.
+        If a value is not finite.
     """
-    checked = _finite(function)
-    first = np.clip(start, _LOWEST, _HIGHEST).astype(np.float32)
-    if optimizer == "lbfgs":
-        return _lbfgs(checked, first, steps, on_step)
-    update = _adam(learning_rate) if optimizer == "adam" else _rmsprop(learning_rate)
-    return _descend(checked, first, steps, update, on_step)
+    begin: _Begin = {"lbfgs": _lbfgs, "adam": _adam, "rmsprop": _rmsprop}[optimizer]
+    pictures = np.clip(start, _LOWEST, _HIGHEST).astype(np.float32)
+    runs: list[_Optimiser] = []
+    found: dict[int, _Found] = {}
+    for number, pixels in enumerate(pictures):
 
+        def told(step: int, value: float, at: Pixels, number: int = number) -> None:
+            on_step(number, step, value, at)
 
-def _finite(function: Function) -> Function:
-    """Check what `function` gives, and remember the last of it: SciPy begins where we have looked already."""
-    last: list[tuple[Pixels, tuple[float, Pixels]]] = []
-
-    def checked(pixels: Pixels) -> tuple[float, Pixels]:
-        if last and np.array_equal(last[0][0], pixels):
-            return last[0][1]
-        value, gradient = function(pixels)
-        if not (np.isfinite(value) and np.isfinite(gradient).all()):
+        runs.append(begin(pixels.copy(), steps, learning_rate, told))
+        pictures[number] = next(runs[-1])
+    while len(found) < len(runs):
+        values, gradients = function(pictures)
+        if not (np.isfinite(values).all() and np.isfinite(gradients).all()):
             raise StylebankError(
-                f"the loss or its gradient is not finite (loss {value}). "
+                f"the loss or its gradient is not finite (loss {', '.join(map(str, values))}). "
                 "With adam or rmsprop lower --learning-rate; otherwise report this picture."
             )
-        last[:] = [(pixels.copy(), (value, gradient))]
-        return value, gradient
+        for number, run in enumerate(runs):
+            if number in found:  # looked at again beside those that go on: the batch keeps its shape
+                continue
+            try:
+                pictures[number] = run.send((float(values[number]), gradients[number]))
+            except StopIteration as stop:
+                found[number] = stop.value
+                pictures[number] = stop.value.pixels
+    ends = [found[number] for number in range(len(runs))]
+    return Optimum(
+        np.stack([end.pixels for end in ends]), tuple(end.value for end in ends), tuple(end.steps for end in ends)
+    )
 
-    return checked
+
+class _Pairs:
+    """The last steps and what they changed the gradient by: an approximation of the inverse Hessian."""
+
+    def __init__(self, size: int) -> None:
+        self._most = int(np.clip(_PAIR_BYTES // (8 * size), _FEWEST_PAIRS, _MOST_PAIRS))
+        self._pairs: list[tuple[Pixels, Pixels, float]] = []
+
+    def __len__(self) -> int:
+        return len(self._pairs)
+
+    def forget(self) -> None:
+        self._pairs.clear()
+
+    def add(self, step: Pixels, change: Pixels) -> None:
+        """Remember a pair unless it shows no curvature."""
+        curvature = _dot(step, change)
+        if curvature > 1e-10 * np.sqrt(_dot(step, step) * _dot(change, change)):
+            self._pairs = [*self._pairs[-(self._most - 1) :], (step, change, curvature)]
+
+    def solve(self, gradient: Pixels) -> Pixels:
+        """The approximation times the gradient, by the two loops of Nocedal (1980)."""
+        direction: Pixels = gradient.copy()
+        shares = []
+        for step, change, curvature in reversed(self._pairs):
+            shares.append(_dot(step, direction) / curvature)
+            direction -= np.float32(shares[-1]) * change
+        step, change, curvature = self._pairs[-1]
+        direction *= np.float32(curvature / _dot(change, change))
+        for (step, change, curvature), share in zip(self._pairs, reversed(shares), strict=True):
+            direction += np.float32(share - _dot(change, direction) / curvature) * step
+        return direction
 
 
-def _lbfgs(function: Function, start: Pixels, steps: int, on_step: OnStep) -> Optimum:
-    value, gradient = function(start)
-    # boxed L-BFGS-B first tries a full gradient step: make that a sensible one in any unit of loss
+def _dot(a: Pixels, b: Pixels) -> float:
+    return float(np.dot(a.ravel(), b.ravel()))
+
+
+def _lbfgs(pixels: Pixels, steps: int, _rate: float, told: _Told) -> _Optimiser:
+    value, gradient = yield pixels
+    # losses come in any unit: in this one, products of gradients neither vanish nor overflow in float32
     unit = float(np.sqrt(np.mean(np.square(gradient, dtype=np.float64)))) / _FIRST_STEP
     if unit == 0.0:
-        return Optimum(start, value, 0)
-    pairs = int(np.clip(_PAIR_BYTES // (16 * start.size), _FEWEST_PAIRS, _MOST_PAIRS))
-
-    def flat(x: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:
-        value, gradient = function(x.reshape(start.shape).astype(np.float32))
-        return value / unit, gradient.ravel().astype(np.float64) / unit
-
-    taken = 0
-
-    def after(intermediate_result: scipy.optimize.OptimizeResult) -> None:
-        nonlocal taken
-        taken += 1
-        pixels = intermediate_result.x.reshape(start.shape).astype(np.float32)
-        on_step(taken, float(intermediate_result.fun) * unit, pixels)
-
-    result = scipy.optimize.minimize(
-        flat,
-        start.ravel().astype(np.float64),
-        jac=True,
-        method="L-BFGS-B",
-        bounds=scipy.optimize.Bounds(_LOWEST, _HIGHEST),
-        callback=after,
-        options={"maxiter": steps, "maxfun": 20 * steps + 20, "maxcor": pairs, "ftol": 1e-9, "gtol": 0.0},
-    )
-    return Optimum(result.x.reshape(start.shape).astype(np.float32), float(result.fun) * unit, int(result.nit))
+        return _Found(pixels, value, 0)
+    value, gradient = value / unit, gradient / np.float32(unit)
+    pairs = _Pairs(pixels.size)
+    for step in range(1, steps + 1):
+        held = ((pixels <= _LOWEST) & (gradient > 0)) | ((pixels >= _HIGHEST) & (gradient < 0))
+        free = np.where(held, np.float32(0), gradient)
+        direction = -pairs.solve(free) if len(pairs) else -free
+        direction[held] = 0
+        if _dot(direction, free) >= 0:
+            pairs.forget()
+            direction = -free
+        share = 1.0
+        for _ in range(_TRIES):
+            trial = np.clip(pixels + np.float32(share) * direction, _LOWEST, _HIGHEST)
+            promised = _dot(gradient, trial - pixels)
+            found, slope = yield trial
+            found, slope = found / unit, slope / np.float32(unit)
+            if found <= value + _SUFFICIENT * promised:
+                break
+            # the lowest point of the parabola through what is known, neither too near nor too far
+            bend = found - value - promised
+            share *= float(np.clip(-promised / (2 * bend), 0.1, 0.5)) if bend > 0 else 0.5
+        else:
+            if not len(pairs):
+                return _Found(pixels, value * unit, step - 1)
+            pairs.forget()
+            continue
+        gained = value - found
+        pairs.add(trial - pixels, slope - gradient)
+        pixels, value, gradient = trial, found, slope
+        told(step, value * unit, pixels)
+        if gained <= _NOTHING_GAINED * max(abs(value), abs(value + gained)):
+            return _Found(pixels, value * unit, step)
+    return _Found(pixels, value * unit, steps)
 
 
 Update = Callable[[int, Pixels], Pixels]
 
 
-def _descend(function: Function, start: Pixels, steps: int, update: Update, on_step: OnStep) -> Optimum:
-    pixels = start
-    value, gradient = function(pixels)
-    for step in range(1, steps + 1):
-        pixels = np.clip(pixels - update(step, gradient), _LOWEST, _HIGHEST).astype(np.float32)
-        value, gradient = function(pixels)
-        on_step(step, value, pixels)
-    return Optimum(pixels, value, steps)
-
-
-def _adam(learning_rate: float, beta1: float = 0.9, beta2: float = 0.999) -> Update:
+def _adam(pixels: Pixels, steps: int, rate: float, told: _Told) -> _Optimiser:
+    beta1, beta2 = 0.9, 0.999
     first = second = np.float32(0)
 
     def update(step: int, gradient: Pixels) -> Pixels:
         nonlocal first, second
         first = beta1 * first + (1 - beta1) * gradient
         second = beta2 * second + (1 - beta2) * np.square(gradient)
-        rate = learning_rate * np.sqrt(1 - beta2**step) / (1 - beta1**step)
-        return np.asarray(rate * first / _guarded_root(second))
+        unbiased = rate * np.sqrt(1 - beta2**step) / (1 - beta1**step)
+        return np.asarray(unbiased * first / _guarded_root(second), np.float32)
 
-    return update
+    return (yield from _descend(pixels, steps, update, told))
 
 
-def _rmsprop(learning_rate: float, decay: float = 0.9) -> Update:
+def _rmsprop(pixels: Pixels, steps: int, rate: float, told: _Told) -> _Optimiser:
+    decay = 0.9
     second = np.float32(0)
 
     def update(step: int, gradient: Pixels) -> Pixels:
         nonlocal second
         second = decay * second + (1 - decay) * np.square(gradient)
-        return np.asarray(learning_rate * gradient / _guarded_root(second))
+        return np.asarray(rate * gradient / _guarded_root(second), np.float32)
 
-    return update
+    return (yield from _descend(pixels, steps, update, told))
 
 
 def _guarded_root(second: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """Root of a running mean of squares; its epsilon is relative, for losses of any unit."""
     root = np.sqrt(second)
     return np.asarray(root + 1e-7 * root.max() + np.finfo(np.float32).tiny)
+
+
+def _descend(pixels: Pixels, steps: int, update: Update, told: _Told) -> _Optimiser:
+    value, gradient = yield pixels
+    for step in range(1, steps + 1):
+        pixels = np.clip(pixels - update(step, gradient), _LOWEST, _HIGHEST).astype(np.float32)
+        value, gradient = yield pixels
+        told(step, value, pixels)
+    return _Found(pixels, value, steps)

@@ -28,7 +28,6 @@ from .settings import PRESET_FINGERPRINTS, SynthesisSettings
 if TYPE_CHECKING:
     from .synthesis import Moment, Stylist
 
-_PRECISION = "float32"
 _ANIMATION_FRAMES = 48
 
 
@@ -208,14 +207,15 @@ class Run:
             seconds=None,
             backend="none",
             device="none",
-            precision=_PRECISION,
+            precision="none",
             version=stylebank.__version__,
         )
 
     def _machine(self) -> dict[str, Any]:
         from . import backend
 
-        return {"backend": backend.NAME, "device": backend.device()}
+        precision = self._stylist.precision if self._stylist is not None else "none"
+        return {"backend": backend.NAME, "device": backend.device(), "precision": precision}
 
     def _made_already(self, task: Task, wanted: Entry) -> Entry | None:
         """Return the earlier entry if the output is provably this work's; that a file exists proves nothing."""
@@ -307,7 +307,7 @@ class Run:
         machine, fingerprint = self._machine(), self.header.fingerprint
         layers = len(set(self.settings.layers or fingerprint.layers) - {PIXELS})
         return (
-            f"{machine['backend']} on {machine['device']}, {_PRECISION}; style {self.header.name} at "
+            f"{machine['backend']} on {machine['device']}, {machine['precision']}; style {self.header.name} at "
             f"{', '.join(map(str, scales))} pixels, {fingerprint.pooling} pooling, {fingerprint.padding} padding, "
             f"{layers} layers, weights {fingerprint.weights_sha256[:12]}"
         )

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from stylebank import gaussian, images
 from stylebank.errors import UsageError
@@ -16,18 +16,15 @@ from stylebank.gaussian import moments
 from stylebank.images import Pixels
 from stylebank.style import PIXELS, Style, nearest_scale
 
-from . import backend
+from . import backend, precision
 from .memory import require_memory
-from .network import Trunk
-from .objective import Objective, layer_target
+from .objective import CONTENT_LAYER, EXACT, Objective, Region, Task, layer_target
 from .optimise import minimise
 from .settings import SynthesisSettings
 from .weights import Weights
 
 #: The coarsest picture's longest side is at least this, where the size allows.
 COARSEST = 160
-#: Share of the largest eigenvalue below which a style's tail is left out.
-TOLERANCE = 1e-6
 #: Grey levels squared: how much a colour that hardly varies in the subject may be spread.
 _COLOR_RIDGE = 25.0
 
@@ -45,6 +42,8 @@ class Moment:
     loss : float
     pixels : ndarray, float32, shape (h, w, 3)
         At the size worked at now.
+    picture : int
+        Which of those made side by side, from 0.
     """
 
     step: int
@@ -52,6 +51,7 @@ class Moment:
     share: float
     loss: float
     pixels: Pixels
+    picture: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,10 +63,11 @@ class Synthesis:
     pixels : ndarray, float32, shape (H, W, 3)
         In 0..255.
     start_loss, final_loss : float
-        The objective at the final size: of the picture begun with, and of the result.
+        The objective at the final size, in float32: of the picture begun with, and of the result.
     steps : int
         Iterations taken over all sizes.
     seconds : float
+        Divided by the number of pictures made side by side.
     """
 
     pixels: Pixels
@@ -101,64 +102,74 @@ class Stylist:
         wanted = self.settings.layers or tuple(layer for layer in fingerprint.layers if layer != PIXELS)
         fingerprint.require(style.name, weights_sha256=weights.sha256, layers=wanted)
         self._layers = tuple(layer for layer in fingerprint.layers if layer in wanted)
+        #: Of the convolutions: the setting, or what a timing chose.
+        self.precision = precision.choose(self.settings.precision)
+        content_layers = (CONTENT_LAYER,) if self.settings.content_weight > 0 else ()
         self._objective = _objective(
-            weights, fingerprint.pooling, fingerprint.padding, self._layers, self.settings.content_weight > 0
+            weights, fingerprint.pooling, fingerprint.padding, self._layers, content_layers, self.precision
         )
-        self._targets: dict[int, list[Any]] = {}
+        self._regions: dict[int, Region] = {}
 
     def stylise(
         self, subject: Pixels, *, init: Pixels | None = None, on_moment: Callable[[Moment], None] = lambda moment: None
     ) -> Synthesis:
-        """Make one picture.
+        """Make one picture; arguments and errors as for `stylise_many`."""
+        return self.stylise_many([subject], inits=[init], on_moment=on_moment)[0]
+
+    def stylise_many(
+        self,
+        subjects: Sequence[Pixels],
+        *,
+        inits: Sequence[Pixels | None] | None = None,
+        on_moment: Callable[[Moment], None] = lambda moment: None,
+    ) -> list[Synthesis]:
+        """Make pictures of one size side by side, each as if it were alone.
 
         Parameters
         ----------
-        subject : ndarray, float32, shape (H, W, 3)
-            In 0..255, at any size.
-        init : ndarray, float32, shape (h, w, 3), optional
-            The picture to begin with when the setting ``init`` names a file.
+        subjects : sequence of ndarray, float32, shape (H, W, 3)
+            In 0..255, at any size, of one shape once brought to the size wanted.
+        inits : sequence of ndarray, float32, shape (h, w, 3), optional
+            The pictures to begin with when the setting ``init`` names a file.
         on_moment
-            Called after every iteration.
+            Called after every iteration of every picture.
 
         Raises
         ------
         UsageError
-            If the picture would be too thin for the network at the size wanted, or too large
-            for the memory.
+            If a picture would be too thin for the network at the size wanted, or too large
+            for the memory, or they differ in size.
+        OutOfMemory
+            If the device's memory does not suffice after all.
         """
         began = time.perf_counter()
         settings = self.settings
-        sizes = pyramid((subject.shape[1], subject.shape[0]), settings)
-        require_memory(sizes[-1])
+        sizes = _common_pyramid(subjects, settings)
+        require_memory(sizes[-1], len(subjects), self.precision)
         work = [settings.steps * width * height for width, height in sizes]
-        if max(sizes[-1]) < max(subject.shape[:2]):
-            subject = images.resize(subject, sizes[-1])
-        if settings.match_color:
-            subject = self._recolored(subject, max(sizes[-1]))
+        prepared = [self._prepared(subject, sizes[-1]) for subject in subjects]
+        given = inits if inits is not None else [None] * len(subjects)
+        taken = np.zeros(len(subjects), int)
         pixels: Pixels | None = None
-        taken, start_loss, final_loss = 0, 0.0, 0.0
         for level, size in enumerate(sizes):
-            here = images.resize(subject, size)
-            inputs = self._objective.inputs(
-                self._scale_targets(max(size)),
+            here = np.stack([images.resize(subject, size) for subject in prepared])
+            task = self._objective.task(
+                [self._region(max(size))],
                 here,
                 content_weight=settings.content_weight,
                 normalise=settings.normalise,
             )
-            beginning = self._beginning(here, init)
-            pixels = beginning if pixels is None else images.resize(pixels, size)
-            if level == len(sizes) - 1:
-                start_loss = self._objective(beginning, inputs).value
+            beginning = np.stack([self._beginning(subject, init) for subject, init in zip(here, given, strict=True)])
+            pixels = beginning if pixels is None else np.stack([images.resize(picture, size) for picture in pixels])
 
-            def evaluate(at: Pixels, inputs: Any = inputs) -> tuple[float, Pixels]:
-                evaluation = self._objective(at, inputs)
+            def evaluate(at: Pixels, task: Task = task) -> tuple[npt.NDArray[np.float64], Pixels]:
+                evaluation = self._objective(at, task)
                 return evaluation.value, evaluation.gradient
 
-            def on_step(step: int, loss: float, at: Pixels, level: int = level) -> None:
+            def on_step(picture: int, step: int, loss: float, at: Pixels, level: int = level) -> None:
                 done = sum(work[:level]) + work[level] * step / settings.steps
-                on_moment(
-                    Moment(level * settings.steps + step, len(sizes) * settings.steps, done / sum(work), loss, at)
-                )
+                planned = len(sizes) * settings.steps
+                on_moment(Moment(level * settings.steps + step, planned, done / sum(work), loss, at, picture))
 
             optimum = minimise(
                 evaluate,
@@ -168,10 +179,21 @@ class Stylist:
                 learning_rate=settings.rate,
                 on_step=on_step,
             )
-            pixels, final_loss = optimum.pixels, optimum.value
+            pixels = optimum.pixels
             taken += optimum.steps
         assert pixels is not None
-        return Synthesis(pixels, start_loss, final_loss, taken, time.perf_counter() - began)
+        start = self._objective.exactly(beginning, task).value
+        final = self._objective.exactly(pixels, task).value
+        seconds = (time.perf_counter() - began) / len(subjects)
+        return [
+            Synthesis(pixels[number], float(start[number]), float(final[number]), int(taken[number]), seconds)
+            for number in range(len(subjects))
+        ]
+
+    def _prepared(self, subject: Pixels, size: tuple[int, int]) -> Pixels:
+        if max(size) < max(subject.shape[:2]):
+            subject = images.resize(subject, size)
+        return self._recolored(subject, max(size)) if self.settings.match_color else subject
 
     def _recolored(self, subject: Pixels, longest_side: int) -> Pixels:
         """The subject with the mean and covariance of the painting's pixels."""
@@ -182,12 +204,16 @@ class Stylist:
         transport = gaussian.transport(cov, style.cov, ridge=_COLOR_RIDGE)
         return np.clip((subject - mean) @ transport + style.mean, 0, 255).astype(np.float32)
 
-    def _scale_targets(self, longest_side: int) -> list[Any]:
+    def _region(self, longest_side: int) -> Region:
         scale = nearest_scale(self.style.scales, longest_side)
-        if scale not in self._targets:
+        if scale not in self._regions:
             gaussians = self.style.scales[scale]
-            self._targets[scale] = [backend.tree(layer_target(gaussians[layer], TOLERANCE)) for layer in self._layers]
-        return self._targets[scale]
+            targets, exact = (
+                [backend.tree(layer_target(gaussians[layer], tolerance)) for layer in self._layers]
+                for tolerance in (self.settings.tolerance, EXACT)
+            )
+            self._regions[scale] = Region(targets, exact)
+        return self._regions[scale]
 
     def _beginning(self, subject: Pixels, init: Pixels | None) -> Pixels:
         height, width = subject.shape[:2]
@@ -200,9 +226,24 @@ class Stylist:
 
 
 @lru_cache(maxsize=4)
-def _objective(weights: Weights, pooling: str, padding: str, layers: tuple[str, ...], with_content: bool) -> Objective:
+def _objective(
+    weights: Weights,
+    pooling: str,
+    padding: str,
+    layers: tuple[str, ...],
+    content_layers: tuple[str, ...],
+    precision: str,
+) -> Objective:
     """Compile once what every style measured this way shares."""
-    return Objective(Trunk(weights, pooling, padding), layers, with_content=with_content)
+    return Objective(weights, pooling, padding, layers, content_layers=content_layers, precision=precision)
+
+
+def _common_pyramid(subjects: Sequence[Pixels], settings: SynthesisSettings) -> list[tuple[int, int]]:
+    sizes = [pyramid((subject.shape[1], subject.shape[0]), settings) for subject in subjects]
+    if any(other != sizes[0] for other in sizes):
+        told = ", ".join(sorted({f"{size[-1][0]} x {size[-1][1]}" for size in sizes}))
+        raise UsageError(f"pictures of {told}: expected one size. Make the others apart.")
+    return sizes[0]
 
 
 def pyramid(own: tuple[int, int], settings: SynthesisSettings) -> list[tuple[int, int]]:

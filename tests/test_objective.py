@@ -10,10 +10,10 @@ import pytest
 from pipeline import backend
 from pipeline.ingest import measure_pixels
 from pipeline.network import Trunk
-from pipeline.objective import Objective, layer_target, surrogate
+from pipeline.objective import EXACT, Objective, Region, Task, distance, layer_target, mask_at
 from pipeline.optimise import minimise
 from pipeline.settings import SYNTHESIS_PRESETS, SynthesisSettings
-from pipeline.synthesis import TOLERANCE, Stylist
+from pipeline.synthesis import Stylist
 from pipeline.weights import Weights
 from stylebank import gaussian
 from stylebank.gaussian import moments
@@ -41,15 +41,24 @@ def style(reference: dict[str, np.ndarray], trunk: Trunk) -> dict[str, Gaussian]
     return measure_pixels(reference["style"].astype(np.float32), trunk, LAYERS)
 
 
-@pytest.fixture(scope="module")
-def objective(trunk: Trunk) -> Objective:
-    return Objective(trunk, LAYERS, with_content=False)
+def region(style: dict[str, Gaussian], layers: tuple[str, ...] = LAYERS, tolerance: float = EXACT) -> Region:
+    targets, exact = ([backend.tree(layer_target(style[layer], t)) for layer in layers] for t in (tolerance, EXACT))
+    return Region(targets, exact)
 
 
 @pytest.fixture(scope="module")
-def inputs(objective: Objective, style: dict[str, Gaussian], reference: dict[str, np.ndarray]) -> object:
-    targets = [backend.tree(layer_target(style[layer], TOLERANCE)) for layer in LAYERS]
-    return objective.inputs(targets, reference["subject"].astype(np.float32), normalise=False)
+def subject(reference: dict[str, np.ndarray]) -> np.ndarray:
+    return reference["subject"].astype(np.float32)[None]
+
+
+@pytest.fixture(scope="module")
+def objective(vgg: Weights) -> Objective:
+    return Objective(vgg, "avg", "zero", LAYERS)
+
+
+@pytest.fixture(scope="module")
+def task(objective: Objective, style: dict[str, Gaussian], subject: np.ndarray) -> Task:
+    return objective.task([region(style)], subject, normalise=False)
 
 
 @pytest.mark.parametrize("layer", LAYERS)
@@ -68,44 +77,63 @@ def test_the_style_is_measured_as_the_original_measures_it(
 
 
 def test_every_layers_loss_is_the_exact_one(
-    reference: dict[str, np.ndarray], objective: Objective, inputs: object
+    reference: dict[str, np.ndarray], objective: Objective, task: Task, subject: np.ndarray
 ) -> None:
-    evaluation = objective(reference["subject"].astype(np.float32), inputs)
-    np.testing.assert_allclose(evaluation.style, reference["layer_loss_float64"], rtol=1e-4)
-    assert evaluation.value == pytest.approx(float(evaluation.style.sum()), rel=1e-5)
+    evaluation = objective(subject, task)
+    np.testing.assert_allclose(evaluation.style[0, 0], reference["layer_loss_float64"], rtol=1e-4)
+    assert evaluation.value[0] == pytest.approx(float(evaluation.style.sum()), rel=1e-5)
+    np.testing.assert_allclose(objective.exactly(subject, task).style, evaluation.style, rtol=1e-5)
 
 
 def test_the_gradient_points_where_the_originals_does(
-    reference: dict[str, np.ndarray], objective: Objective, inputs: object
+    reference: dict[str, np.ndarray], objective: Objective, task: Task, subject: np.ndarray
 ) -> None:
-    gradient = objective(reference["subject"].astype(np.float32), inputs).gradient
+    gradient = objective(subject, task).gradient[0]
     assert cosine(gradient, reference["gradient"]) > 0.99999
     assert np.linalg.norm(gradient) == pytest.approx(float(np.linalg.norm(reference["gradient"])), rel=0.01)
 
 
+def test_the_default_tolerance_keeps_the_gradients_direction(
+    objective: Objective, task: Task, style: dict[str, Gaussian], subject: np.ndarray
+) -> None:
+    """What is left out costs the value no more than the bound on the cross term, and the gradient next to nothing."""
+    tolerance = SynthesisSettings().tolerance
+    thin = objective.task([region(style, tolerance=tolerance)], subject, normalise=False)
+    whole, cut = objective(subject, task), objective(subject, thin)
+    assert cosine(whole.gradient, cut.gradient) > 0.9999
+    features = objective.trunk.features(backend.tree(subject), objective.trunk.parameters, LAYERS)
+    for number, layer in enumerate(LAYERS):
+        cov = moments(backend.to_numpy(features[layer]))[1]
+        values = gaussian.eigen(style[layer].cov)[0]
+        tail = values[values <= tolerance * values[0]].sum()
+        lost = float(cut.style[0, 0, number] - whole.style[0, 0, number])
+        assert -1e-4 * whole.style[0, 0, number] <= lost <= 2 * np.sqrt(tail * np.trace(cov)) + 1e-3 * np.trace(cov)
+
+
 def test_ten_adam_steps_follow_the_originals(
-    reference: dict[str, np.ndarray], objective: Objective, inputs: object
+    reference: dict[str, np.ndarray], objective: Objective, task: Task, subject: np.ndarray
 ) -> None:
     losses: list[float] = []
 
-    def evaluate(pixels: np.ndarray) -> tuple[float, np.ndarray]:
-        evaluation = objective(pixels, inputs)
+    def evaluate(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        evaluation = objective(pixels, task)
         return evaluation.value, evaluation.gradient
 
     minimise(
         evaluate,
-        reference["subject"].astype(np.float32),
+        subject,
         optimizer="adam",
         learning_rate=1.0,
         steps=10,
-        on_step=lambda step, loss, pixels: losses.append(loss),
+        on_step=lambda picture, step, loss, pixels: losses.append(loss),
     )
     np.testing.assert_allclose(losses, reference["adam_lr1_losses"], rtol=0.01)
 
 
 def test_the_original_preset_ends_where_the_original_does(
-    reference: dict[str, np.ndarray], style: dict[str, Gaussian], vgg: Weights
+    reference: dict[str, np.ndarray], style: dict[str, Gaussian], vgg: Weights, objective: Objective, task: Task
 ) -> None:
+    """Such runs are chaotic, a few percent up or down; the original's own count of its end is low, too."""
     header = Header(
         name="reference",
         fingerprint=Fingerprint(vgg.sha256, (PIXELS, *LAYERS), "avg", "zero"),
@@ -117,21 +145,22 @@ def test_the_original_preset_ends_where_the_original_does(
     synthesis = Stylist(Style(header, {120: style}), vgg, settings).stylise(subject)
     assert synthesis.steps == 80
     assert synthesis.start_loss == pytest.approx(float(reference["loss"]), rel=0.01)
-    assert synthesis.final_loss < 1.02 * float(reference["lbfgs80_loss"])
+    assert synthesis.final_loss < 1.1 * float(reference["lbfgs80_loss"])
+    originals = reference["lbfgs80_image"].astype(np.float32)[None]
+    assert synthesis.final_loss < objective.exactly(originals, task).value[0]
     assert synthesis.pixels.min() >= 0 and synthesis.pixels.max() <= 255
 
 
 def _target_and_value(picture: np.ndarray, style: np.ndarray) -> tuple[float, np.ndarray, float]:
-    """Surrogate, its gradient, and the exact squared W2, of two sets of rows."""
+    """Squared W2, its gradient, and the exact one, of two sets of rows."""
     mean, cov, count = moments(style)
     cov_sqrt, values = gaussian.root(cov)
-    target = layer_target(Gaussian(mean, cov, cov_sqrt, values, count), TOLERANCE)
-    step = backend.compile_step(
-        lambda image, inputs, _weights: (surrogate(image[None], inputs), backend.tree(np.zeros(1, np.float32))), None
-    )
-    value, _parts, gradient = step(picture.astype(np.float32), backend.tree(target))
+    target = layer_target(Gaussian(mean, cov, cov_sqrt, values, count), 1e-12)
+    one = backend.tree(np.ones(1, np.float32))
+    value, gradient = distance(backend.tree(picture.astype(np.float32)[None]), backend.tree(target), one)
     own_mean, own_cov, _count = moments(picture)
-    return value, gradient, gaussian.wasserstein2(own_mean, own_cov, mean, cov) ** 2
+    exact = gaussian.wasserstein2(own_mean, own_cov, mean, cov) ** 2
+    return float(backend.to_numpy(value)[0]), backend.to_numpy(gradient)[0], exact
 
 
 @pytest.mark.parametrize("rows", [(3, 3), (8, 8), (40, 40)], ids=["fewer rows than channels", "few", "many"])
@@ -178,27 +207,110 @@ def test_one_flat_colour_stays_finite(flat: str) -> None:
 
 def test_normalised_layers_start_at_one_together(vgg: Weights, china: np.ndarray, style: dict[str, Gaussian]) -> None:
     layers = ("conv1_1", "conv3_1", "conv5_1")
-    objective = Objective(Trunk(vgg, "avg", "zero"), layers, with_content=True)
-    targets = [backend.tree(layer_target(style[layer], TOLERANCE)) for layer in layers]
-    inputs = objective.inputs(targets, china, content_weight=1.0, normalise=True)
-    evaluation = objective(china, inputs)
-    assert evaluation.value == pytest.approx(1.0, rel=1e-3)
-    assert evaluation.content == pytest.approx(0.0, abs=1e-5)
-    assert objective(china[::-1].copy(), inputs).content > 0.5
+    objective = Objective(vgg, "avg", "zero", layers, content_layers=("conv4_2",))
+    task = objective.task([region(style, layers)], china[None], content_weight=1.0)
+    evaluation = objective(china[None], task)
+    assert evaluation.value[0] == pytest.approx(1.0, rel=1e-3)
+    assert evaluation.content[0, 0] == pytest.approx(0.0, abs=1e-5)
+    assert objective(china[None, ::-1].copy(), task).content[0, 0] > 0.5
+
+
+def test_the_gradient_is_the_values(vgg: Weights, china: np.ndarray, style: dict[str, Gaussian]) -> None:
+    """Style, content and masks together, against differences in three random directions."""
+    layers = ("conv1_1", "relu2_1", "conv4_2")
+    style = {**style, "relu2_1": style["conv2_1"]}
+    left = np.zeros(china.shape[:2], np.float32)
+    left[:, :48] = np.linspace(0, 1, 48)
+    parts = [region(style, layers), region({**style, "conv1_1": _doubled(style["conv1_1"])}, layers)]
+    masked = [Region(part.targets, part.exact, mask) for part, mask in zip(parts, (left, 1 - left), strict=True)]
+    objective = Objective(vgg, "avg", "reflect", layers, content_layers=("conv4_2",))
+    task = objective.task(masked, china[None], content_weight=2.0)
+    at = np.clip(china[None] + np.random.default_rng(0).normal(0, 8, (1, *china.shape)), 0, 255).astype(np.float32)
+    gradient = objective(at, task).gradient.astype(np.float64)
+    for seed in range(3):
+        direction = np.random.default_rng(seed + 1).normal(size=at.shape).astype(np.float32)
+        there, back = (objective(at + sign * direction, task).value[0] for sign in (1, -1))
+        assert (there - back) / 2 == pytest.approx(float((gradient * direction).sum()), rel=0.02, abs=2e-5)
+
+
+def _doubled(style: Gaussian) -> Gaussian:
+    return Gaussian(style.mean, 2 * style.cov, np.sqrt(2) * style.cov_sqrt, 2 * style.eigenvalues, style.count)
+
+
+def test_a_mask_counts_the_positions_it_covers(style: dict[str, Gaussian]) -> None:
+    """Where a mask is 0 nothing matters; a mask of ones changes nothing."""
+    random = np.random.default_rng(3)
+    target = backend.tree(layer_target(style["conv1_1"]))
+    activations = random.normal(0, 50, (1, 12, 10, 64)).astype(np.float32)
+    one = backend.tree(np.ones(1, np.float32))
+    mask = np.zeros((1, 12, 10, 1), np.float32)
+    mask[:, :7] = 1
+
+    def measured(x: np.ndarray, mask: np.ndarray | None) -> tuple[float, np.ndarray]:
+        value, gradient = distance(backend.tree(x), target, one, None if mask is None else backend.tree(mask))
+        return float(backend.to_numpy(value)[0]), backend.to_numpy(gradient)
+
+    value, gradient = measured(activations, mask)
+    alone, alone_gradient = measured(activations[:, :7], None)
+    assert value == pytest.approx(alone, rel=1e-5)
+    np.testing.assert_allclose(gradient[:, :7], alone_gradient, rtol=1e-3, atol=1e-4)
+    assert not gradient[:, 7:].any()
+    assert measured(activations, np.ones_like(mask))[0] == pytest.approx(measured(activations, None)[0], rel=1e-5)
+
+
+def test_a_mask_is_averaged_down_to_a_layers_positions() -> None:
+    mask = np.zeros((5, 7), np.float32)
+    mask[:2] = 1
+    assert mask_at(mask, "conv1_2", "avg").shape == (1, 5, 7, 1)
+    np.testing.assert_array_equal(mask_at(mask, "relu2_1", "max")[0, :, 0, 0], [1, 0, 0])
+    assert mask_at(mask, "conv3_1", "avg").shape == (1, 2, 2, 1)
+    assert mask_at(mask, "conv3_1", "none").shape == (1, 5, 7, 1)
+
+
+def test_pictures_side_by_side_are_evaluated_as_each_alone(
+    vgg: Weights, china: np.ndarray, style: dict[str, Gaussian]
+) -> None:
+    layers = ("conv1_1", "conv3_1")
+    objective = Objective(vgg, "avg", "reflect", layers, content_layers=("conv4_2",))
+    pictures = np.stack([china, china[::-1], china[:, ::-1]])
+    task = objective.task([region(style, layers)], pictures, content_weight=1.0)
+    moved = np.clip(pictures + 20, 0, 255)
+    together = objective(moved, task)
+    for number in range(3):
+        subject = pictures[number : number + 1]
+        own = objective.task([region(style, layers)], subject, content_weight=1.0)
+        alone = objective(moved[number : number + 1], own)
+        assert together.value[number] == pytest.approx(alone.value[0], rel=1e-5)
+        assert cosine(together.gradient[number], alone.gradient[0]) > 0.99999
+
+
+def test_bfloat16_points_the_same_way(vgg: Weights, china: np.ndarray, style: dict[str, Gaussian]) -> None:
+    layers = ("conv1_1", "conv2_1", "conv3_1", "conv4_1")
+    moved = np.clip(china[None] + 20, 0, 255)
+    found = []
+    for precision in ("float32", "bfloat16"):
+        objective = Objective(vgg, "avg", "reflect", layers, content_layers=("conv4_2",), precision=precision)
+        task = objective.task([region(style, layers)], china[None], content_weight=1.0)
+        found.append((objective(moved, task), objective.exactly(moved, task)))
+    (whole, exact), (short, told) = found
+    assert cosine(whole.gradient, short.gradient) > 0.99
+    assert short.value[0] == pytest.approx(whole.value[0], rel=0.02)
+    assert told.value[0] == pytest.approx(exact.value[0], rel=1e-6)
+    assert short.gradient.dtype == np.float32
 
 
 def test_one_trace_serves_every_size_and_style(vgg: Weights, china: np.ndarray, style: dict[str, Gaussian]) -> None:
     traced = []
 
     class Counting(Objective):
-        def _loss(self, image: object, inputs: object, parameters: object) -> object:
+        def _head(self, features: object, inputs: object) -> object:
             traced.append(1)
-            return super()._loss(image, inputs, parameters)
+            return super()._head(features, inputs)
 
-    objective = Counting(Trunk(vgg, "avg", "reflect"), ("conv1_1", "conv2_1"), with_content=True)
+    layers = ("conv1_1", "conv2_1")
+    objective = Counting(vgg, "avg", "reflect", layers, content_layers=("conv4_2",))
     for size, tolerance in (((64, 64), 1e-6), ((48, 40), 1e-6), ((64, 64), 1e-2)):
-        targets = [backend.tree(layer_target(style[layer], tolerance)) for layer in objective.layers]
-        subject = np.ascontiguousarray(china[: size[1], : size[0]])
-        objective(subject, objective.inputs(targets, subject, content_weight=1.0, normalise=True))
+        subject = np.ascontiguousarray(china[None, : size[1], : size[0]])
+        objective(subject, objective.task([region(style, layers, tolerance)], subject, content_weight=1.0))
     if backend.NAME == "tensorflow":
         assert len(traced) == 1

@@ -103,3 +103,29 @@ def test_other_weights_and_layers_that_were_not_measured_are_refused(wave: Style
         Stylist(wave, dataclasses.replace(vgg, sha256="abc"), QUICK)
     with pytest.raises(FingerprintMismatch, match=r"conv1_1 conv2_1 conv3_1.*conv5_1"):
         Stylist(wave, vgg, dataclasses.replace(QUICK, layers=("conv5_1",)))
+
+
+def test_pictures_side_by_side_are_made_as_each_alone(wave: Style, vgg: Weights, china: np.ndarray) -> None:
+    settings = dataclasses.replace(QUICK, precision="float32", steps=6)
+    stylist = Stylist(wave, vgg, settings)
+    subjects = [china, np.ascontiguousarray(china[::-1])]
+    told: list[int] = []
+    together = stylist.stylise_many(subjects, on_moment=lambda moment: told.append(moment.picture))
+    assert {0, 1} == set(told)
+    for subject, made in zip(subjects, together, strict=True):
+        alone = stylist.stylise(subject)
+        assert made.final_loss == pytest.approx(alone.final_loss, rel=1e-3)
+        assert np.abs(made.pixels - alone.pixels).mean() < 0.5
+
+
+def test_pictures_of_two_sizes_are_not_made_side_by_side(wave: Style, vgg: Weights, china: np.ndarray) -> None:
+    with pytest.raises(UsageError, match=r"43 x 64, 64 x 43"):
+        Stylist(wave, vgg, QUICK).stylise_many([china, np.ascontiguousarray(china.transpose(1, 0, 2))])
+
+
+def test_bfloat16_ends_where_float32_does(wave: Style, vgg: Weights, china: np.ndarray) -> None:
+    ends = {}
+    for precision in ("float32", "bfloat16"):
+        settings = dataclasses.replace(QUICK, steps=12, precision=precision)
+        ends[precision] = Stylist(wave, vgg, settings).stylise(china).final_loss
+    assert ends["bfloat16"] == pytest.approx(ends["float32"], rel=0.03)

@@ -1,0 +1,24 @@
+from __future__ import annotations
+
+import pytest
+
+from pipeline import precision
+
+
+def test_what_is_asked_for_is_taken() -> None:
+    assert precision.choose("float32") == "float32"
+    assert precision.choose("bfloat16") == "bfloat16"
+
+
+@pytest.mark.parametrize(("seconds", "chosen"), [(0.5, "bfloat16"), (0.95, "float32"), (8.0, "float32")])
+def test_bfloat16_must_be_clearly_faster(monkeypatch: pytest.MonkeyPatch, seconds: float, chosen: str) -> None:
+    monkeypatch.setattr(precision, "_convolution", lambda kind: {"float32": 1.0, "bfloat16": seconds}[kind])
+    assert precision.choose.__wrapped__("auto") == chosen
+
+
+def test_the_timing_runs_here_and_is_made_once() -> None:
+    precision.choose.cache_clear()
+    chosen = precision.choose("auto")
+    assert chosen in {"float32", "bfloat16"}
+    assert precision.choose("auto") == chosen
+    assert precision.choose.cache_info().hits == 1
