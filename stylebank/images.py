@@ -202,13 +202,13 @@ def _encoding(path: Path, advice: str) -> Iterator[None]:
         raise OutputRefused(f"{printable(path)}: {printable(str(error)).rstrip('.')}. {advice}") from error
 
 
-def thumbnail(pixels: Pixels, longest_side: int = 160) -> bytes:
+def thumbnail(pixels: Pixels, longest_side: int = 160, *, quality: int = 85) -> bytes:
     """Return a small JPEG of a picture."""
     height, width = pixels.shape[:2]
     ratio = min(1.0, longest_side / max(width, height))
     small = resize(pixels, (max(1, round(width * ratio)), max(1, round(height * ratio))))
     buffer = io.BytesIO()
-    Image.fromarray(to_uint8(small)).save(buffer, format="JPEG", quality=85)
+    Image.fromarray(to_uint8(small)).save(buffer, format="JPEG", quality=quality)
     return buffer.getvalue()
 
 
