@@ -112,7 +112,7 @@ def plan(
         Task(subject, target if single else folder / below / f"{subject.stem}.{style}{suffix}")
         for subject, below in found
     ]
-    _refuse_clashes(tasks)
+    refuse_clashes(tasks)
     return Plan(folder, tuple(tasks), format, tuple(ignored))
 
 
@@ -177,7 +177,8 @@ def _in_folder(folder: Path, recursive: bool, made: _Made, ignored: list[Path]) 
                 ignored.append(path)
 
 
-def _refuse_clashes(tasks: Sequence[Task]) -> None:
+def refuse_clashes(tasks: Sequence[Task]) -> None:
+    """Raise `UsageError` where an output is a subject, two are one, or a name is too long for a file."""
     subjects = {os.path.realpath(task.subject): task.subject for task in tasks}
     outputs: dict[str, Path] = {}
     for task in tasks:

@@ -16,7 +16,7 @@ from stylebank import images
 from stylebank.errors import StylebankError, UsageError, printable
 from stylebank.files import make_folder, replace_file
 
-from .record import FILE_NAME, Entry, Record
+from .record import FILE_NAME, Entry, Record, held
 
 #: Longest side of a thumbnail in pixels: the first for pages of up to so many pictures.
 _SIDES = ((100, 320), (300, 220), (1000, 160))
@@ -67,7 +67,7 @@ def write(
     Parameters
     ----------
     folder
-        Holds the record, ``stylebank.jsonl``.
+        Holds the record, ``stylebank.jsonl``, or folders below it do.
     output
         The page; ``report.html`` in `folder` unless given.
     on_card
@@ -89,7 +89,9 @@ def write(
     target = Path(output) if output is not None else folder / "report.html"
     if target.suffix.lower() not in {".html", ".htm"}:
         raise UsageError(f"{printable(target)}: not the name of a page. Give --output a name that ends in .html.")
-    entries = latest(Record(folder).entries())
+    records = sorted({folder / FILE_NAME, *folder.rglob(FILE_NAME)})
+    placed = [(record.parent, entry) for record in records for entry in latest(Record(record.parent).entries())]
+    entries = [entry for _folder, entry in placed]
     if not entries:
         raise UsageError(
             f"{printable(folder)}: no record of pictures ({FILE_NAME}). "
@@ -98,20 +100,26 @@ def write(
     side = next((side for count, side in _SIDES if len(entries) <= count), _SMALLEST_SIDE)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         cards = []
-        for card in pool.map(lambda entry: _card(folder, entry, side), entries):
+        for card in pool.map(lambda pair: _card(pair[0], pair[1], side), placed):
             cards.append(card)
             on_card(len(cards), len(entries))
     make_folder(target.parent)
     page = _page(cards, entries, side)
-    replace_file(target, lambda temporary: _write_text(temporary, page))
+    with held(target.parent):
+        replace_file(target, lambda temporary: _write_text(temporary, page))
     return target
 
 
 def latest(entries: Iterable[Entry]) -> list[Entry]:
-    """Return the last line of each output, in the order the outputs first came up."""
+    """Return the last line of each output, in the order the outputs first came up.
+
+    That a picture was found made says less of it than the line of its making, which stays.
+    """
     last: dict[str, Entry] = {}
     for entry in entries:
-        last[entry.output] = entry
+        known = last.get(entry.output)
+        if known is None or entry.status != "skipped" or known.output_sha256 != entry.output_sha256:
+            last[entry.output] = entry
     return list(last.values())
 
 

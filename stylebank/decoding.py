@@ -29,6 +29,7 @@ MAX_PIXELS = 80_000_000
 MAX_BYTES = 1 << 30
 SMALLEST_SIDE = 32
 _BITS, _PHOTOMETRIC, _WHITE_IS_ZERO = 258, 262, 0  # TIFF tags and a value
+_ORIENTATION, _ON_ITS_SIDE = 274, frozenset({5, 6, 7, 8})  # of EXIF
 
 _pillow = threading.Lock()
 logging.getLogger("PIL").addHandler(logging.NullHandler())  # its remarks on hostile files would reach stderr
@@ -85,6 +86,19 @@ def load(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS, preview:
         picture = _decoded(data, shown, max_pixels, preview)
     flaws = dict.fromkeys(f"reads with a warning ({printable(str(flaw.message).strip())})" for flaw in warned)
     return replace(picture, notes=(*picture.notes, *flaws))
+
+
+def shown_size(path: str | os.PathLike[str]) -> tuple[int, int] | None:
+    """Return width and height as a picture is shown, from the file's head; None where `load` has to say why not."""
+    try:
+        if not stat.S_ISREG(Path(path).stat().st_mode):
+            return None
+        with decoding(), Image.open(path, formats=READ_FORMATS) as image:
+            width, height = image.size
+            turned = image.getexif().get(_ORIENTATION, 1) in _ON_ITS_SIDE
+    except Exception:  # as in `_decoded`
+        return None
+    return (height, width) if turned else (width, height)
 
 
 @contextlib.contextmanager

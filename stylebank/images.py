@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from .decoding import MAX_BYTES, MAX_PIXELS, READ_FORMATS, SMALLEST_SIDE, Picture, Pixels, decoding, load
+from .decoding import MAX_BYTES, MAX_PIXELS, READ_FORMATS, SMALLEST_SIDE, Picture, Pixels, decoding, load, shown_size
 from .errors import OutputRefused, UsageError, printable
 from .files import replace_file
 
@@ -37,6 +37,7 @@ __all__ = [
     "resize",
     "save",
     "save_animation",
+    "shown_size",
     "thumbnail",
     "to_uint8",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import time
 from typing import Any
 
 import click
@@ -12,7 +12,7 @@ from stylebank.images import WRITE_FORMATS
 
 from ..settings import LEARNING_RATES, OPTIMIZERS, SynthesisSettings
 from . import options
-from .progress import reporter
+from .progress import reporter, sum_up
 
 _DEFAULT = SynthesisSettings()
 
@@ -60,9 +60,12 @@ _DEFAULT = SynthesisSettings()
 @options.weights
 @options.allow_unknown_weights
 @options.max_pixels
+@options.who_computes
 @click.option("--json", is_flag=True, help="Print the record's lines.")
 @click.pass_obj
-def command(shared: options.Shared, /, subjects: tuple[str, ...], style: str, json: bool, **settings: Any) -> int:
+def command(
+    shared: options.Shared, /, subjects: tuple[str, ...], style: str, json: bool, keep_going: bool, **settings: Any
+) -> int:
     """Make pictures of the SUBJECTs in a style.
 
     SUBJECTs are files, folders, and quoted patterns. Outputs are named
@@ -72,9 +75,9 @@ def command(shared: options.Shared, /, subjects: tuple[str, ...], style: str, js
     \b
       $ stylebank apply --style starry_night photo.jpg
       $ stylebank apply --style great_wave in/ "more/*.png" --output out --size 1024
+      $ stylebank apply --style great_wave in/ --output out --devices 0,1
     """
+    began = time.monotonic()
     with reporter(shared, with_json=json) as listener:
-        entries = pipeline.apply(shared.bank, style, subjects, listener=listener, **settings)
-    counts = Counter(entry.status for entry in entries)
-    shared.note(", ".join(f"{counts[status]} {status}" for status in ("done", "failed", "skipped") if counts[status]))
-    return 1 if counts["failed"] else 0
+        entries = pipeline.apply(shared.bank, style, subjects, listener=listener, fail_fast=not keep_going, **settings)
+    return sum_up(shared, entries, time.monotonic() - began)
