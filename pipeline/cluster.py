@@ -6,7 +6,7 @@ import contextlib
 import os
 import pickle
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from stylebank.errors import StylebankError, UsageError, printable
@@ -39,9 +39,12 @@ class Cluster:
 
     Notes
     -----
-    A worker that dies takes nothing with it: the scheduler gives its chunk to another, and a chunk
-    whose workers keep dying is given up, as its ``allowed-failures`` says, and reported.
+    A worker that dies takes nothing with it: its chunks go to another. A chunk whose workers die
+    more often than the scheduler's ``allowed-failures`` is tried alone at the end, then reported.
     """
+
+    #: What a worker does; found by name in its own process.
+    work = staticmethod(worker.work)
 
     def __init__(self, address: str, jobs: int) -> None:
         self._address = address
@@ -59,9 +62,11 @@ class Cluster:
         self._stack = contextlib.ExitStack()
         with contextlib.ExitStack() as stack:
             threads = None
+            # a scheduler of somebody else's tries three times more by itself
+            self._attempts = crew.RETRIES if self._address == LOCAL else 1
             if self._address == LOCAL:
                 threads = max(1, (os.cpu_count() or 1) // self._jobs)
-                stack.enter_context(dask.config.set({"distributed.scheduler.allowed-failures": crew.RETRIES}))
+                stack.enter_context(dask.config.set({"distributed.scheduler.allowed-failures": 0}))
                 cluster = distributed.LocalCluster(
                     n_workers=self._jobs,
                     threads_per_worker=1,
@@ -108,13 +113,22 @@ class Cluster:
         for task, outcome in self._flown(tasks):
             if outcome is not None:
                 yield outcome
-            elif len(task[1].numbers) > 1:
-                lost.append(task)
             else:
-                yield failed(task[1], crew.died(crew.RETRIES + 1))
-        for parcel, chunk in lost:  # which of them it was shows when each is alone
-            for task, outcome in self._flown((parcel, one) for one in chunk.alone()):
-                yield outcome or failed(task[1], crew.died(crew.RETRIES + 1))
+                note("workers died; their pictures are tried again")
+                lost.append(task)
+        for (
+            parcel,
+            chunk,
+        ) in lost:  # a scheduler blames all that its dead worker had: who it was shows when each is alone
+            for one in chunk.alone():
+                yield self._alone((parcel, one))
+
+    def _alone(self, task: Task) -> Outcome:
+        for _attempt in range(self._attempts):
+            ((_task, outcome),) = self._flown([task])
+            if outcome is not None:
+                return outcome
+        return failed(task[1], crew.died(crew.RETRIES + 1))
 
     def _flown(self, tasks: Iterable[Task]) -> Iterator[tuple[Task, Outcome | None]]:
         """Yield each task with its outcome, None where its workers died."""
@@ -126,7 +140,7 @@ class Cluster:
         def taken() -> Iterator[Any]:
             for parcel, chunk in tasks:
                 out[chunk.numbers[0]] = (parcel, chunk)
-                yield joblib.delayed(_work)(self._place, self._parcel(parcel), _Sealed(chunk))
+                yield joblib.delayed(_work)(self._place, self._parcel(parcel), _Sealed(chunk), self.work)
 
         with joblib.parallel_config(backend=_BACKEND, client=self._client):
             run = joblib.Parallel(n_jobs=-1, return_as="generator_unordered", batch_size=1)
@@ -155,16 +169,23 @@ class _Sealed:
         self.chunk = chunk
 
 
-def _work(place: Place, parcel: Parcel, sealed: _Sealed) -> tuple[int, Outcome]:
-    return sealed.chunk.numbers[0], worker.work(place, parcel, sealed.chunk)
+def _work(place: Place, parcel: Parcel, sealed: _Sealed, work: Callable[..., Outcome]) -> tuple[int, Outcome]:
+    return sealed.chunk.numbers[0], work(place, parcel, sealed.chunk)
 
 
 def _backend() -> type[Any]:
-    """Return joblib's dask backend, mended: it would wait for ever for a task whose workers died."""
+    """Return joblib's dask backend, mended: it would wait for ever for a task whose workers died.
+
+    And it would compute in this process where there is a single worker.
+    """
     from distributed import KilledWorker
     from joblib._dask import DaskDistributedBackend
 
     class Backend(DaskDistributedBackend):  # type: ignore[misc]
+        def effective_n_jobs(self, n_jobs: int) -> int:
+            # joblib would compute for a single worker here, and there may be one alone when others have died
+            return max(2, int(super().effective_n_jobs(n_jobs)))
+
         def submit(self, func: Any, callback: Any = None) -> Any:
             ((_function, arguments, _keywords),) = func.items
             number = arguments[2].chunk.numbers[0]

@@ -74,6 +74,9 @@ class Pool:
     with it every time is reported.
     """
 
+    #: What a worker does; found by name in its own process.
+    work = staticmethod(worker.work)
+
     def __init__(self, jobs: int, devices: tuple[str, ...] = ()) -> None:
         self.workers = jobs
         self._devices = devices
@@ -120,7 +123,7 @@ class Pool:
 
         # never one job: joblib would run it in this process
         run = _parallel(max(2, self.workers), pre_dispatch=ahead)
-        delayed = joblib.delayed(worker.work)
+        delayed = joblib.delayed(self.work)
         outcomes = run(delayed(self._place, parcel, chunk) for parcel, chunk in flight)
         with contextlib.closing(outcomes) if hasattr(outcomes, "close") else contextlib.nullcontext():
             for outcome in outcomes:
@@ -173,7 +176,7 @@ class _Flight:
 def died(times: int) -> str:
     """Put the end of a picture's workers into words."""
     return (
-        f"the worker process died {times} times while making it (killed by the system, often for want of memory). "
+        f"its worker process died each of {times} times (killed by the system, often for want of memory). "
         "Try a smaller --size or fewer --jobs."
     )
 
