@@ -19,11 +19,14 @@ from stylebank.bank import Bank
 from stylebank.images import MAX_PIXELS
 from stylebank.style import Header
 
-from .batch import Progress, apply
+from . import report
+from .batch import apply
+from .jobs import run_jobs
+from .progress import Progress
 from .record import Entry
 from .settings import MeasureSettings, SynthesisSettings, measure_settings
 
-__all__ = ["Entry", "MeasureSettings", "Progress", "SynthesisSettings", "add", "apply"]
+__all__ = ["Entry", "MeasureSettings", "Progress", "SynthesisSettings", "add", "apply", "report", "run_jobs"]
 
 
 def add(

@@ -1,4 +1,4 @@
-"""Many subjects in one style: planned, made one after another, recorded, skipped when done."""
+"""Many subjects: planned, made by whoever computes, recorded, skipped when done."""
 
 from __future__ import annotations
 
@@ -10,17 +10,72 @@ from typing import Any
 from stylebank import images
 from stylebank.bank import Bank
 from stylebank.errors import UsageError, printable
-from stylebank.files import make_folder
 
+from . import buckets
+from .cluster import Cluster
+from .crew import Here, Pool
+from .engine import Crew, Engine
 from .plan import plan
+from .progress import Listener, Progress
 from .record import Entry
-from .run import Listener, Progress, Run
+from .run import Run
 from .settings import synthesis_settings
 
-__all__ = ["Listener", "Progress", "apply"]
+__all__ = ["Listener", "Progress", "apply", "choose_crew", "execute", "prepare"]
 
 
 def apply(
+    bank: Bank,
+    style: str,
+    subjects: Sequence[str | os.PathLike[str]],
+    output: str | os.PathLike[str] | None = None,
+    *,
+    jobs: int | None = None,
+    devices: Sequence[str | int] = (),
+    cluster: str | None = None,
+    device: str | None = None,
+    deterministic: bool = False,
+    batch_size: str | int = buckets.AUTO,
+    fail_fast: bool = False,
+    listener: Listener = lambda progress: None,
+    **options: Any,
+) -> list[Entry]:
+    """Stylise pictures; one that fails stops nothing.
+
+    Parameters
+    ----------
+    bank, style
+        Where the style is, and its name.
+    subjects, output
+        As for `plan.plan`.
+    jobs, devices, cluster, device, deterministic
+        Who computes, as for `choose_crew`.
+    batch_size : int or "auto"
+        Pictures of one size optimised together, each with a loss of its own.
+    fail_fast
+        Stop at the first picture that fails.
+    listener
+        Called with `Progress`.
+    **options
+        As for `prepare`, the fields of `SynthesisSettings` among them.
+
+    Returns
+    -------
+    list of Entry
+        One a subject, as written to the record in the output folder; with `fail_fast`, of those come to.
+
+    Raises
+    ------
+    StylebankError
+        Before any work: for an unknown style, one that does not fit, or a plan that
+        would overwrite something.
+    """
+    run = prepare(bank, style, subjects, output, **options)
+    crew = choose_crew(jobs, devices, cluster, device, deterministic)
+    return execute([run], crew, batch_size=batch_size, fail_fast=fail_fast, listener=listener)
+
+
+def prepare(
     bank: Bank,
     style: str,
     subjects: Sequence[str | os.PathLike[str]],
@@ -35,10 +90,9 @@ def apply(
     max_pixels: int = images.MAX_PIXELS,
     save_every: int | None = None,
     animation: str | os.PathLike[str] | None = None,
-    listener: Listener = lambda progress: None,
     **settings: Any,
-) -> list[Entry]:
-    """Stylise pictures; one that fails stops nothing.
+) -> Run:
+    """Plan one style over some subjects, and check all that can be before any work.
 
     Parameters
     ----------
@@ -60,21 +114,12 @@ def apply(
         Keep a picture every so many steps, beside the output.
     animation
         A ``.gif`` or ``.webp`` of the way, for one subject.
-    listener
-        Called with `Progress`.
     **settings
         Fields of `SynthesisSettings`.
-
-    Returns
-    -------
-    list of Entry
-        One a subject, as written to the record in the output folder.
 
     Raises
     ------
     StylebankError
-        Before any work: for an unknown style, one that does not fit, or a plan that
-        would overwrite something.
     """
     planned = plan(
         subjects,
@@ -89,13 +134,81 @@ def apply(
     chosen = synthesis_settings(preset, format=planned.format, **settings)
     if save_every is not None and save_every < 1:
         raise UsageError(f"save_every {save_every}: expected 1 or more.")
-    run = Run(bank, style, planned, chosen, max_pixels, save_every, listener)
+    run = Run(bank, style, planned, chosen, max_pixels, save_every, overwrite)
     run.check_style(preset, weights, allow_unknown_weights)
     run.check_animation(animation)
-    for path in planned.ignored:
+    return run
+
+
+def choose_crew(
+    jobs: int | None = None,
+    devices: Sequence[str | int] = (),
+    cluster: str | None = None,
+    device: str | None = None,
+    deterministic: bool = False,
+) -> Crew:
+    """Decide who computes.
+
+    Parameters
+    ----------
+    jobs
+        Processes; as many as devices unless given, and without devices this process alone.
+    devices
+        GPUs by number, one process each.
+    cluster
+        ``tcp://HOST:PORT`` of a Dask scheduler, or ``local`` for one of `jobs` processes here.
+    device
+        ``cpu``, ``gpu`` or ``gpu:N``; ``auto``, or None, leaves it to the backend.
+    deterministic
+        Let the same input give the same bytes on a GPU, too.
+
+    Raises
+    ------
+    UsageError
+    """
+    names = tuple(str(number) for number in devices)
+    if device == "auto":
+        device = None
+    if device is not None:
+        kind, _, number = device.partition(":")
+        if kind not in {"cpu", "gpu"} or (device != kind and not (kind == "gpu" and number.isdigit())):
+            raise UsageError(f"device {printable(device)}: expected auto, cpu, gpu, or gpu:N with the number of a GPU.")
+        if names:
+            raise UsageError(f"device {device} and devices {','.join(names)} exclude each other. Give one of them.")
+        if kind == "gpu" and cluster is None:
+            names, device = (number or "0",), None
+    common: dict[str, Any] = {"device": device, "deterministic": deterministic}
+    if jobs is not None and jobs < 1:
+        raise UsageError(f"jobs {jobs}: expected 1 or more.")
+    if any(not name.isdigit() for name in names) or len(set(names)) < len(names):
+        raise UsageError(f"devices {','.join(names)}: expected numbers of GPUs, each once, such as 0,1.")
+    if cluster is not None:
+        if names:
+            raise UsageError("cluster and devices exclude each other: a cluster's workers have their own.")
+        if cluster != "local" and "://" not in cluster:
+            raise UsageError(f"cluster {printable(cluster)}: expected 'local', or a scheduler's tcp://HOST:PORT.")
+        return Cluster(cluster, jobs or 1, **common)
+    if names and jobs is not None and jobs != len(names):
+        raise UsageError(f"jobs {jobs}: there is one process a device, and {len(names)} are given. Leave jobs out.")
+    if len(names) > 1 or (jobs or 1) > 1:
+        return Pool(jobs or len(names), names, **common)
+    return Here(names, **common)
+
+
+def execute(
+    runs: Sequence[Run],
+    crew: Crew,
+    *,
+    batch_size: str | int = buckets.AUTO,
+    fail_fast: bool = False,
+    listener: Listener = lambda progress: None,
+) -> list[Entry]:
+    """Carry prepared runs out; parameters, result and errors as for `apply`."""
+    size = buckets.parse(batch_size)
+    for path in dict.fromkeys(path for run in runs for path in run.planned.ignored):
         listener(Progress("note", text=f"{printable(path)}: {_why_left_out(path)}; left out"))
-    make_folder(planned.folder)
-    return [run.one(number, task, overwrite) for number, task in enumerate(planned.tasks, start=1)]
+    with crew:
+        return Engine(runs, crew, batch_size=size, fail_fast=fail_fast, listener=listener).execute()
 
 
 def _why_left_out(path: Path) -> str:

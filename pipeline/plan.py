@@ -129,7 +129,7 @@ def plan(
         )
         for subject, below in found
     ]
-    _refuse_clashes(tasks, "{subject}" in template)
+    refuse_clashes(tasks, "{subject}" in template)
     return Plan(folder, tuple(tasks), format, tuple(ignored))
 
 
@@ -194,7 +194,8 @@ def _in_folder(folder: Path, recursive: bool, made: _Made, ignored: list[Path]) 
                 ignored.append(path)
 
 
-def _refuse_clashes(tasks: Sequence[Task], with_subject: bool) -> None:
+def refuse_clashes(tasks: Sequence[Task], with_subject: bool = True) -> None:
+    """Raise `UsageError` where an output is a subject, two are one, or a name is too long for a file."""
     advice = "Rename one, or stylise them into different folders."
     if not with_subject:
         advice = "Put {subject} into --name-template."

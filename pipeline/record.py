@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import json
 import os
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,16 @@ class Entry:
     status : {"done", "failed", "skipped"}
     start_loss, final_loss, steps, seconds
         Of the synthesis; None where there was none.
+    weights_sha256
+        Of the network's weights. This field and those below came later: a line without them reads
+        as None, and they are left out of a line where they are None.
+    losses
+        The objective after each iteration, over all sizes; four digits.
+    timings
+        Seconds by stage: ``decode``, ``setup``, ``compute``, ``encode``. Stages overlap with those
+        of other pictures.
+    worker
+        Which process made it, where there were several.
     """
 
     subject: str
@@ -48,15 +59,44 @@ class Entry:
     device: str
     precision: str
     version: str
+    weights_sha256: str | None = None
+    losses: list[float] | None = None
+    timings: dict[str, float] | None = None
+    worker: str | None = None
 
     def json(self) -> str:
         """Return the entry as one line of JSON, in ASCII."""
-        return json.dumps(dataclasses.asdict(self))
+        plain = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return json.dumps({key: value for key, value in plain.items() if key not in _LATER or value is not None})
 
     def same_work(self, other: Entry) -> bool:
-        """Tell whether both make the same picture: subject, style, settings and algorithm."""
-        keys = ("subject_sha256", "style_sha256", "settings", "output")
-        return all(getattr(self, key) == getattr(other, key) for key in keys)
+        """Tell whether both make the same picture: subject, style, weights, algorithm, and settings that matter.
+
+        The style's digest covers the weights it was measured with; they are compared by themselves where
+        both lines name them.
+        """
+        weights = {self.weights_sha256, other.weights_sha256} - {None}
+        keys = ("subject_sha256", "style_sha256", "output")
+        return (
+            len(weights) <= 1
+            and all(getattr(self, key) == getattr(other, key) for key in keys)
+            and _deciding(self.settings) == _deciding(other.settings)
+        )
+
+
+_LATER = ("weights_sha256", "losses", "timings", "worker")
+
+
+def _deciding(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings that decide the output's bytes: not the seed of no noise, nor the quality of a png."""
+    without: set[str] = set()
+    if settings.get("init") != "noise":
+        without.add("seed")
+    if settings.get("format") in {"png", "tiff"}:
+        without.add("quality")
+    if "init_sha256" in settings:  # the picture begun with counts, not where it lay
+        without.add("init")
+    return {key: value for key, value in settings.items() if key not in without}
 
 
 class Record:
@@ -87,12 +127,12 @@ class Record:
                     entries.append(entry)
         return entries
 
-    def append(self, entry: Entry) -> None:
-        """Add an entry and flush it to the disk."""
+    def append(self, *entries: Entry) -> None:
+        """Add entries and flush them to the disk."""
         try:
             descriptor = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
             try:
-                line = f"{entry.json()}\n".encode()
+                line = "".join(f"{entry.json()}\n" for entry in entries).encode()
                 if not self._ends_whole(descriptor):
                     line = b"\n" + line
                 while line:
@@ -107,3 +147,29 @@ class Record:
     def _ends_whole(descriptor: int) -> bool:
         size = os.fstat(descriptor).st_size
         return size == 0 or os.pread(descriptor, 1, size - 1) == b"\n"
+
+
+@contextlib.contextmanager
+def held(folder: Path, alone: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Let other runs know that an output folder is written to, where the system can.
+
+    Parameters
+    ----------
+    alone
+        Called first if no other run holds the folder, such as to tidy up after one that was killed.
+    """
+    try:
+        import fcntl
+    except ImportError:  # Windows: nothing is tidied up
+        yield
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):  # held by another run, or a file system without locks
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            alone()
+        with contextlib.suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_SH)
+        yield
+    finally:
+        os.close(descriptor)

@@ -1,14 +1,14 @@
-"""One run over planned subjects: each made, found made, or failed with its reason, and recorded."""
+"""One style over planned subjects: what is made already, what goes to a worker, what is kept of what comes back."""
 
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import os
-import time
-from collections.abc import Callable
-from dataclasses import dataclass
+import stat
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -16,60 +16,24 @@ import numpy.typing as npt
 import stylebank
 from stylebank import images
 from stylebank.bank import Bank
-from stylebank.errors import FingerprintMismatch, OutputRefused, StylebankError, StyleDamaged, UsageError, printable
+from stylebank.errors import FingerprintMismatch, OutputRefused, StylebankError, UsageError, printable
 from stylebank.files import digest_file, make_folder
 from stylebank.style import PIXELS, Header
 
 from . import weights as weight_files
+from .parcel import Made, Parcel
 from .plan import Plan, Task, steps_folder
 from .record import Entry, Record
 from .settings import PRESET_FINGERPRINTS, SynthesisSettings
 
 if TYPE_CHECKING:
-    from .synthesis import Moment, Stylist
+    from .synthesis import Moment
 
 _ANIMATION_FRAMES = 48
 
 
-@dataclass(frozen=True)
-class Progress:
-    """What a run tells while it goes on.
-
-    Attributes
-    ----------
-    kind : {"note", "detail", "begin", "step", "end"}
-        A remark; one for who wants to know more; a picture begun; an iteration done; a picture
-        finished, skipped or failed.
-    subject : Path or None
-    number, total : int
-        The picture's place among all, from 1.
-    text : str
-        Of a note or detail.
-    step, steps : int
-    loss : float
-    seconds_left : float or None
-        Of the whole run, once it can be told.
-    entry : Entry or None
-        The line in the record, at an end.
-    """
-
-    kind: str
-    subject: Path | None = None
-    number: int = 0
-    total: int = 0
-    text: str = ""
-    step: int = 0
-    steps: int = 0
-    loss: float = 0.0
-    seconds_left: float | None = None
-    entry: Entry | None = None
-
-
-Listener = Callable[[Progress], None]
-
-
 class Run:
-    """What the pictures of one call of `batch.apply` share: the style set up once, the record, the settings.
+    """What the pictures of one style and one output folder share: the style, the record, the settings.
 
     Parameters
     ----------
@@ -83,8 +47,8 @@ class Run:
         Refuse subjects larger than this.
     save_every
         Keep a picture every so many steps.
-    listener
-        Called with `Progress`.
+    overwrite
+        Make pictures again that are there already.
     """
 
     def __init__(
@@ -95,7 +59,7 @@ class Run:
         settings: SynthesisSettings,
         max_pixels: int,
         save_every: int | None,
-        listener: Listener,
+        overwrite: bool = False,
     ) -> None:
         self.bank = bank
         self.header: Header = bank.header(style)
@@ -103,7 +67,7 @@ class Run:
         self.settings = settings
         self.max_pixels = max_pixels
         self.save_every = save_every
-        self.listener = listener
+        self.overwrite = overwrite
         self.record = Record(planned.folder)
         self.earlier: dict[str, list[Entry]] = {}
         for entry in self.record.entries():
@@ -119,8 +83,8 @@ class Run:
             self.init = images.over_white(picture.pixels, picture.alpha)
             self.recorded["init_sha256"] = picture.sha256
         self._subjects = {os.path.realpath(task.subject) for task in planned.tasks}
-        self._stylist: Stylist | None = None
-        self._took: list[float] = []
+        self._parcel: Parcel | None = None
+        self._frames: list[npt.NDArray[np.uint8]] = []
 
     def check_style(self, preset: str | None, weights: str | Path | None, allow_unknown: bool) -> None:
         """Refuse a style that the settings or the preset do not fit; find its weights."""
@@ -151,44 +115,67 @@ class Run:
         make_folder(path.parent)
         self.animation = path
 
-    def one(self, number: int, task: Task, overwrite: bool) -> Entry:
-        """Make one picture, or find it made, or say why not; write its line."""
-        began = time.perf_counter()
-        self._tell("begin", number, task)
-        entry = self._blank(task)
-        try:
-            picture = images.load(task.subject, max_pixels=self.max_pixels, metadata=self.settings.metadata)
-            entry = dataclasses.replace(entry, subject_sha256=picture.sha256)
-            for text in picture.notes:
-                self._tell("note", number, task, text=f"{printable(task.subject)}: {text}")
-            made = None if overwrite else self._made_already(task, entry)
-            if made is None:
-                if self.animation and self.animation.exists() and not overwrite:
-                    raise OutputRefused(f"{printable(self.animation)}: exists already. Add --overwrite to replace it.")
-                entry = self._make(number, task, picture, entry, began)
-                self._took.append(time.perf_counter() - began)
-            else:
-                entry = dataclasses.replace(made, subject=entry.subject, status="skipped")
-                self.record.append(entry)
-        except StyleDamaged as error:  # the same for every picture that follows
-            self.record.append(dataclasses.replace(entry, error=str(error)))
-            raise
-        except StylebankError as error:
-            entry = self._failed(task, entry, str(error))
-        except Exception as error:  # out of memory, or a fault of a library: this picture's alone
-            reason = printable(str(error).strip().split("\n")[0]) or "no reason given"
-            entry = self._failed(task, entry, f"{type(error).__name__}: {reason}. Try a smaller --size.")
-        self._tell("end", number, task, entry=entry)
+    def protect(self, subjects: Collection[str]) -> None:
+        """Write over none of these real paths either: the subjects of other runs beside this one."""
+        self._subjects |= set(subjects)
+
+    def made_already(self, task: Task) -> Entry | None:
+        """Return the line of a picture that need not be made, None for one to make.
+
+        Raises
+        ------
+        OutputRefused
+            If something else stands where the output goes.
+        """
+        if self.overwrite:
+            return None
+        entry = self._proven(task)
+        if entry is None and self.animation and self.animation.exists():
+            raise OutputRefused(f"{printable(self.animation)}: exists already. Add --overwrite to replace it.")
         return entry
 
-    def _failed(self, task: Task, entry: Entry, reason: str) -> Entry:
+    def _proven(self, task: Task) -> Entry | None:
+        """Return the line that shows the output to be this work's; that a file exists proves nothing."""
+        if not os.path.lexists(task.output):
+            return None
+        wanted = self.blank(task)
+        digest = _digest_regular(task.subject)
+        if digest is None:  # reading it will say why
+            return None
+        wanted = dataclasses.replace(wanted, subject_sha256=digest)
+        proofs = {
+            entry.output_sha256: entry for entry in self.earlier.get(wanted.output, ()) if entry.same_work(wanted)
+        }
+        entry = proofs.get(_digest_regular(task.output) or "") if proofs else None
+        if entry is not None:
+            if self._wants_the_way(task):
+                return None
+            return dataclasses.replace(entry, subject=wanted.subject, status="skipped", losses=None, timings=None)
+        raise OutputRefused(
+            f"{printable(task.output)}: exists already, and the record does not show it as this subject in this "
+            "style with these settings. Add --overwrite to replace it, or give another --output."
+        )
+
+    def load(self, task: Task) -> images.Picture:
+        """Read a subject, no larger than it is worked at."""
+        picture = images.load(task.subject, max_pixels=self.max_pixels, metadata=self.settings.metadata)
+        size = self.size_of(picture.size)
+        if max(size) < max(picture.size):
+            picture = dataclasses.replace(picture, pixels=images.resize(picture.pixels, size))
+        return picture
+
+    def size_of(self, own: tuple[int, int]) -> tuple[int, int]:
+        """Return the output's (width, height) for a subject of `own`; `UsageError` for one too thin."""
+        return images.fit(own, self.settings.size or max(own))
+
+    def failed(self, task: Task, entry: Entry, reason: str) -> Entry:
+        """Return the line of a picture that could not be made."""
         if printable(task.subject) not in reason and printable(task.output) not in reason:
             reason = f"{printable(task.subject)}: {reason}"
-        entry = dataclasses.replace(entry, status="failed", error=reason)
-        self.record.append(entry)
-        return entry
+        return dataclasses.replace(entry, status="failed", error=reason)
 
-    def _blank(self, task: Task) -> Entry:
+    def blank(self, task: Task) -> Entry:
+        """Return a line that says what is wanted, and nothing yet of what came of it."""
         return Entry(
             subject=os.fspath(task.subject),
             subject_sha256=None,
@@ -209,26 +196,7 @@ class Run:
             device="none",
             precision="none",
             version=stylebank.__version__,
-        )
-
-    def _machine(self) -> dict[str, Any]:
-        from . import backend
-
-        precision = self._stylist.precision if self._stylist is not None else "none"
-        return {"backend": backend.NAME, "device": backend.device(), "precision": precision}
-
-    def _made_already(self, task: Task, wanted: Entry) -> Entry | None:
-        """Return the earlier entry if the output is provably this work's; that a file exists proves nothing."""
-        if not os.path.lexists(task.output):
-            return None
-        for entry in reversed(self.earlier.get(wanted.output, ())):
-            if entry.same_work(wanted):
-                if task.output.is_file() and digest_file(task.output) == entry.output_sha256:
-                    return None if self._wants_the_way(task) else entry
-                break
-        raise OutputRefused(
-            f"{printable(task.output)}: exists already, and the record does not show it as this subject in this "
-            "style with these settings. Add --overwrite to replace it, or give another --output."
+            weights_sha256=self.header.fingerprint.weights_sha256,
         )
 
     def _wants_the_way(self, task: Task) -> bool:
@@ -238,79 +206,93 @@ class Run:
             or (self.save_every and not steps_folder(task.output).exists())
         )
 
-    def _make(self, number: int, task: Task, picture: images.Picture, entry: Entry, began: float) -> Entry:
-        make_folder(task.output.parent)
-        frames: list[npt.NDArray[np.uint8]] = []
-        stylist = self._ready()
-        first: list[tuple[float, float]] = []
+    def parcel(self, *, elsewhere: bool) -> Parcel:
+        """Load the style for workers.
 
-        def on_moment(moment: Moment) -> None:
-            if self.save_every and moment.step % self.save_every == 0 and moment.step < moment.steps:
-                make_folder(steps_folder(task.output))
-                name = f"{moment.step:04d}{task.output.suffix}"
-                self._save(steps_folder(task.output) / name, moment.pixels, picture)
-            if self.animation and moment.step % max(1, moment.steps // _ANIMATION_FRAMES) == 0:
-                frames.append(images.to_uint8(moment.pixels))
-            now = time.perf_counter()
-            first[:] = first or [(now, moment.share)]  # setting up is no measure of a step
-            self._tell(
-                "step",
-                number,
-                task,
-                step=moment.step,
-                steps=moment.steps,
-                loss=moment.loss,
-                seconds_left=self._left(number, now - first[0][0], moment.share - first[0][1], moment.share),
-            )
+        Those in other processes find the packaged weights by themselves, and get all the scales there
+        are: which are needed is the network's to say, and this process has none loaded.
+        """
+        if self._parcel is None:
+            scales = None
+            if not elsewhere:
+                from .synthesis import scales_for
 
-        synthesis = stylist.stylise(picture.pixels, init=self.init, on_moment=on_moment)
-        height, width = synthesis.pixels.shape[:2]
-        if self.animation:
-            shown = [images.to_uint8(picture.pixels), *frames, images.to_uint8(synthesis.pixels)]
-            images.save_animation(self.animation, shown, (width, height))
-        if picture.alpha is not None and not images.WRITE_FORMATS[self.settings.format][2]:
-            text = f"{self.settings.format} holds no transparency; composited over white (--format png keeps it)"
-            self._tell("note", number, task, text=f"{printable(task.output)}: {text}")
-        done = dataclasses.replace(
-            entry,
-            width=width,
-            height=height,
-            status="done",
-            start_loss=synthesis.start_loss,
-            final_loss=synthesis.final_loss,
-            steps=synthesis.steps,
-            seconds=round(time.perf_counter() - began, 3),
-            **self._machine(),
-        )
-
-        def promise(digest: str) -> None:
-            # before the rename: a line without its picture is made good by the next run,
-            # and a picture without its line would be nobody's
-            self.record.append(dataclasses.replace(done, output_sha256=digest))
-
-        digest = self._save(task.output, synthesis.pixels, picture, promise)
-        return dataclasses.replace(done, output_sha256=digest)
-
-    def _ready(self) -> Stylist:
-        if self._stylist is None:
-            from .synthesis import Stylist, scales_for
-
-            scales = scales_for(list(self.header.sizes), self.settings)
+                scales = scales_for(list(self.header.sizes), self.settings)
             style = self.bank.get(self.header.name, scales=scales)
             if style.header.content_sha256 != self.header.content_sha256:
                 raise StylebankError(f"style {self.header.name!r} was replaced meanwhile. Run this again.")
-            self._stylist = Stylist(style, self.weights, self.settings)
-            self.listener(Progress("detail", text=self._machine_in_words(list(style.scales))))
-        return self._stylist
+            sha256 = self.weights.sha256
+            packaged = elsewhere and weight_files.load().sha256 == sha256
+            named = [self.header.content_sha256, sorted(style.scales), sorted(self.recorded.items())]
+            key = hashlib.sha256(repr(named).encode("utf-8", "backslashreplace")).hexdigest()
+            self._parcel = Parcel(key, style, self.settings, sha256, None if packaged else self.weights, self.init)
+        return self._parcel
 
-    def _machine_in_words(self, scales: list[int]) -> str:
-        machine, fingerprint = self._machine(), self.header.fingerprint
+    def release(self) -> None:
+        """Let go of the style's arrays."""
+        self._parcel = None
+
+    def machine_in_words(self, machine: Mapping[str, str]) -> str:
+        """Tell what computes, and what of the style it uses."""
+        fingerprint = self.header.fingerprint
         layers = len(set(self.settings.layers or fingerprint.layers) - {PIXELS})
         return (
-            f"{machine['backend']} on {machine['device']}, {machine['precision']}; style {self.header.name} at "
-            f"{', '.join(map(str, scales))} pixels, {fingerprint.pooling} pooling, {fingerprint.padding} padding, "
+            f"{machine['backend']} on {machine['device']}, {machine['precision']}; style {self.header.name}, "
+            f"{fingerprint.pooling} pooling, {fingerprint.padding} padding, "
             f"{layers} layers, weights {fingerprint.weights_sha256[:12]}"
         )
+
+    def on_moment(self, task: Task, picture: images.Picture, moment: Moment) -> None:
+        """Keep a picture on the way, and a frame of the animation, where they are wanted."""
+        if self.save_every and moment.step % self.save_every == 0 and moment.step < moment.steps:
+            self._save_step(task, picture, moment.step, moment.pixels)
+        if self.animation and moment.step % max(1, moment.steps // _ANIMATION_FRAMES) == 0:
+            self._frames.append(images.to_uint8(moment.pixels))
+
+    def _save_step(self, task: Task, picture: images.Picture, step: int, pixels: images.Pixels) -> None:
+        make_folder(steps_folder(task.output))
+        self._save(steps_folder(task.output) / f"{step:04d}{task.output.suffix}", pixels, picture)
+
+    def save(
+        self, task: Task, picture: images.Picture, made: Made, entry: Entry, timed: Callable[[Entry], Entry]
+    ) -> Entry:
+        """Write a picture and its line; the line comes first.
+
+        Parameters
+        ----------
+        entry
+            All of the line but what only the writing tells.
+        timed
+            Puts the time into it, once the file is encoded.
+
+        Raises
+        ------
+        StylebankError
+            If it cannot be written.
+        """
+        assert made.pixels is not None
+        make_folder(task.output.parent)
+        for step, pixels in made.way:
+            self._save_step(task, picture, step, pixels.astype(np.float32))
+        height, width = made.pixels.shape[:2]
+        if self.animation:
+            shown = [images.to_uint8(picture.pixels), *self._frames, images.to_uint8(made.pixels)]
+            images.save_animation(self.animation, shown, (width, height))
+        done = dataclasses.replace(entry, width=width, height=height, status="done")
+
+        def promise(digest: str) -> None:
+            nonlocal done
+            done = timed(dataclasses.replace(done, output_sha256=digest))
+            # before the rename: a line without its picture is made good by the next run,
+            # and a picture without its line would be nobody's
+            self.record.append(done)
+
+        self._save(task.output, made.pixels, picture, promise)
+        return done
+
+    def loses_alpha(self, picture: images.Picture) -> bool:
+        """Tell whether the output's format cannot hold what the subject has of transparency."""
+        return picture.alpha is not None and not images.WRITE_FORMATS[self.settings.format][2]
 
     def _save(
         self,
@@ -337,13 +319,10 @@ class Run:
             before_rename=before_rename,
         )
 
-    def _left(self, number: int, elapsed: float, done: float, share: float) -> float | None:
-        """Seconds left, from how long a share of this picture's work took and how long the others took."""
-        if done <= 0:
-            return None
-        whole = elapsed / done
-        each = sum(self._took) / len(self._took) if self._took else whole
-        return whole * (1 - share) + each * (len(self.planned.tasks) - number)
 
-    def _tell(self, kind: str, number: int, task: Task, **more: Any) -> None:
-        self.listener(Progress(kind, task.subject, number, len(self.planned.tasks), **more))
+def _digest_regular(path: Path) -> str | None:
+    """Digest of a file, None where there is none to read; a FIFO would hang."""
+    try:
+        return digest_file(path) if stat.S_ISREG(path.stat().st_mode) else None
+    except OSError:
+        return None

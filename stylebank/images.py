@@ -15,7 +15,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from .color import srgb_profile
-from .decoding import MAX_BYTES, MAX_PIXELS, READ_FORMATS, SMALLEST_SIDE, Picture, Pixels, decoding, load
+from .decoding import MAX_BYTES, MAX_PIXELS, READ_FORMATS, SMALLEST_SIDE, Picture, Pixels, decoding, load, shown_size
 from .encoding import DEEP_FORMATS, DEPTHS, LOSSLESS_FORMATS, WRITE_FORMATS, encode, quantised
 from .errors import OutputRefused, UsageError, printable
 from .files import replace_file
@@ -44,6 +44,7 @@ __all__ = [
     "resize",
     "save",
     "save_animation",
+    "shown_size",
     "thumbnail",
     "to_uint8",
 ]
@@ -220,13 +221,13 @@ def _encoding(path: Path, advice: str) -> Iterator[None]:
         raise OutputRefused(f"{printable(path)}: {printable(str(error)).rstrip('.')}. {advice}") from error
 
 
-def thumbnail(pixels: Pixels, longest_side: int = 160) -> bytes:
+def thumbnail(pixels: Pixels, longest_side: int = 160, *, quality: int = 85) -> bytes:
     """Return a small JPEG of a picture."""
     height, width = pixels.shape[:2]
     ratio = min(1.0, longest_side / max(width, height))
     small = resize(pixels, (max(1, round(width * ratio)), max(1, round(height * ratio))))
     buffer = io.BytesIO()
-    Image.fromarray(to_uint8(small)).save(buffer, format="JPEG", quality=85)
+    Image.fromarray(to_uint8(small)).save(buffer, format="JPEG", quality=quality)
     return buffer.getvalue()
 
 

@@ -17,7 +17,7 @@ from stylebank.errors import StylebankError, printable
 
 from .options import Shared
 
-_COMMANDS = ("add", "list", "show", "remove", "rename", "apply")
+_COMMANDS = ("add", "list", "show", "remove", "rename", "apply", "batch", "report")
 _INTERRUPTED = 130
 
 

@@ -2,4 +2,5 @@
 
 from . import main
 
-main()
+if __name__ == "__main__":  # a worker process imports this module and is not to run the command again
+    main()

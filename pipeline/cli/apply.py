@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import time
 from typing import Any
 
 import click
@@ -11,9 +11,9 @@ import pipeline
 from stylebank.images import WRITE_FORMATS
 
 from ..naming import DEFAULT_TEMPLATE, FIELDS
-from ..settings import LEARNING_RATES, OPTIMIZERS, SynthesisSettings
+from ..settings import LEARNING_RATES, OPTIMIZERS, PRECISIONS, SynthesisSettings
 from . import options
-from .progress import reporter
+from .progress import reporter, sum_up
 
 _DEFAULT = SynthesisSettings()
 
@@ -43,6 +43,17 @@ _DEFAULT = SynthesisSettings()
     type=float,
     help="Grey levels a step.  "
     f"[default: {', '.join(f'{rate:g} for {name}' for name, rate in LEARNING_RATES.items())}]",
+)
+@click.option(
+    "--precision",
+    type=click.Choice(PRECISIONS),
+    help=f"Of the convolutions; auto takes what a short timing finds faster.  [default: {_DEFAULT.precision}]",
+)
+@click.option(
+    "--tolerance",
+    type=float,
+    help="Share of a style's largest eigenvalue below which its tail is left out of a step.  "
+    f"[default: {_DEFAULT.tolerance:g}]",
 )
 @click.option("--layers", type=options.Layers(), help="Style layers.  [default: all the style was measured at]")
 @click.option("--init", metavar="subject|noise|FILE", help=f"What to begin with.  [default: {_DEFAULT.init}]")
@@ -76,9 +87,12 @@ _DEFAULT = SynthesisSettings()
 @options.weights
 @options.allow_unknown_weights
 @options.max_pixels
+@options.who_computes
 @click.option("--json", is_flag=True, help="Print the record's lines.")
 @click.pass_obj
-def command(shared: options.Shared, /, subjects: tuple[str, ...], style: str, json: bool, **settings: Any) -> int:
+def command(
+    shared: options.Shared, /, subjects: tuple[str, ...], style: str, json: bool, keep_going: bool, **settings: Any
+) -> int:
     """Make pictures of the SUBJECTs in a style.
 
     SUBJECTs are files, folders, and quoted patterns. Outputs are named
@@ -90,9 +104,9 @@ def command(shared: options.Shared, /, subjects: tuple[str, ...], style: str, js
       $ stylebank apply --style great_wave in/ "more/*.png" --output out --size 1024
       $ stylebank apply --style poppies scan.tif --format tiff --depth 16 --no-metadata
       $ stylebank apply --style poppies in/ --output out --name-template "{style}/{subject}-{size}"
+      $ stylebank apply --style great_wave in/ --output out --devices 0,1
     """
+    began = time.monotonic()
     with reporter(shared, with_json=json) as listener:
-        entries = pipeline.apply(shared.bank, style, subjects, listener=listener, **settings)
-    counts = Counter(entry.status for entry in entries)
-    shared.note(", ".join(f"{counts[status]} {status}" for status in ("done", "failed", "skipped") if counts[status]))
-    return 1 if counts["failed"] else 0
+        entries = pipeline.apply(shared.bank, style, subjects, listener=listener, fail_fast=not keep_going, **settings)
+    return sum_up(shared, entries, time.monotonic() - began)

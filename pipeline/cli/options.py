@@ -98,6 +98,77 @@ max_pixels = click.option(
 json_flag = click.option("--json", is_flag=True, help="Print JSON.")
 
 
+def _list_devices(ctx: click.Context, _param: click.Parameter, wanted: bool) -> None:
+    if wanted and not ctx.resilient_parsing:
+        from .. import backend
+
+        for name in backend.devices():
+            click.echo(name)
+        ctx.exit()
+
+
+def who_computes(command: Any) -> Any:
+    """Add the options by which a run is shared out: jobs, devices, cluster, batch size, and what a failure stops."""
+    for option in reversed(
+        (
+            click.option(
+                "-j",
+                "--jobs",
+                type=click.IntRange(1),
+                metavar="N",
+                help="Processes; one a GPU with --devices.  [default: 1]",
+            ),
+            click.option("--devices", type=Names(), default=(), help="GPUs by number, one process each."),
+            click.option(
+                "--device", metavar="auto|cpu|gpu|gpu:N", help="What computes.  [default: auto, a GPU if there is one]"
+            ),
+            click.option(
+                "--list-devices",
+                is_flag=True,
+                is_eager=True,
+                expose_value=False,
+                callback=_list_devices,
+                help="Name what could compute, and stop.",
+            ),
+            click.option(
+                "--deterministic", is_flag=True, help="The same bytes every time on a GPU, too, which takes longer."
+            ),
+            click.option(
+                "--cluster",
+                metavar="ADDRESS",
+                help="A Dask scheduler, tcp://HOST:PORT, or 'local' for one of --jobs processes here.",
+            ),
+            click.option(
+                "--batch-size",
+                default="auto",
+                show_default=True,
+                metavar="auto|N",
+                help="Pictures of one size optimised together.",
+            ),
+            click.option(
+                "--keep-going/--fail-fast",
+                "keep_going",
+                default=True,
+                help="What to do when a picture fails.  [default: keep-going]",
+            ),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+class Names(click.ParamType):  # type: ignore[type-arg]
+    """Names with commas between."""
+
+    name = "n,n,..."
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
+        """Split."""
+        if isinstance(value, tuple):
+            return value
+        return tuple(part.strip() for part in str(value).split(",") if part.strip())
+
+
 def print_json(content: Any) -> None:
     """Print as JSON, in the user's own characters."""
     click.echo(json_text.dumps(content, indent=2, ensure_ascii=False))

@@ -183,3 +183,21 @@ def test_ctrl_c_keeps_what_is_finished_and_ends_with_130(bank_folder: Path, phot
     assert names[0] == "astronaut.wave.jpg" and "rocket.wave.jpg" not in names
     assert not [name for name in names if name.startswith(".")]
     Image.open(out / "astronaut.wave.jpg").verify()
+
+
+def test_devices_are_listed_without_style_or_subject(run: Run) -> None:
+    result = run("apply", "--list-devices")
+    assert result.code == 0 and result.stdout.splitlines()[-1] == "cpu"
+
+
+def test_a_picture_is_made_on_the_cpu_in_float32_the_same_twice(run: Run, photographs: Path, tmp_path: Path) -> None:
+    made = []
+    for name in ("one", "two"):
+        arguments = ("--size", 64, "--steps", 2, "--device", "cpu", "--precision", "float32", "--deterministic")
+        output = tmp_path / f"{name}.png"
+        result = run("apply", "--style", "wave", photographs / "chelsea.jpg", "--output", output, "--json", *arguments)
+        assert result.code == 0, result.stderr
+        line = json.loads(result.stdout)
+        assert (line["precision"], line["device"]) == ("float32", "cpu")
+        made.append(output.read_bytes())
+    assert made[0] == made[1]

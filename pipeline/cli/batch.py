@@ -1,0 +1,97 @@
+"""``stylebank batch``."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import click
+
+from stylebank.errors import printable
+
+from . import options
+from .progress import clock, reporter, sum_up
+
+
+@click.command("batch")
+@click.argument("jobs_file", metavar="JOBS.toml", type=click.Path())
+@click.option(
+    "-o", "--output", type=click.Path(), help="The folder all outputs stay under.  [default: that of JOBS.toml]"
+)
+@click.option("--dry-run", is_flag=True, help="Print what there is to do, its time and its disk, and do nothing.")
+@click.option("--overwrite", is_flag=True, help="Make pictures again that are there already.")
+@options.who_computes
+@click.option("--json", is_flag=True, help="Print the record's lines.")
+@click.pass_obj
+def command(
+    shared: options.Shared,
+    /,
+    jobs_file: str,
+    output: str | None,
+    dry_run: bool,
+    overwrite: bool,
+    json: bool,
+    keep_going: bool,
+    batch_size: str,
+    **crew: Any,
+) -> int:
+    """Make the pictures of a job file.
+
+    A job has style or styles, subjects, output, and any option of 'stylebank apply' with underscores;
+    [defaults] holds what jobs share. Each style is crossed with each subject. Paths start from the file's
+    folder. Run it again after any interruption: what is made already is not made again.
+
+    \b
+      [defaults]
+      size = 1024
+      [[job]]
+      styles = ["monet", "hokusai"]
+      subjects = ["photos", "more/*.png"]
+      output = "prints"
+
+    \b
+      $ stylebank batch JOBS.toml --dry-run
+      $ stylebank batch JOBS.toml --output out --jobs 2
+    """
+    from .. import jobs as job_files
+    from ..batch import choose_crew, execute
+
+    runs = job_files.prepare(shared.bank, jobs_file, output, overwrite=overwrite)
+    chosen = choose_crew(**crew)
+    if dry_run:
+        return _tell(shared, runs, chosen.workers)
+    began = time.monotonic()
+    with reporter(shared, with_json=json) as listener:
+        entries = execute(runs, chosen, batch_size=batch_size, fail_fast=not keep_going, listener=listener)
+    return sum_up(shared, entries, time.monotonic() - began)
+
+
+def _tell(shared: options.Shared, runs: Any, workers: int) -> int:
+    from ..estimate import estimate, free_bytes
+
+    shared.note("timing a few steps")
+    seconds = 0.0
+    disk = pictures = 0
+    for told in estimate(runs):
+        sizes = ", ".join(f"{count} of {width} x {height}" for (width, height), count in told.sizes.most_common(5))
+        more = f" and {len(told.sizes) - 5} more sizes" if len(told.sizes) > 5 else ""
+        takes = f"; {clock(told.seconds)}" if told.seconds is not None else ""
+        click.echo(
+            f"{printable(told.folder)}: {told.style}: {told.to_make} to make, {told.made} made already"
+            f"{f', {told.failed} that cannot be' if told.failed else ''}"
+            f"{f'; {sizes}{more}' if sizes else ''}{takes}{f'; {told.disk / 1e6:.1f} MB' if told.to_make else ''}"
+        )
+        for reason in told.reasons[:5]:
+            click.echo(f"  {reason}")
+        seconds += told.seconds or 0.0
+        disk += told.disk
+        pictures += told.to_make
+    free = min((free_bytes(run.planned.folder) for run in runs), default=0)
+    click.echo(
+        f"in all: {pictures} pictures, about {clock(seconds)} in one process"
+        f"{f' of {workers}, which share the cores or have a GPU each' if workers > 1 else ''}, "
+        f"{disk / 1e6:.1f} MB of {free / 1e6:,.0f} MB free"
+    )
+    if disk > free:
+        click.echo("Warning: the disk will not hold them. Free some space, or give another --output.", err=True)
+    return 0

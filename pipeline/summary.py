@@ -1,0 +1,91 @@
+"""A run in a few lines: what became of its pictures, how fast, and where the time went."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from stylebank.errors import printable
+
+from .record import Entry
+
+#: Stages as they stand in `Entry.timings`, with their names for people.
+STAGES = {"decode": "decode", "setup": "set-up", "compute": "compute", "encode": "encode"}
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Totals of a run.
+
+    Attributes
+    ----------
+    done, skipped, failed : int
+    reasons : Counter of str
+        Why pictures failed, without their names.
+    wall : float
+        Seconds the run took.
+    stages : dict of str to float
+        Seconds by stage, over all pictures and workers; they overlap.
+    workers : Counter of str
+        Pictures by worker; empty where this process made them.
+    """
+
+    done: int
+    skipped: int
+    failed: int
+    reasons: Counter[str]
+    wall: float
+    stages: dict[str, float]
+    workers: Counter[str]
+
+    @property
+    def per_hour(self) -> float:
+        """Pictures made in an hour at this rate."""
+        return 3600 * self.done / self.wall if self.wall > 0 else 0.0
+
+    def lines(self) -> list[str]:
+        """Return the summary as a table."""
+        rows = [("done", f"{self.done:>7,}   {self.per_hour:,.0f} pictures an hour" if self.done else f"{0:>7}")]
+        rows += [
+            (name, f"{count:>7,}") for name, count in (("skipped", self.skipped), ("failed", self.failed)) if count
+        ]
+        rows += [("", f"{count:>7,}   {reason}") for reason, count in self.reasons.most_common(_MOST_REASONS)]
+        rest = len(self.reasons) - _MOST_REASONS
+        if rest > 0:
+            rows.append(("", f"{'':>7}   and {rest} other reasons, in the record"))
+        if self.done:
+            spent = ", ".join(f"{STAGES[stage]} {seconds:.1f}" for stage, seconds in self.stages.items())
+            rows.append(("seconds", f"{self.wall:>7.1f}   of the clock; by stage, overlapping: {spent}"))
+        if len(self.workers) > 1:
+            shares = ", ".join(f"{printable(name)} {count}" for name, count in sorted(self.workers.items()))
+            rows.append(("workers", f"{len(self.workers):>7}   {shares}"))
+        return [f"{name:<8}{text}".rstrip() for name, text in rows]
+
+
+_MOST_REASONS = 8
+
+
+def summary(entries: Sequence[Entry], wall: float) -> Summary:
+    """Sum up the entries of a run that took `wall` seconds."""
+    counts = Counter(entry.status for entry in entries)
+    done = [entry for entry in entries if entry.status == "done"]
+    return Summary(
+        counts["done"],
+        counts["skipped"],
+        counts["failed"],
+        Counter(_reason(entry) for entry in entries if entry.status == "failed"),
+        wall,
+        {stage: sum((entry.timings or {}).get(stage, 0.0) for entry in done) for stage in STAGES},
+        Counter(entry.worker for entry in done if entry.worker),
+    )
+
+
+def _reason(entry: Entry) -> str:
+    """Why a picture failed, without its name, so that the same reason counts as one."""
+    reason = entry.error or "no reason given"
+    for prefix in (entry.subject, entry.output):
+        shown = printable(prefix)
+        if shown in reason:
+            reason = reason.split(shown, 1)[1]
+    return reason.lstrip(": ") or "no reason given"

@@ -1,0 +1,47 @@
+"""A real browser without a window, for pages this project writes."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+BINARIES = ("chromium", "chromium-browser", "google-chrome")
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """Chromium through its driver; skips only where none is installed."""
+    binary = next((path for name in BINARIES if (path := shutil.which(name))), None)
+    driver = shutil.which("chromedriver")
+    if binary is None or driver is None:
+        pytest.skip("no Chromium with its driver is installed (Debian: apt-get install chromium chromium-driver)")
+    from selenium import webdriver
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = binary
+    for flag in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"):
+        options.add_argument(flag)
+    options.add_argument(f"--user-data-dir={tmp_path_factory.mktemp('chromium')}")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    window = webdriver.Chrome(options, webdriver.ChromeService(driver))
+    window.set_window_size(1200, 900)
+    try:
+        yield window
+    finally:
+        window.quit()
+
+
+def open_page(browser: Any, page: Path) -> None:
+    """Load a page from disk, with what was logged before forgotten."""
+    for kind in ("browser", "performance"):
+        browser.get_log(kind)
+    browser.get(page.resolve().as_uri())
+
+
+def complaints(browser: Any) -> list[str]:
+    """Everything the console said since `open_page`."""
+    return [entry["message"] for entry in browser.get_log("browser")]

@@ -1,0 +1,108 @@
+"""Stylists and workers without a network, for what is not about pictures."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from pipeline import worker
+from pipeline.parcel import Chunk, Made, Outcome, Parcel
+from pipeline.settings import SynthesisSettings
+from pipeline.worker import Place
+from stylebank.images import Pixels, fit, resize
+
+from . import styles
+
+
+class OutOfMemory(Exception):
+    """Named as the backend's own."""
+
+
+@dataclass
+class Moment:
+    step: int
+    steps: int
+    share: float
+    loss: float
+    pixels: Pixels
+
+
+class Stylist:
+    """Turns pictures into their negatives, in as many steps as asked for."""
+
+    def __init__(self, settings: SynthesisSettings | None = None, seen: Callable[[Pixels], None] = lambda at: None):
+        self.settings = settings or SynthesisSettings(size=0, steps=3)
+        self.seen = seen
+
+    def stylise(self, subject: Pixels, *, init: Any = None, on_moment: Any = lambda moment: None) -> Any:
+        self.seen(subject)
+        size = fit((subject.shape[1], subject.shape[0]), self.settings.size or max(subject.shape[:2]))
+        subject = resize(subject, size)
+        steps = self.settings.steps
+        for step in range(1, steps + 1):
+            on_moment(Moment(step, steps, step / steps, 1 / step, subject))
+        return SimpleNamespace(pixels=255 - subject, start_loss=1.0, final_loss=1 / steps, steps=steps)
+
+
+class Together(Stylist):
+    """The same for several at once, if its memory holds them."""
+
+    def __init__(self, most: int, bad: float | None = None) -> None:
+        super().__init__()
+        self.most = most
+        self.bad = bad
+        self.batches: list[int] = []
+
+    def _check(self, subjects: list[Pixels]) -> None:
+        self.batches.append(len(subjects))
+        if len(subjects) > self.most:
+            raise OutOfMemory("the device's memory is exhausted")
+        if self.bad is not None and any((subject == self.bad).all() for subject in subjects):
+            raise ValueError("a bad one")
+
+    def stylise(self, subject: Pixels, *, init: Any = None, on_moment: Any = lambda moment: None) -> Any:
+        self._check([subject])
+        return super().stylise(subject, init=init, on_moment=on_moment)
+
+    def stylise_many(self, subjects: Any, *, inits: Any = None, on_moment: Any = lambda moment: None) -> Any:
+        self._check(list(subjects))
+        return [super(Together, self).stylise(subject) for subject in subjects]
+
+
+def parcel() -> Parcel:
+    return Parcel("key", styles.style(), SynthesisSettings(), "ab" * 32)
+
+
+def chunks(values: list[float], most: int = 1) -> list[Chunk]:
+    """Chunks of flat subjects, numbered from 1, at most `most` in each."""
+    subjects = [np.full((32, 32, 3), value, np.float32) for value in values]
+    numbers = range(1, len(subjects) + 1)
+    return [
+        Chunk(tuple(numbers[start : start + most]), subjects[start : start + most])
+        for start in range(0, len(subjects), most)
+    ]
+
+
+#: A subject of this value kills its worker, always; of the next, the first time it is met.
+DEADLY, DEADLY_ONCE = 13.0, 14.0
+
+
+def deadly_work(place: Place, parcel: Parcel, chunk: Chunk) -> Outcome:
+    """Answer with the subject's value; some of them are the end of the process."""
+    worker.mark_begun(place, chunk)
+    made = {}
+    for number, subject in zip(chunk.numbers, chunk.subjects, strict=True):
+        value = float(subject[0, 0, 0])
+        met = Path(os.environ["STYLEBANK_TEST_FOLDER"]) / f"met{number}"
+        met.write_bytes(met.read_bytes() + b"." if met.exists() else b".")
+        if value == DEADLY or (value == DEADLY_ONCE and met.stat().st_size == 1):
+            os.kill(os.getpid(), signal.SIGKILL)
+        made[number] = Made(pixels=subject, steps=len(parcel.style.scales))
+    return Outcome(made, worker=str(os.getpid()))
