@@ -78,7 +78,7 @@ class Engine:
         self._total = sum(len(run.planned.tasks) for run in runs)
         self._entries: dict[int, Entry] = {}
         self._flying: dict[int, Item] = {}
-        self._limits: dict[tuple[int, int], int] = {}
+        self._fitting: float = float("inf")  # pixels that the device's memory holds at once, once that is known
         self._device_bytes: list[int | None] = []
         self._pending: deque[Future[list[tuple[Item, Entry]]]] = deque()
         self._told: set[int] = set()
@@ -103,11 +103,11 @@ class Engine:
             try:
                 self._compute(self._survey())
                 self._drain(wait=True)
-            except Stopped:
+            except (Stopped, _Through) as stop:
+                if isinstance(stop, _Through) and not isinstance(stop.error, Stopped):
+                    raise stop.error from None
                 self._fail_fast = False
                 self._drain(wait=True)
-            except _Through as through:
-                raise through.error from None
             finally:
                 self._readers.shutdown(wait=True, cancel_futures=True)
         return [self._entries[number] for number in sorted(self._entries)]
@@ -179,16 +179,16 @@ class Engine:
                 last.release()
             last = run
             parcel = run.parcel(elsewhere=self._elsewhere)
-            for item in whole:
-                self._flying[item.number] = item
-            yield (
-                parcel,
-                Chunk(
-                    tuple(item.number for item in whole),
-                    [item.picture.pixels for item in whole if item.picture is not None],
-                    run.save_every if self._elsewhere else None,
-                ),
-            )
+            while whole:
+                most = self._most(whole[0])  # less than when they were put together, if the memory did not hold that
+                together, whole = whole[:most], whole[most:]
+                yield parcel, self._chunk(together)
+
+    def _chunk(self, items: list[Item]) -> Chunk:
+        self._flying.update((item.number, item) for item in items)
+        pixels = [item.picture.pixels for item in items if item.picture is not None]
+        every = items[0].run.save_every if self._elsewhere else None
+        return Chunk(tuple(item.number for item in items), pixels, every)
 
     def _most(self, item: Item) -> int:
         """How many pictures like this one to optimise at once."""
@@ -202,7 +202,7 @@ class Engine:
                 self._device_bytes.append(self._crew.device_bytes())
                 self._asking = time.perf_counter() - began  # the network's library is loaded in it
             wanted = buckets.automatic(item.size, self._device_bytes[0])
-        return min(wanted, self._limits.get(item.size, wanted))
+        return int(max(1, min(wanted, self._fitting // (item.size[0] * item.size[1]))))
 
     def _read(self, item: Item) -> Made | None:
         """Decode a subject; return why not, where it cannot be."""
@@ -228,7 +228,7 @@ class Engine:
             item = self._flying.pop(number)
             self._begin(item)
             if outcome.limit is not None and item.size is not None:
-                self._limits[item.size] = min(outcome.limit, self._limits.get(item.size, outcome.limit))
+                self._fitting = min(self._fitting, outcome.limit * item.size[0] * item.size[1])
             if outcome.machine:
                 self._on_ready(outcome.machine, item.run)
             item.seconds.update(setup=outcome.setup / share + self._asking, compute=outcome.compute / share)
