@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pickle
+import signal
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -73,6 +74,7 @@ class Cluster:
                     host="127.0.0.1",
                     dashboard_address=None,
                     silence_logs="CRITICAL",
+                    preload=[__name__],
                 )
                 stack.enter_context(cluster)
                 self._client = stack.enter_context(distributed.Client(cluster, set_as_default=True))
@@ -160,6 +162,11 @@ class Cluster:
                 )
             self._held = {parcel.key: future}
         return self._held[parcel.key]
+
+
+def dask_setup(_worker: Any) -> None:
+    """Leave Ctrl-C to the run, in a worker of a local cluster: Dask calls this in each as it starts."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 class _Sealed:

@@ -146,7 +146,7 @@ def test_a_worker_killed_midway_costs_nothing(
     )
 
 
-@pytest.mark.parametrize("kind", CREWS)
+@pytest.mark.parametrize("kind", ["pool", pytest.param("cluster", marks=pytest.mark.soak)])
 def test_ctrl_c_ends_every_process_keeps_what_is_finished_and_says_130(
     bank_folder: Path, jobs_file: Path, photographs: Path, tmp_path: Path, kind: str
 ) -> None:
