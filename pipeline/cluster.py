@@ -146,7 +146,8 @@ class Cluster:
 
         with joblib.parallel_config(backend=_BACKEND, client=self._client):
             run = joblib.Parallel(n_jobs=-1, return_as="generator_unordered", batch_size=1)
-            with contextlib.closing(run(taken())) as outcomes:
+            outcomes = run(taken())
+            with crew.closed_quietly(outcomes):
                 for number, outcome in outcomes:
                     if isinstance(outcome, StylebankError):
                         raise outcome

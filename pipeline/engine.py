@@ -79,7 +79,8 @@ class Engine:
         self._entries: dict[int, Entry] = {}
         self._flying: dict[int, Item] = {}
         self._fitting: float = float("inf")  # pixels that the device's memory holds at once, once that is known
-        self._device_bytes: list[int | None] = []
+        self._device_bytes: int | None = None
+        self._broken: Exception | None = None
         self._pending: deque[Future[list[tuple[Item, Entry]]]] = deque()
         self._told: set[int] = set()
         self._clock = Clock(0)
@@ -144,11 +145,24 @@ class Engine:
             self._crew.on_moment = self._on_moment
         else:
             self._clock.start()
-        outcomes = self._crew.outcomes(self._tasks(items), self._note)
+        if self._batch_size is None:
+            began = time.perf_counter()
+            self._device_bytes = self._crew.device_bytes()
+            self._asking = time.perf_counter() - began  # the network's library is loaded in it
+        outcomes = self._crew.outcomes(self._guarded(items), self._note)
         with contextlib.closing(outcomes):  # type: ignore[type-var]
             for outcome in outcomes:
                 self._take(outcome)
                 self._drain()
+        if self._broken is not None:
+            raise self._broken
+
+    def _guarded(self, items: list[Item]) -> Iterator[tuple[Parcel, Chunk]]:
+        """Keep an error, such as a damaged style, for the thread of `execute`: joblib takes tasks from others."""
+        try:
+            yield from self._tasks(items)
+        except Exception as error:
+            self._broken = error
 
     def _tasks(self, items: list[Item]) -> Iterator[tuple[Parcel, Chunk]]:
         """Give out decoded chunks, reading some ahead."""
@@ -197,11 +211,7 @@ class Engine:
             return 1
         wanted = self._batch_size
         if wanted is None:
-            if not self._device_bytes:
-                began = time.perf_counter()
-                self._device_bytes.append(self._crew.device_bytes())
-                self._asking = time.perf_counter() - began  # the network's library is loaded in it
-            wanted = buckets.automatic(item.size, self._device_bytes[0])
+            wanted = buckets.automatic(item.size, self._device_bytes)
         return int(max(1, min(wanted, self._fitting // (item.size[0] * item.size[1]))))
 
     def _read(self, item: Item) -> Made | None:

@@ -12,6 +12,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,13 @@ import numpy as np
 import pytest
 
 import pipeline
-from pipeline import Progress, worker
+from pipeline import Progress, batch, worker
+from pipeline.crew import Here
 from pipeline.record import Record
 from pipeline.run import Run
 from stylebank import files, images
 from stylebank.bank import Bank
+from stylebank.errors import StyleDamaged
 
 from .fakes import Stylist, Together
 from .test_batch import QUICK
@@ -178,6 +181,29 @@ def test_pictures_of_one_size_are_made_together_and_halved_to_what_the_memory_ho
     stylist(Stylist())
     _make(bank, many, tmp_path / "single")
     assert _digests(tmp_path / "out") == _digests(tmp_path / "single")
+
+
+def test_a_style_damaged_midway_ends_the_run_with_its_own_error_whatever_thread_found_it(
+    bank: Bank, many: Path, tmp_path: Path, stylist: Callable[[Stylist], Stylist], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stylist(Stylist())
+    with ThreadPoolExecutor(1) as thread:
+
+        class Threaded(Here):
+            def outcomes(self, tasks: Any, note: Any) -> Any:
+                tasks = iter(tasks)
+                while (task := thread.submit(next, tasks, None).result()) is not None:
+                    yield from super().outcomes([task], note)
+
+        runs = [batch.prepare(bank, "wave", [many], tmp_path / name, size=0, steps=1) for name in ("one", "two")]
+
+        def damaged(*, elsewhere: bool) -> Any:
+            raise StyleDamaged("wave.stylebank.h5: its numbers have changed. Restore it.")
+
+        monkeypatch.setattr(runs[1], "parcel", damaged)
+        with pytest.raises(StyleDamaged, match="Restore it"):
+            batch.execute(runs, Threaded(), batch_size=1)
+    assert len(Record(tmp_path / "one").entries()) == COUNT and not _digests(tmp_path / "two")
 
 
 def test_decoding_and_encoding_overlap_with_computing(
