@@ -141,7 +141,7 @@ def stylise_together(
                     stylist.stylise_many(
                         [subjects[place] for place in places],
                         inits=None if init is None else [init] * len(places),
-                        on_moment=lambda moment: on_moment(places[0], moment),
+                        on_moment=lambda moment: on_moment(places[moment.picture], moment),
                     )
                 ),
                 None,
