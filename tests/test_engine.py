@@ -276,6 +276,18 @@ def test_several_processes_make_what_one_makes(bank: Bank, photographs: Path, tm
         assert np.abs(made - images.load(tmp_path / "shared" / other.output).pixels).mean() < 2
 
 
+def test_a_batch_makes_what_one_by_one_does_within_rounding(bank: Bank, photographs: Path, tmp_path: Path) -> None:
+    for number in range(3):
+        (photographs / f"again{number}.jpg").write_bytes((photographs / "rocket.jpg").read_bytes())
+    options: dict[str, Any] = {"format": "png", **QUICK}
+    alone = pipeline.apply(bank, "wave", [photographs], tmp_path / "alone", batch_size=1, **options)
+    together = pipeline.apply(bank, "wave", [photographs], tmp_path / "together", batch_size=4, **options)
+    for one, other in zip(alone, together, strict=True):
+        assert one.output == other.output and other.losses is not None and len(other.losses) == other.steps
+        made = images.load(tmp_path / "alone" / one.output).pixels
+        assert np.abs(made - images.load(tmp_path / "together" / other.output).pixels).mean() < 0.5
+
+
 @pytest.mark.parametrize("count", [24, pytest.param(200, marks=pytest.mark.soak)])
 def test_memory_stays_flat(bank: Bank, tmp_path: Path, count: int) -> None:
     folder = tmp_path / "in"
