@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pickle
+import signal
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -76,6 +77,7 @@ class Cluster:
                     host="127.0.0.1",
                     dashboard_address=None,
                     silence_logs="CRITICAL",
+                    preload=[__name__],
                 )
                 stack.enter_context(cluster)
                 self._client = stack.enter_context(distributed.Client(cluster, set_as_default=True))
@@ -152,7 +154,8 @@ class Cluster:
 
         with joblib.parallel_config(backend=_BACKEND, client=self._client):
             run = joblib.Parallel(n_jobs=-1, return_as="generator_unordered", batch_size=1)
-            with contextlib.closing(run(taken())) as outcomes:
+            outcomes = run(taken())
+            with crew.closed_quietly(outcomes):
                 for number, outcome in outcomes:
                     if isinstance(outcome, StylebankError):
                         raise outcome
@@ -168,6 +171,11 @@ class Cluster:
                 )
             self._held = {parcel.key: future}
         return self._held[parcel.key]
+
+
+def dask_setup(_worker: Any) -> None:
+    """Leave Ctrl-C to the run, in a worker of a local cluster: Dask calls this in each as it starts."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 class _Sealed:

@@ -134,7 +134,7 @@ class Pool:
         run = _parallel(max(2, self.workers), pre_dispatch=ahead)
         delayed = joblib.delayed(self.work)
         outcomes = run(delayed(self._place, parcel, chunk) for parcel, chunk in flight)
-        with contextlib.closing(outcomes) if hasattr(outcomes, "close") else contextlib.nullcontext():
+        with closed_quietly(outcomes):
             for outcome in outcomes:
                 flight.landed(outcome)
                 yield outcome
@@ -205,6 +205,18 @@ def _parallel(jobs: int, *, pre_dispatch: int | str = "2*n_jobs") -> Any:
         return joblib.Parallel(return_as="generator_unordered", **given)
     except ValueError:  # the caller's backend does not know how
         return joblib.Parallel(**given)
+
+
+@contextlib.contextmanager
+def closed_quietly(outcomes: Any) -> Iterator[None]:
+    """Close joblib's results in the end; that it cancels what nobody waits for any more is meant so."""
+    try:
+        yield
+    finally:
+        if hasattr(outcomes, "close"):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                outcomes.close()
 
 
 def _shut_down_loky(*, at_once: bool) -> None:

@@ -78,8 +78,9 @@ class Engine:
         self._total = sum(len(run.planned.tasks) for run in runs)
         self._entries: dict[int, Entry] = {}
         self._flying: dict[int, Item] = {}
-        self._limits: dict[tuple[int, int], int] = {}
-        self._device_bytes: list[int | None] = []
+        self._fitting: float = float("inf")  # pixels that the device's memory holds at once, once that is known
+        self._device_bytes: int | None = None
+        self._broken: Exception | None = None
         self._pending: deque[Future[list[tuple[Item, Entry]]]] = deque()
         self._told: set[int] = set()
         self._clock = Clock(0)
@@ -103,11 +104,11 @@ class Engine:
             try:
                 self._compute(self._survey())
                 self._drain(wait=True)
-            except Stopped:
+            except (Stopped, _Through) as stop:
+                if isinstance(stop, _Through) and not isinstance(stop.error, Stopped):
+                    raise stop.error from None
                 self._fail_fast = False
                 self._drain(wait=True)
-            except _Through as through:
-                raise through.error from None
             finally:
                 self._readers.shutdown(wait=True, cancel_futures=True)
         return [self._entries[number] for number in sorted(self._entries)]
@@ -144,11 +145,24 @@ class Engine:
             self._crew.on_moment = self._on_moment
         else:
             self._clock.start()
-        outcomes = self._crew.outcomes(self._tasks(items), self._note)
+        if self._batch_size is None:
+            began = time.perf_counter()
+            self._device_bytes = self._crew.device_bytes()
+            self._asking = time.perf_counter() - began  # the network's library is loaded in it
+        outcomes = self._crew.outcomes(self._guarded(items), self._note)
         with contextlib.closing(outcomes):  # type: ignore[type-var]
             for outcome in outcomes:
                 self._take(outcome)
                 self._drain()
+        if self._broken is not None:
+            raise self._broken
+
+    def _guarded(self, items: list[Item]) -> Iterator[tuple[Parcel, Chunk]]:
+        """Keep an error, such as a damaged style, for the thread of `execute`: joblib takes tasks from others."""
+        try:
+            yield from self._tasks(items)
+        except Exception as error:
+            self._broken = error
 
     def _tasks(self, items: list[Item]) -> Iterator[tuple[Parcel, Chunk]]:
         """Give out decoded chunks, reading some ahead."""
@@ -179,16 +193,16 @@ class Engine:
                 last.release()
             last = run
             parcel = run.parcel(elsewhere=self._elsewhere)
-            for item in whole:
-                self._flying[item.number] = item
-            yield (
-                parcel,
-                Chunk(
-                    tuple(item.number for item in whole),
-                    [item.picture.pixels for item in whole if item.picture is not None],
-                    run.save_every if self._elsewhere else None,
-                ),
-            )
+            while whole:
+                most = self._most(whole[0])  # less than when they were put together, if the memory did not hold that
+                together, whole = whole[:most], whole[most:]
+                yield parcel, self._chunk(together)
+
+    def _chunk(self, items: list[Item]) -> Chunk:
+        self._flying.update((item.number, item) for item in items)
+        pixels = [item.picture.pixels for item in items if item.picture is not None]
+        every = items[0].run.save_every if self._elsewhere else None
+        return Chunk(tuple(item.number for item in items), pixels, every)
 
     def _most(self, item: Item) -> int:
         """How many pictures like this one to optimise at once."""
@@ -197,12 +211,8 @@ class Engine:
             return 1
         wanted = self._batch_size
         if wanted is None:
-            if not self._device_bytes:
-                began = time.perf_counter()
-                self._device_bytes.append(self._crew.device_bytes())
-                self._asking = time.perf_counter() - began  # the network's library is loaded in it
-            wanted = buckets.automatic(item.size, self._device_bytes[0])
-        return min(wanted, self._limits.get(item.size, wanted))
+            wanted = buckets.automatic(item.size, self._device_bytes)
+        return int(max(1, min(wanted, self._fitting // (item.size[0] * item.size[1]))))
 
     def _read(self, item: Item) -> Made | None:
         """Decode a subject; return why not, where it cannot be."""
@@ -228,7 +238,7 @@ class Engine:
             item = self._flying.pop(number)
             self._begin(item)
             if outcome.limit is not None and item.size is not None:
-                self._limits[item.size] = min(outcome.limit, self._limits.get(item.size, outcome.limit))
+                self._fitting = min(self._fitting, outcome.limit * item.size[0] * item.size[1])
             if outcome.machine:
                 self._on_ready(outcome.machine, item.run)
             item.seconds.update(setup=outcome.setup / share + self._asking, compute=outcome.compute / share)

@@ -32,6 +32,7 @@ class Moment:
     share: float
     loss: float
     pixels: Pixels
+    picture: int = 0
 
 
 class Stylist:
@@ -73,7 +74,15 @@ class Together(Stylist):
 
     def stylise_many(self, subjects: Any, *, inits: Any = None, on_moment: Any = lambda moment: None) -> Any:
         self._check(list(subjects))
-        return [super(Together, self).stylise(subject) for subject in subjects]
+        made = []
+        for picture, subject in enumerate(subjects):
+
+            def told(moment: Moment, picture: int = picture) -> None:
+                moment.picture = picture
+                on_moment(moment)
+
+            made.append(super().stylise(subject, on_moment=told))
+        return made
 
 
 def parcel() -> Parcel:

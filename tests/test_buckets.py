@@ -90,3 +90,10 @@ def test_a_stylist_of_one_at_a_time_is_asked_one_at_a_time() -> None:
         Stylist(), [flat(1), flat(2)], init=None, on_moment=lambda index, moment: heard.append((index, moment.step))
     )
     assert heard == [(0, 1), (0, 2), (0, 3), (1, 1), (1, 2), (1, 3)]
+
+
+def test_moments_of_a_batch_are_told_of_the_subject_they_are_of() -> None:
+    heard: list[int] = []
+    subjects = [flat(value) for value in range(5)]
+    buckets.stylise_together(Together(most=3), subjects, init=None, on_moment=lambda index, moment: heard.append(index))
+    assert heard == [0] * 3 + [1] * 3 + [2] * 3 + [3] * 3 + [4] * 3

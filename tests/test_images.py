@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import random
 import subprocess
 import sys
@@ -405,3 +406,25 @@ def test_animation_where_it_cannot_be_leaves_nothing(tmp_path: Path) -> None:
         with pytest.raises(OutputRefused, match="Choose a smaller --size"):
             images.save_animation(tmp_path / name, [np.zeros((32, width, 3), np.float32)] * 2, (width, 32))
     assert names_in(tmp_path) == []
+
+
+def test_the_size_shown_is_read_from_the_head_and_turned_as_the_picture_is(tmp_path: Path) -> None:
+    image = Image.new("RGB", (80, 40))
+    exif = Image.Exif()
+    exif[274] = 6
+    image.save(tmp_path / "turned.jpg", exif=exif)
+    image.save(tmp_path / "plain.png")
+    (tmp_path / "text.jpg").write_text("not a picture")
+    os.mkfifo(tmp_path / "pipe.jpg")
+    names = ("turned.jpg", "plain.png", "text.jpg", "pipe.jpg", "nowhere.jpg")
+    assert [images.shown_size(tmp_path / name) for name in names] == [(40, 80), (80, 40), None, None, None]
+    for name in names[:2]:
+        assert images.shown_size(tmp_path / name) == images.load(tmp_path / name).size
+
+
+def test_a_preview_of_a_jpeg_is_smaller_never_below_what_is_asked_for_and_of_the_same_digest(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).uniform(0, 255, (30, 40, 3)).astype(np.float32)
+    images.save(tmp_path / "a.jpg", images.resize(pixels, (1600, 1200)), format="jpg", quality=90)
+    whole, preview = images.load(tmp_path / "a.jpg"), images.load(tmp_path / "a.jpg", preview=160)
+    assert preview.size == (200, 150) and preview.sha256 == whole.sha256
+    assert np.abs(preview.pixels - images.resize(whole.pixels, preview.size)).mean() < 4

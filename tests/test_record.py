@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.record import Entry, Record
+from pipeline.record import Entry, Record, held
 from stylebank.errors import OutputRefused
 
 ENTRY = Entry(
@@ -93,3 +93,40 @@ def test_a_record_that_cannot_be_written_says_why(tmp_path: Path) -> None:
     (tmp_path / "stylebank.jsonl").mkdir()
     with pytest.raises(OutputRefused, match=r"stylebank\.jsonl"):
         Record(tmp_path).append(ENTRY)
+
+
+def test_lines_from_before_a_field_came_still_count_and_other_weights_do_not(tmp_path: Path) -> None:
+    new = dataclasses.replace(ENTRY, weights_sha256="e" * 64, losses=[1.0, 0.5], timings={"compute": 1.0})
+    assert ENTRY.same_work(new) and new.same_work(ENTRY)
+    assert not new.same_work(dataclasses.replace(new, weights_sha256="f" * 64))
+    Record(tmp_path).append(ENTRY, new)
+    assert Record(tmp_path).entries() == [ENTRY, new]
+
+
+@pytest.mark.parametrize(
+    ("settings", "change", "same"),
+    [
+        ({"init": "subject", "format": "jpg"}, {"seed": 7}, True),
+        ({"init": "noise", "format": "jpg"}, {"seed": 7}, False),
+        ({"init": "subject", "format": "png"}, {"quality": 50}, True),
+        ({"init": "subject", "format": "jpg"}, {"quality": 50}, False),
+        ({"init": "a/x.jpg", "init_sha256": "0", "format": "jpg"}, {"init": "b/x.jpg"}, True),
+        ({"init": "a/x.jpg", "init_sha256": "0", "format": "jpg"}, {"init_sha256": "1"}, False),
+        ({"init": "subject", "format": "jpg"}, {"algorithm": 2}, False),
+    ],
+)
+def test_only_settings_that_decide_the_picture_ask_for_a_new_one(
+    settings: dict[str, object], change: dict[str, object], same: bool
+) -> None:
+    whole = {"size": 64, "seed": 0, "quality": 95, "algorithm": 1, **settings}
+    one = dataclasses.replace(ENTRY, settings=whole)
+    assert one.same_work(dataclasses.replace(ENTRY, settings={**whole, **change})) is same
+
+
+def test_several_runs_hold_a_folder_and_the_first_alone_tidies(tmp_path: Path) -> None:
+    tidied: list[int] = []
+    with held(tmp_path, lambda: tidied.append(1)), held(tmp_path, lambda: tidied.append(2)):
+        pass
+    with held(tmp_path, lambda: tidied.append(3)):
+        pass
+    assert tidied == [1, 3]

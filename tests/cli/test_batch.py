@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pipeline.record import Record
+
+from ..conftest import DATA, Result
+from ..test_crew import CREWS
+
+Run = Callable[..., Result]
+JOBS = """\
+[defaults]
+size = 64
+steps = 2
+[[job]]
+style = "wave"
+subjects = ["in"]
+output = "prints"
+"""
+
+
+@pytest.fixture
+def jobs_file(photographs: Path) -> Path:
+    path = photographs.parent / "jobs.toml"
+    path.write_text(JOBS)
+    return path
+
+
+def test_a_job_file_is_made_told_of_and_resumed(run: Run, jobs_file: Path, tmp_path: Path) -> None:
+    (tmp_path / "in/empty.jpg").touch()
+    (tmp_path / "in/notes.txt").write_text("not a picture")
+    result = run("batch", jobs_file, "-o", tmp_path / "out")
+    assert result.code == 1
+    lines = result.stderr.splitlines()
+    assert lines[-1] == "3 done, 1 failed"
+    table = "\n".join(lines[-6:])
+    assert "pictures an hour" in table and "the file is empty" in table and "compute" in table and "encode" in table
+    assert "notes.txt: not a picture by its name" in result.stderr
+    assert {path.name for path in (tmp_path / "out/prints").glob("*.jpg")} == {
+        "astronaut.wave.jpg",
+        "chelsea.wave.jpg",
+        "rocket.wave.jpg",
+    }
+    (tmp_path / "in/empty.jpg").unlink()
+    result = run("-q", "batch", jobs_file, "-o", tmp_path / "out", "--json")
+    assert result.code == 0 and result.stderr == ""
+    assert [json.loads(line)["status"] for line in result.stdout.splitlines()] == ["skipped"] * 3
+    assert run("batch", jobs_file, "-o", tmp_path / "out", "--overwrite").stderr.splitlines()[-1] == "3 done"
+
+
+def test_a_dry_run_says_what_there_is_to_do_and_does_nothing(run: Run, jobs_file: Path, tmp_path: Path) -> None:
+    result = run("batch", jobs_file, "-o", tmp_path / "out", "--dry-run")
+    assert result.code == 0
+    first, last = result.stdout.splitlines()
+    assert "wave: 3 to make, 0 made already; " in first and "1 of 64 x 64" in first and "MB" in first
+    assert last.startswith("in all: 3 pictures, about 0:0") and "MB free" in last
+    assert not (tmp_path / "out").exists()
+    run("batch", jobs_file, "-o", tmp_path / "out")
+    assert "0 to make, 3 made already" in run("batch", jobs_file, "-o", tmp_path / "out", "--dry-run").stdout
+
+
+def test_a_misspelt_key_is_one_line_with_its_own(run: Run, jobs_file: Path) -> None:
+    jobs_file.write_text(JOBS.replace("steps", "stpes"))
+    result = run("batch", jobs_file)
+    assert (result.code, result.stdout) == (2, "")
+    assert result.stderr == f"Error: {jobs_file}, line 3: stpes: unknown key. Did you mean steps?\n"
+
+
+def test_fail_fast_is_exit_1(run: Run, jobs_file: Path, tmp_path: Path) -> None:
+    (tmp_path / "in/astronaut.jpg").write_bytes(b"")
+    result = run("batch", jobs_file, "-o", tmp_path / "out", "--fail-fast")
+    assert result.code == 1 and "1 failed" in result.stderr.splitlines()[-1]
+    assert "3 of 3" not in result.stderr
+
+
+def test_an_output_that_cannot_be_written_is_one_line(run: Run, jobs_file: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/prints").touch()
+    result = run("batch", jobs_file, "-o", tmp_path / "out")
+    assert result.code == 2 and "Traceback" not in result.stderr and "prints" in result.stderr.splitlines()[-1]
+
+
+def _many(folder: Path) -> None:
+    data = [(DATA / f"subjects/{name}.jpg").read_bytes() for name in ("chelsea", "rocket")]
+    for number in range(8):
+        (folder / f"{number}.jpg").write_bytes(data[number % 2])
+
+
+def _start(bank_folder: Path, jobs_file: Path, out: Path, kind: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "pipeline.cli", "--bank", str(bank_folder), "batch", str(jobs_file)]
+    command += ["-o", str(out), "--jobs", "2", *(["--cluster", "local"] if kind == "cluster" else [])]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    deadline = time.monotonic() + 120
+    while not (out / "prints/stylebank.jsonl").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return process
+
+
+def _computing_children(parent: int) -> list[int]:
+    """Processes below `parent` that have TensorFlow loaded."""
+    found = []
+    parents = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                parents[int(entry.name)] = int((entry / "stat").read_text().rsplit(")", 1)[1].split()[1])
+            except OSError:
+                continue
+    for pid in parents:
+        above, ours = pid, False
+        while above in parents and not ours:
+            above = parents[above]
+            ours = above == parent
+        try:
+            if ours and "tensorflow" in Path(f"/proc/{pid}/maps").read_text():
+                found.append(pid)
+        except OSError:
+            continue
+    return found
+
+
+@pytest.mark.parametrize("kind", CREWS)
+def test_a_worker_killed_midway_costs_nothing(
+    bank_folder: Path, jobs_file: Path, photographs: Path, tmp_path: Path, kind: str
+) -> None:
+    _many(photographs)
+    process = _start(bank_folder, jobs_file, tmp_path / "out", kind)
+    workers = _computing_children(process.pid)
+    assert workers, "no worker to kill"
+    os.kill(workers[0], signal.SIGKILL)
+    _out, said = process.communicate(timeout=180)
+    assert process.returncode == 0, said
+    assert said.splitlines()[-1] == "11 done" and "Traceback" not in said
+    entries = Record(tmp_path / "out/prints").entries()
+    assert sorted(entry.output for entry in entries if entry.status == "done") == sorted(
+        path.name for path in (tmp_path / "out/prints").glob("*.jpg")
+    )
+
+
+@pytest.mark.parametrize("kind", ["pool", pytest.param("cluster", marks=pytest.mark.soak)])
+def test_ctrl_c_ends_every_process_keeps_what_is_finished_and_says_130(
+    bank_folder: Path, jobs_file: Path, photographs: Path, tmp_path: Path, kind: str
+) -> None:
+    _many(photographs)
+    jobs_file.write_text(JOBS.replace("steps = 2", "steps = 40"))
+    process = _start(bank_folder, jobs_file, tmp_path / "out", kind)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+    _out, said = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    assert "Interrupted. What was finished is kept." in said and "Traceback" not in said
+    assert _computing_children(process.pid) == []
+    done = {entry.output for entry in Record(tmp_path / "out/prints").entries() if entry.status == "done"}
+    assert done and {path.name for path in (tmp_path / "out/prints").glob("*.jpg")} == done
+    assert not [path for path in (tmp_path / "out/prints").iterdir() if path.name.startswith(".")]
