@@ -23,7 +23,8 @@ of W2^2 without a minimum, with Y held an upper bound whose steps are too short.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import copy
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -136,23 +137,47 @@ def distance(activations: Any, target: Mapping[str, Any], weight: Any = None, ma
     tensor like `activations`, or None
     """
     found = moments(activations, mask)
-    mean, cov = found["mean"], found["cov"]
+    value, linear, constant = matched(found["mean"], found["cov"], target, weight)
+    if weight is None:
+        return value, None
+    if mask is None:
+        count = ops.cast(ops.shape(found["centred"])[1], "float32")
+        linear, constant = linear / count, constant / count
+    gradient = matched_gradient(activations, found["mean"], linear, constant, found["centred"])
+    if mask is not None:
+        gradient = gradient * ops.reshape(ops.cast(_shares(mask), gradient.dtype), ops.shape(mask))
+    return value, gradient
+
+
+def matched(mean: Any, cov: Any, target: Mapping[str, Any], weight: Any = None) -> tuple[Any, Any, Any]:
+    """Squared W2 from Gaussians, (n, 1, c) and (n, c, c), to a style, and what its gradient is made of.
+
+    Returns
+    -------
+    tensor, float32, shape (n,)
+        The distance squared, not weighted.
+    tensors, float32, shapes (n, c, c) and (n, 1, c), or None
+        L = 2 weight (I - T) and d = 2 weight (mean - style's): the gradient at a row x is
+        ((x - mean) L + d) times the row's share of the count.
+    """
     transport, cross = optimal_map(cov, target["factor_transposed"])
     apart = mean - target["mean"]
     value = ops.sum(ops.square(apart), axis=(1, 2)) + ops.trace(cov, axis1=1, axis2=2) + target["trace"] - 2 * cross
     if weight is None:
-        return value, None
+        return value, None, None
     scale = 2 * ops.reshape(weight, (-1, 1, 1))
-    if mask is None:
-        scale = scale / ops.cast(ops.shape(found["centred"])[1], "float32")
-    linear = scale * (ops.eye(cov.shape[-1], dtype="float32") - transport)
-    rows, constant = found["centred"], scale * apart
-    if activations.dtype != rows.dtype:  # what is pulled back in bfloat16 needs no better product
-        rows, constant = _rows(activations), constant - ops.matmul(mean, linear)
+    return value, scale * (ops.eye(cov.shape[-1], dtype="float32") - transport), scale * apart
+
+
+def matched_gradient(activations: Any, mean: Any, linear: Any, constant: Any, centred: Any = None) -> Any:
+    """Return (X - mean) L + d, like the activations X (n, h, w, c); `centred` is X - mean where it is there already."""
+    rows = _rows(activations)
+    if rows.dtype == mean.dtype:
+        rows = rows - mean if centred is None else centred
+    else:  # what is pulled back in bfloat16 needs no better product
+        constant = constant - ops.matmul(mean, linear)
     gradient = ops.matmul(rows, ops.cast(linear, rows.dtype)) + ops.cast(constant, rows.dtype)
-    if mask is not None:
-        gradient = gradient * ops.cast(_shares(mask), gradient.dtype)
-    return value, ops.reshape(gradient, ops.shape(activations))
+    return ops.reshape(gradient, ops.shape(activations))
 
 
 def feature_distance(activations: Any, subject: Mapping[str, Any], weight: Any) -> tuple[Any, Any]:
@@ -259,9 +284,15 @@ class Objective:
         self.precision = precision
         self._wanted = layer_order([*layers, *content_layers])
         self.trunk = Trunk(weights, pooling, padding, precision)
-        self._exact_trunk = self.trunk if precision == "float32" else Trunk(weights, pooling, padding)
+        self.exact_trunk = self.trunk if precision == "float32" else Trunk(weights, pooling, padding)
         self._step = backend.compile_step(self._forward, self._head, self.trunk.parameters)
-        self._look = backend.compile_bound(self._looked, self._exact_trunk.parameters)
+        self._look = backend.compile_bound(self._looked, self.exact_trunk.parameters)
+
+    def computed_by(self, step: Callable[..., Any], look: Callable[..., Any]) -> Objective:
+        """Return the same objective, its values and gradients found in another way: see `strips.in_strips`."""
+        other = copy.copy(self)
+        other._step, other._look = step, look
+        return other
 
     def _forward(self, images: Any, parameters: Any) -> list[Any]:
         features = self.trunk.features(images, parameters, self._wanted)
@@ -285,7 +316,7 @@ class Objective:
         return ops.stack(parts, axis=1), [sum(gradients[name][1:], gradients[name][0]) for name in self._wanted]
 
     def _looked(self, images: Any, inputs: Any, parameters: Any) -> tuple[Any, list[Any]]:
-        at = self._exact_trunk.features(images, parameters, self._wanted)
+        at = self.exact_trunk.features(images, parameters, self._wanted)
         values = [
             distance(at[layer], target, None, region["masks"][number] if "masks" in region else None)[0]
             for region in inputs["regions"]
