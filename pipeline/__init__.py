@@ -17,13 +17,15 @@ from typing import Any
 
 from stylebank.bank import Bank
 from stylebank.images import MAX_PIXELS
+from stylebank.library import without_pictures
 from stylebank.style import Header
 
 from .batch import Progress, apply
+from .neighbours import similar
 from .record import Entry
 from .settings import MeasureSettings, SynthesisSettings, measure_settings
 
-__all__ = ["Entry", "MeasureSettings", "Progress", "SynthesisSettings", "add", "apply"]
+__all__ = ["Entry", "MeasureSettings", "Progress", "SynthesisSettings", "add", "apply", "similar"]
 
 
 def add(
@@ -37,6 +39,7 @@ def add(
     weights: str | Path | None = None,
     allow_unknown_weights: bool = False,
     max_pixels: int = MAX_PIXELS,
+    no_thumbnail: bool = False,
     note: Callable[[str], None] = lambda text: None,
     on_scale: Callable[[int, int, int], None] = lambda scale, number, total: None,
     **settings: Any,
@@ -55,6 +58,8 @@ def add(
         Words to find the style by.
     max_pixels
         Refuse a larger picture.
+    no_thumbnail
+        Keep no small picture of the painting.
     replace
         Let go of a style of the same name.
     preset : {"original"}, optional
@@ -96,4 +101,4 @@ def add(
         note=note,
         on_scale=on_scale,
     )
-    return bank.add(style, replace=replace)
+    return bank.add(without_pictures(style) if no_thumbnail else style, replace=replace)

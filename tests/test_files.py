@@ -29,7 +29,7 @@ from typing import Any
 import pytest
 
 from stylebank import bank as bank_module
-from stylebank import files, format
+from stylebank import digests, files, format
 from stylebank.bank import Bank
 from stylebank.errors import OutputRefused, StylebankError
 from stylebank.names import file_name
@@ -68,8 +68,8 @@ ACTIONS: dict[str, tuple[Callable[[Bank], object], list[set[str]]]] = {
 @cache
 def whole(name: str, seed: int) -> Style:
     made = style(name, seed, layers=SMALL)
-    digests = {scale: format._scale_digest(layers, made.header) for scale, layers in made.scales.items()}
-    digest = format.content_digest(made.header, digests)
+    of_scales = {scale: digests.scale_digest(layers, made.header) for scale, layers in made.scales.items()}
+    digest = digests.content_digest(made.header, of_scales)
     return dataclasses.replace(made, header=dataclasses.replace(made.header, content_sha256=digest))
 
 

@@ -379,8 +379,8 @@ IN_HEADER: dict[str, tuple[Change, str]] = {
     "another program's file": (attribute("format", np.bytes_(b"keras")), "HDF5 but not a style"),
     "no format": (lambda file: file.attrs.__delitem__("format"), "'format' of / is missing"),
     "newer format": (
-        attribute("format_version", np.int64(2)),
-        "format 2, and this program reads up to 1. Update stylebank",
+        attribute("format_version", np.int64(3)),
+        r"format 3, and this program reads up to 2. Update stylebank",
     ),
     "format 0": (attribute("format_version", np.int64(0)), "expected an integer from 1 up"),
     "unknown layer": (unknown_layer, "conv9_9"),
