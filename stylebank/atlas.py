@@ -53,7 +53,7 @@ class Atlas:
         """What the map shows, in a sentence."""
         how = "Wasserstein-2 distances" if self.exact else "the distances of their covariances' roots"
         return (
-            f"{len(self.shown)} styles, placed by classical scaling of {how}; "
+            f"{len(self.shown)} style{'' if len(self.shown) == 1 else 's'}, placed by classical scaling of {how}; "
             f"the plane shows {1 - self.stress:.0%} of the distances' squares."
         )
 

@@ -178,10 +178,10 @@ def export(
         targets = [target / file_name(name) for name in chosen]
     sources = [bank.path(name) for name in chosen]
     for path in targets:
-        if os.path.lexists(path) and not overwrite:
-            raise OutputRefused(f"{printable(path)}: is there already. Choose another --output, or add --overwrite.")
         if path.parent.resolve() == bank.folder.resolve():
             raise UsageError(f"{printable(path)}: lies in the bank itself. Choose a folder outside it.")
+        if os.path.lexists(path) and not overwrite:
+            raise OutputRefused(f"{printable(path)}: is there already. Choose another --output, or add --overwrite.")
     for source, path in zip(sources, targets, strict=True):
         style = format.read(source)
         data = format.encode(without_pictures(style) if no_thumbnail else style)

@@ -159,7 +159,7 @@ def test_what_cannot_be_exported_is_refused(
 ) -> None:
     before = contents(bank)
     with pytest.raises(error, match=reason):
-        library.export(bank, names, tmp_path / output, overwrite=output == "bank")
+        library.export(bank, names, tmp_path / output)
     assert contents(bank) == before and sorted(path.name for path in tmp_path.iterdir()) == ["bank"]
 
 

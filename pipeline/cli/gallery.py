@@ -52,5 +52,7 @@ def command(
         add_swatches(shared.bank, names, weights=weights, allow_unknown_weights=allow_unknown_weights, on_swatch=told)
     shown, damaged = pages.cards(shared.bank, tags=tag, note=lambda text: shared.note(f"note: {text}"))
     path = pages.write_page(output, pages.gallery(shown), overwrite=overwrite)
+    if not shown:
+        shared.note("No style is shown: the bank holds none with these tags. 'stylebank list' shows all.")
     click.echo(f"{printable(path)}: {len(shown)} style{'' if len(shown) == 1 else 's'}, {options.megabytes(path)}")
     return options.warn_damaged(damaged)

@@ -25,9 +25,10 @@ def command(shared: options.Shared, names: tuple[str, ...], json: bool) -> int:
       $ stylebank verify
       $ stylebank verify starry_night --json
     """
-    damaged = 0
+    damaged, looked_at = 0, 0
     found = []
     for verdict in library.verify(shared.bank, names):
+        looked_at += 1
         damaged += not verdict.whole
         if json:
             found.append(verdict.plain())
@@ -40,5 +41,5 @@ def command(shared: options.Shared, names: tuple[str, ...], json: bool) -> int:
         options.print_json(found)
     if damaged:
         shared.note("Restore damaged files from a copy, or remove them and add the paintings again.")
-    shared.note(library.NOT_PROVEN)
+    shared.note(library.NOT_PROVEN if looked_at else f"The bank {printable(shared.bank.folder)} is empty.")
     return StyleDamaged.exit_code if damaged else 0

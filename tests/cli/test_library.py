@@ -185,3 +185,12 @@ class TestLibrary:
         arguments = ("--scales", 64, "--layers", "conv1_1", "--no-thumbnail", "--name", "bare")
         assert run("add", DATA / "styles/poppies.jpg", *arguments).code == 0
         assert Bank(bank_folder).get("bare").thumbnail == b""
+
+    def test_an_empty_bank_is_no_trouble(self, run: Run, tmp_path: Path) -> None:
+        run("remove", "wave", "poppies", "starry_night")
+        verified = run("verify")
+        assert (verified.code, verified.stdout) == (0, "") and "is empty" in verified.stderr
+        shown = run("gallery", "-o", tmp_path)
+        assert shown.code == 0 and "0 styles" in shown.stdout and "No style is shown" in shown.stderr
+        assert run("map", "-o", tmp_path / "x.html").code == 2
+        assert not (tmp_path / "x.html").exists()
