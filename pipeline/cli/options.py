@@ -95,6 +95,11 @@ max_pixels = click.option(
     show_default=True,
     help="Refuse pictures of more pixels than this.",
 )
+tags = click.option("--tag", multiple=True, help="A word to find the style by; repeatable.")
+replace = click.option("--replace", is_flag=True, help="Replace a style of the same name.")
+no_thumbnail = click.option(
+    "--no-thumbnail", is_flag=True, help="Leave the pictures in the style out; its statistics are no secrecy."
+)
 json_flag = click.option("--json", is_flag=True, help="Print JSON.")
 
 
