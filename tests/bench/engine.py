@@ -20,7 +20,6 @@ from typing import Any
 
 import click
 import numpy as np
-from keras import ops
 
 from pipeline import backend, precision, weights
 from pipeline.ingest import measure_pixels
@@ -34,6 +33,7 @@ from stylebank.style import CONVOLUTIONS
 from . import timing
 from .reference import Reference
 
+ops = backend.keras.ops  # with the backend's own silence while it loads
 LAYERS = tuple(CONVOLUTIONS)
 SIZES = (256, 512, 1024)
 #: As many as make the medians of two runs agree, without 1024 taking all the time.

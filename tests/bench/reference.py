@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from keras import ops
 
 from pipeline import backend
 from pipeline.network import Trunk
@@ -23,6 +22,7 @@ from pipeline.weights import Weights
 from stylebank.images import Pixels
 from stylebank.style import CONVOLUTIONS
 
+ops = backend.keras.ops
 _CLAMP = 0.1
 
 
