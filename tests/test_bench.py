@@ -62,7 +62,8 @@ def test_the_engines_table_has_every_size_and_what_a_pixel_takes() -> None:
     }
     told = engine.tables({"sizes": sizes})
     assert "512 x 342" in told and "1024 over 512" in told
-    assert told.count("4.00") >= 2
+    assert told.count("4.00") >= 2 and "busy" not in told
+    assert "busy" in engine.tables({"sizes": sizes, "load before": 2.5})
 
 
 @pytest.mark.parametrize("found", [{"seconds": 10.0}, {"seconds": None}], ids=["reached", "not reached"])

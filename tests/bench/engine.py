@@ -39,6 +39,8 @@ SIZES = (256, 512, 1024)
 #: As many as make the medians of two runs agree, without 1024 taking all the time.
 _ROUNDS = {256: 15, 512: 9, 1024: 5}
 _OPTIMISER_STEPS = 60
+#: Load a processor above which a table says so.
+_BUSY = 0.3
 
 Action = Callable[[], object]
 
@@ -114,7 +116,8 @@ def measure(
     kinds = list(dict.fromkeys(["float32", fastest]))
     trunks = {kind: Trunk(_weights(), "avg", "reflect", kind) for kind in kinds}
     objectives = {kind: Objective(_weights(), "avg", "reflect", LAYERS, precision=kind) for kind in kinds}
-    figures: dict[str, Any] = {"fastest precision": fastest, "device": backend.devices()[0], "sizes": {}}
+    figures: dict[str, Any] = {"fastest precision": fastest, "device": backend.devices()[0]}
+    figures |= {"load before": timing.load(), "sizes": {}}
     for size in sizes:
         subject = timing.picture("subjects", "china", size)
         style = timing.picture("styles", "starry_night", size, enlarge=False)
@@ -167,6 +170,11 @@ def tables(figures: dict[str, Any]) -> str:
             ]
             rows.append((name, f"{each[0]:.2f}", f"{each[1]:.2f}", f"{each[1] / each[0]:.2f}"))
         texts.append(timing.table(rows))
+    if figures.get("load before", 0.0) > _BUSY:
+        texts.append(
+            f"The machine was busy before this began (load {figures['load before']:.1f} a processor): "
+            "what runs on one processor suffers less than what runs on all, and ratios are not an idle machine's."
+        )
     return "\n\n".join(texts)
 
 

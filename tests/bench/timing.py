@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import os
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -56,6 +57,11 @@ def picture(kind: str, name: str, size: int, *, enlarge: bool = True) -> Pixels:
     pixels = images.load(DATA / kind / f"{name}.jpg").pixels
     own = (pixels.shape[1], pixels.shape[0])
     return images.resize(pixels, images.fit(own, size if enlarge else min(size, max(own))))
+
+
+def load() -> float:
+    """Processes that compute beside this one, over the processors; 0 where the system does not tell."""
+    return os.getloadavg()[0] / (os.cpu_count() or 1) if hasattr(os, "getloadavg") else 0.0
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:
