@@ -17,16 +17,18 @@ from typing import Any
 
 from stylebank.bank import Bank
 from stylebank.images import MAX_PIXELS
+from stylebank.library import without_pictures
 from stylebank.style import Header
 
 from . import report
 from .batch import apply
 from .jobs import run_jobs
+from .neighbours import similar
 from .progress import Progress
 from .record import Entry
 from .settings import MeasureSettings, SynthesisSettings, measure_settings
 
-__all__ = ["Entry", "MeasureSettings", "Progress", "SynthesisSettings", "add", "apply", "report", "run_jobs"]
+__all__ = ["Entry", "MeasureSettings", "Progress", "SynthesisSettings", "add", "apply", "report", "run_jobs", "similar"]
 
 
 def add(
@@ -40,6 +42,7 @@ def add(
     weights: str | Path | None = None,
     allow_unknown_weights: bool = False,
     max_pixels: int = MAX_PIXELS,
+    no_thumbnail: bool = False,
     note: Callable[[str], None] = lambda text: None,
     on_scale: Callable[[int, int, int], None] = lambda scale, number, total: None,
     **settings: Any,
@@ -58,6 +61,8 @@ def add(
         Words to find the style by.
     max_pixels
         Refuse a larger picture.
+    no_thumbnail
+        Keep no small picture of the painting.
     replace
         Let go of a style of the same name.
     preset : {"original"}, optional
@@ -99,4 +104,4 @@ def add(
         note=note,
         on_scale=on_scale,
     )
-    return bank.add(style, replace=replace)
+    return bank.add(without_pictures(style) if no_thumbnail else style, replace=replace)

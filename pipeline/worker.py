@@ -193,6 +193,10 @@ def _settle(place: Place) -> None:
     _self.settled = True
     if os.getpid() != place.parent and threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the run's to answer
+    loky = sys.modules.get("joblib.externals.loky.process_executor")
+    if loky is not None and os.getpid() != place.parent:
+        # where psutil is installed, loky takes a larger picture for a leak and starts the process anew, set-up and all
+        loky._USE_PSUTIL = False  # type: ignore[attr-defined]
     if place.threads and "tensorflow" not in sys.modules:
         os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(place.threads))
         os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1" if place.threads == 1 else "2")

@@ -4,26 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import difflib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import filelock
 import platformdirs
 
 from . import format
-from .errors import (
-    BankBusy,
-    OutputRefused,
-    StylebankError,
-    StyleDamaged,
-    StyleExists,
-    StyleNotFound,
-    printable,
-)
+from .errors import BankBusy, OutputRefused, StyleDamaged, StyleExists, printable
 from .files import explain, flush, make_folder, remove_temporaries, replace_file
-from .names import SUFFIX, check_name, file_name, folded
+from .listing import Listing, name_in
+from .names import check_name, file_name, folded
 from .style import Header, Style
 
 
@@ -32,7 +24,7 @@ def default_folder() -> Path:
     return Path(os.environ.get("STYLEBANK_BANK") or platformdirs.user_data_path("stylebank") / "bank")
 
 
-class Bank:
+class Bank(Listing):
     """Styles in a folder.
 
     Readers need no lock: a style file is finished before it has its name, and never
@@ -47,81 +39,8 @@ class Bank:
     """
 
     def __init__(self, folder: str | os.PathLike[str] | None = None, *, lock_timeout: float = 30.0) -> None:
-        self.folder = (Path(folder) if folder is not None else default_folder()).expanduser()
+        super().__init__((Path(folder) if folder is not None else default_folder()).expanduser())
         self.lock_timeout = lock_timeout
-
-    def paths(self) -> list[Path]:
-        """Return the style files, whatever their state; none if the folder is not there yet.
-
-        Raises
-        ------
-        StylebankError
-            If the folder cannot be listed.
-        """
-        try:
-            with os.scandir(self.folder) as entries:
-                names = sorted(entry.name for entry in entries)
-        except FileNotFoundError:
-            return []
-        except OSError as error:
-            raise StylebankError(f"{printable(self.folder)}: {explain(error)}") from error
-        return [self.folder / name for name in names if name.endswith(SUFFIX) and not name.startswith(".")]
-
-    def headers(self) -> tuple[list[Header], list[StyleDamaged]]:
-        """Return the header of every whole style, by name, and an error for every other file.
-
-        Of two files that claim one name the second has an error.
-        """
-        found: list[tuple[Header, Path]] = []
-        damaged: list[StyleDamaged] = []
-        for path in self.paths():
-            try:
-                found.append((format.read_header(path), path))
-            except StyleDamaged as error:
-                # one that another process removed since it was listed is no damage
-                if not isinstance(error.__cause__, FileNotFoundError) or path.is_symlink():
-                    damaged.append(error)
-        found.sort(key=lambda pair: (folded(pair[0].name), pair[0].name, pair[1].name != file_name(pair[0].name)))
-        whole: dict[str, tuple[Header, Path]] = {}
-        for header, path in found:
-            first = whole.setdefault(header.name, (header, path))[1]
-            if first != path:
-                damaged.append(
-                    StyleDamaged(
-                        f"{printable(path)}: holds style {header.name!r}, as {printable(first.name)} does. "
-                        "Remove one of them."
-                    )
-                )
-        return [header for header, _ in whole.values()], damaged
-
-    def names(self) -> list[str]:
-        """Return the names of the whole styles."""
-        return [header.name for header in self.headers()[0]]
-
-    def __contains__(self, name: str) -> bool:
-        return self._find(check_name(name)) is not None
-
-    def path(self, name: str) -> Path:
-        """Return the file of a style, whole or damaged.
-
-        Raises
-        ------
-        StyleNotFound
-            With the nearest names there are.
-        StyleDamaged
-            If two files claim the name, and neither is the one the bank would keep it in.
-        """
-        name = check_name(name)
-        path = self._find(name)
-        if path is None:
-            near = difflib.get_close_matches(name, self.names(), n=3, cutoff=0.5)
-            hint = f" Did you mean {', '.join(near)}?" if near else " 'stylebank list' shows what there is."
-            raise StyleNotFound(f"style {name!r} is not in the bank {printable(self.folder)}.{hint}")
-        return path
-
-    def header(self, name: str) -> Header:
-        """Return what a style says of itself, without its arrays."""
-        return format.read_header(self.path(name))
 
     def get(self, name: str, *, scales: Sequence[int] | None = None) -> Style:
         """Load a style, checked.
@@ -154,12 +73,12 @@ class Bank:
         NameRefused, StyleExists
         """
         name = check_name(name)
-        for other in self.names():
+        for other in filter(None, map(name_in, self.candidates(name))):
             if other == name and not replace:
-                raise StyleExists(f"style {name!r} is in the bank already. Choose another --name, or add --replace.")
+                raise StyleExists(f"style {name!r} is in the bank already. Choose another name, or add --replace.")
             if other != name and folded(other) == folded(name):
                 raise StyleExists(
-                    f"style {name!r} differs from {other!r}, which is in the bank, only in case. Choose another --name."
+                    f"style {name!r} differs from {other!r}, which is in the bank, only in case. Choose another name."
                 )
         if not replace:
             self._free_path(name)
@@ -179,7 +98,7 @@ class Bank:
         """
         with self._writing():
             name = self.require_free(style.name, replace=replace)
-            target = self._find(name) or self._free_path(name)
+            target = self.find(name, thorough=replace) or self._free_path(name)
             _commit(target, dataclasses.replace(style, header=dataclasses.replace(style.header, name=name)))
             return format.read_header(target)
 
@@ -225,29 +144,47 @@ class Bank:
                 flush(self.folder)
             return format.read_header(target)
 
+    def update(self, name: str, change: Callable[[Style], Style]) -> Header:
+        """Write a style again with something of it changed, such as its tags.
+
+        Parameters
+        ----------
+        name
+            As `names` gives it.
+        change
+            Given the whole style, returns the one to keep, under the same name; the very
+            same object is not written again.
+
+        Returns
+        -------
+        Header
+            As it now stands in the bank.
+
+        Raises
+        ------
+        StyleNotFound, StyleDamaged, BankBusy, OutputRefused
+        """
+        self.path(name)
+        with self._writing():
+            path = self.path(name)
+            style = format.read(path)
+            changed = change(style)
+            if changed is not style:
+                _commit(path, changed)
+            return format.read_header(path)
+
     def _require_new(self, name: str) -> None:
-        for other in self.names():
+        for other in filter(None, map(name_in, self.candidates(name))):
             if folded(other) == folded(name):
                 how = "" if other == name else f", which differs from {name!r} only in case,"
                 raise StyleExists(f"style {other!r}{how} is in the bank already. Choose another name, or remove it.")
         self._free_path(name)
 
-    def _find(self, name: str) -> Path | None:
-        expected = self.folder / file_name(name)
-        if os.path.lexists(expected) and _name_in(expected) in (name, None):
-            return expected  # also when damaged: its file name says whose it is
-        # a file copied into the folder by hand may have any name
-        found = [path for path in self.paths() if _name_in(path) == name]
-        if len(found) > 1:
-            both = " and ".join(printable(path.name) for path in found)
-            raise StyleDamaged(f"{printable(self.folder)}: {both} both hold style {name!r}. Remove one of them.")
-        return found[0] if found else None
-
     def _free_path(self, name: str) -> Path:
         """Return where a style of this name would be kept; a file there is another style's, or damaged."""
         path = self.folder / file_name(name)
         if os.path.lexists(path):
-            held = _name_in(path)
+            held = name_in(path)
             what = (
                 f"holds style {held!r}. Rename or remove that one first."
                 if held
@@ -271,13 +208,6 @@ class Bank:
             ) from error
         except OSError as error:
             raise OutputRefused(f"{printable(self.folder)}: {explain(error)}") from error
-
-
-def _name_in(path: Path) -> str | None:
-    try:
-        return format.read_header(path).name
-    except StyleDamaged:
-        return None
 
 
 def _commit(target: Path, style: Style) -> None:

@@ -19,7 +19,9 @@ from .errors import UsageError
 from .gaussian import Array, eigen
 
 #: Steps shorter than this share of the spread end the fixed point; float32's rounding of a covariance is longer.
-TOLERANCE = 1e-6
+TOLERANCE = 1e-5
+#: How far beyond the fixed point's own step one may reach.
+_LONGEST = 1e4
 MOST_ITERATIONS = 200
 _EPSILON = float(np.finfo(np.float64).eps)
 _EPSILON32 = float(np.finfo(np.float32).eps)
@@ -83,7 +85,7 @@ def geodesic(
     if t in (0, 1):
         return means[int(t)].copy(), covs[int(t)].copy()
     first, second = _axes(cov1), _axes(cov2)
-    cross = first @ _polar(first.T @ second) @ second.T
+    cross = first @ _polar(first.T @ second)[0] @ second.T
     cov = (1 - t) ** 2 * covs[0] + t**2 * covs[1] + t * (1 - t) * (cross + cross.T)
     return (1 - t) * means[0] + t * means[1], (cov + cov.T) / 2
 
@@ -102,7 +104,8 @@ def barycenter(
     Cuesta-Albertos and Matran (2016), ``S <- T S T`` with T the weighted mean of the optimal
     maps from S to each S_i. Here S = L L^T and ``T L == sum_i w_i F_i polar(F_i^T L)``, which
     inverts nothing; the length of a step, ``|T L - L|``, is W2 itself. It begins at the
-    weighted mean of the principal roots, which is the answer where the covariances commute.
+    weighted mean of the principal roots, which is the answer where the covariances commute,
+    and reaches beyond a step where the last ones shrank slowly, never to a higher cost.
     Two Gaussians have the closed form, a point of their `geodesic`.
 
     Parameters
@@ -168,18 +171,44 @@ def _fixed_point(
         factors = [basis.T @ factor for factor in factors]
     at = sum(share * _root(factor) for share, factor in zip(shares, factors, strict=True))
     assert isinstance(at, np.ndarray)
-    residual, iteration = np.inf, 0
-    while residual > tolerance and iteration < most_iterations:
-        moved = np.zeros_like(at)
-        for share, factor in zip(shares, factors, strict=True):
-            moved += share * (factor @ _polar(factor.T @ at))
+    best, previous = np.inf, None
+    moved, residual, iteration = at, np.inf, 0
+    while iteration < most_iterations:
+        iteration += 1
+        fallback = moved
+        moved, cost = _step(at, factors, shares)
+        if cost > best + _EPSILON * abs(best) * channels and previous is not None:
+            at, previous = fallback, None  # reached too far
+            continue
+        step, best = moved - at, cost
         spread = float(np.linalg.norm(moved))
-        residual = float(np.linalg.norm(moved - at)) / spread if spread else 0.0
-        at, iteration = moved, iteration + 1
+        residual = float(np.linalg.norm(step)) / spread if spread else 0.0
+        if residual <= tolerance:
+            break
+        length = 1.0 if previous is None else _length(at - previous[0], previous[1] - step)
+        previous = at, step
+        at = at + length * step
+    at = moved
     if basis is not None:
         at = basis @ at
     cov = at @ at.T
     return (cov + cov.T) / 2, Convergence(iteration, residual, residual <= tolerance)
+
+
+def _step(at: Array, factors: Sequence[Array], shares: Array) -> tuple[Array, float]:
+    """Return ``T L``, and what the barycentre has the least of, but for a constant."""
+    moved, cost = np.zeros_like(at), float(np.sum(at**2))
+    for share, factor in zip(shares, factors, strict=True):
+        polar, trace = _polar(factor.T @ at)
+        moved += share * (factor @ polar)
+        cost -= 2 * float(share) * trace
+    return moved, cost
+
+
+def _length(way: Array, change: Array) -> float:
+    """How many steps to take at once (Barzilai and Borwein 1988): ``T L - L`` is half the cost's gradient."""
+    slope = float(np.sum(way * change))
+    return min(max(float(np.sum(way**2)) / slope, 1.0), _LONGEST) if slope > 0 else 1.0
 
 
 def _axes(cov: npt.ArrayLike) -> Array:
@@ -196,8 +225,8 @@ def _root(factor: Array) -> Array:
     return np.asarray((factor / np.where(sizes > 0, sizes, 1)) @ factor.T)
 
 
-def _polar(matrix: Array) -> Array:
-    """U V^T of the singular value decomposition, without the singular values that are rounding's."""
+def _polar(matrix: Array) -> tuple[Array, float]:
+    """U V^T of the singular value decomposition without what is rounding's, and the singular values' sum."""
     left, values, right = np.linalg.svd(matrix, full_matrices=False)
     kept = int(np.count_nonzero(values > max(matrix.shape) * _EPSILON * values[0]))
-    return np.asarray(left[:, :kept] @ right[:kept])
+    return np.asarray(left[:, :kept] @ right[:kept]), float(values.sum())

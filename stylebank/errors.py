@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 
 class StylebankError(Exception):
@@ -49,9 +50,28 @@ class WeightsRefused(StylebankError):
 
 
 class StyleDamaged(StylebankError):
-    """A style file that is not what FORMAT.md says, or whose bytes have changed."""
+    """A style file that is not what FORMAT.md says, or whose bytes have changed.
+
+    Attributes
+    ----------
+    path : Path or None
+        The file, where the error has left the reader that found it.
+    reason : str
+        What is wrong, without path and advice.
+    """
 
     exit_code = 3
+    path: Path | None = None
+    reason: str = ""
+
+    def at(self, path: Path, reason: str) -> StyleDamaged:
+        """Return itself, knowing where and why."""
+        self.path, self.reason = path, reason
+        return self
+
+
+class ImportRefused(StylebankError):
+    """A style file from elsewhere that is damaged, or not the one that was expected."""
 
 
 class BankBusy(StylebankError):

@@ -42,10 +42,10 @@ def opened(path: Path) -> Iterator[h5py.File]:
         raise
     except StyleDamaged as error:
         reason, advice = (*error.args, advice)[:2]
-        raise StyleDamaged(f"{shown}: {printable(reason)} {advice}") from error
+        raise StyleDamaged(f"{shown}: {printable(reason)} {advice}").at(path, printable(reason)) from error
     except Exception as error:  # libhdf5 reports damage through every kind of exception
-        reason = printable(str(error)) or type(error).__name__
-        raise StyleDamaged(f"{shown}: not a readable style file ({reason}). {advice}") from error
+        reason = f"not a readable style file ({printable(str(error)) or type(error).__name__})."
+        raise StyleDamaged(f"{shown}: {reason} {advice}").at(path, reason) from error
 
 
 def child(group: Any, name: str, kind: type) -> Any:

@@ -10,6 +10,7 @@ from .errors import NameRefused, printable
 
 LONGEST = 100
 SUFFIX = ".stylebank.h5"
+_OWN = re.compile(r"[a-z0-9-]{1,40}-([0-9a-f]{10})" + re.escape(SUFFIX))
 _BIDI = set("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
@@ -56,4 +57,14 @@ def file_name(name: str) -> str:
     """Return the file a style of this name is kept in: a readable slug with a short digest."""
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
     slug = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:40] or "style"
-    return f"{slug}-{hashlib.sha256(folded(name).encode()).hexdigest()[:10]}{SUFFIX}"
+    return f"{slug}-{_digest(name)}{SUFFIX}"
+
+
+def may_hold(file: str, name: str) -> bool:
+    """Tell whether to expect a style of this name, in whatever case, in a file of that name."""
+    own = _OWN.fullmatch(file)
+    return own is None or own[1] == _digest(name)
+
+
+def _digest(name: str) -> str:
+    return hashlib.sha256(folded(name).encode()).hexdigest()[:10]

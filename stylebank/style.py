@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -136,6 +137,8 @@ class Header:
     color: str = "srgb"
     ridge: float = 0.0
     version: str = ""
+    #: How a style was made from others, as JSON; empty for one measured from a painting.
+    recipe: str = ""
 
     def plain(self) -> dict[str, Any]:
         """Return all fields in plain dictionaries, lists, strings and numbers, fit for JSON."""
@@ -157,6 +160,7 @@ class Header:
             "ridge": self.ridge,
             "content_sha256": self.content_sha256,
             "version": self.version,
+            "recipe": json.loads(self.recipe) if self.recipe else None,
         }
 
 
@@ -173,6 +177,8 @@ class Style:
     scales: Mapping[int, Mapping[str, Gaussian]]
     #: A small JPEG of the painting; empty where there is none.
     thumbnail: bytes = field(default=b"", repr=False)
+    #: A small JPEG of texture made from the Gaussians alone; empty where none has been made.
+    swatch: bytes = field(default=b"", repr=False)
 
     @property
     def name(self) -> str:

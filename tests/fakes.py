@@ -41,6 +41,7 @@ class Stylist:
     def __init__(self, settings: SynthesisSettings | None = None, seen: Callable[[Pixels], None] = lambda at: None):
         self.settings = settings or SynthesisSettings(size=0, steps=3)
         self.seen = seen
+        self.precision = "float32"
 
     def stylise(self, subject: Pixels, *, init: Any = None, on_moment: Any = lambda moment: None) -> Any:
         self.seen(subject)

@@ -18,6 +18,7 @@ import signal
 import stat
 import subprocess
 import sys
+import tempfile
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -29,7 +30,7 @@ from typing import Any
 import pytest
 
 from stylebank import bank as bank_module
-from stylebank import files, format
+from stylebank import digests, files, format, library
 from stylebank.bank import Bank
 from stylebank.errors import OutputRefused, StylebankError
 from stylebank.names import file_name
@@ -62,14 +63,26 @@ ACTIONS: dict[str, tuple[Callable[[Bank], object], list[set[str]]]] = {
         lambda bank: bank.rename("wave", "ebb"),
         [{"poppies", "wave"}, {"poppies", "wave", "ebb"}, {"poppies", "ebb"}],
     ),
+    "import": (
+        lambda bank: library.import_style(bank, gift()),
+        [{"poppies", "wave"}, {"poppies", "wave", "tide"}],
+    ),
 }
+
+
+@cache
+def gift() -> Path:
+    """A style file from elsewhere; made by the first run of an action, which nothing stops."""
+    path = Path(tempfile.mkdtemp()) / "gift.stylebank.h5"
+    path.write_bytes(format.encode(style("tide", NEW_SEED, layers=SMALL)))
+    return path
 
 
 @cache
 def whole(name: str, seed: int) -> Style:
     made = style(name, seed, layers=SMALL)
-    digests = {scale: format._scale_digest(layers, made.header) for scale, layers in made.scales.items()}
-    digest = format.content_digest(made.header, digests)
+    of_scales = {scale: digests.scale_digest(layers, made.header) for scale, layers in made.scales.items()}
+    digest = digests.content_digest(made.header, of_scales)
     return dataclasses.replace(made, header=dataclasses.replace(made.header, content_sha256=digest))
 
 
@@ -384,7 +397,7 @@ def test_a_disk_that_fails_at_any_operation_is_reported_and_harms_nothing(
     assert all_harm(trials, action, before) == []
 
 
-@pytest.mark.parametrize("action", ["add", "replace", "rename"])
+@pytest.mark.parametrize("action", ["add", "replace", "rename", "import"])
 def test_data_is_flushed_before_the_rename_and_the_folder_after(harness: Harness, tmp_path: Path, action: str) -> None:
     prepared(tmp_path / "prepared")
     trial = harness(f"stopped({str(tmp_path)!r}, {action!r}, 'exit', last=0)")[0]
@@ -394,7 +407,7 @@ def test_data_is_flushed_before_the_rename_and_the_folder_after(harness: Harness
 FRACTIONS = (0.0, 0.01, 0.25, 0.5, 0.75, 0.99)
 
 
-@pytest.mark.parametrize("action", ["add", "replace", "rename"])
+@pytest.mark.parametrize("action", ["add", "replace", "rename", "import"])
 def test_killed_in_the_middle_of_a_write_the_bank_is_as_before(harness: Harness, tmp_path: Path, action: str) -> None:
     before = prepared(tmp_path / "prepared")
     size = len(before[file_name("wave")])
@@ -408,7 +421,7 @@ def test_killed_in_the_middle_of_a_write_the_bank_is_as_before(harness: Harness,
     assert all_harm(trials, action, before) == []
 
 
-@pytest.mark.parametrize("action", ["add", "replace", "rename"])
+@pytest.mark.parametrize("action", ["add", "replace", "rename", "import"])
 def test_where_no_more_bytes_fit_a_writer_says_so_and_leaves_nothing(
     harness: Harness, tmp_path: Path, action: str
 ) -> None:
@@ -417,7 +430,7 @@ def test_where_no_more_bytes_fit_a_writer_says_so_and_leaves_nothing(
     limits = [0, 1, 512, 4096, size // 4, size // 2, size - 1, size]
     *trials, enough = harness(f"torn({str(tmp_path)!r}, {action!r}, {limits}, killed=False)")
     assert enough["ended"] == "done"
-    target = {"add": "tide", "replace": "wave", "rename": "ebb"}[action]
+    target = {"add": "tide", "replace": "wave", "rename": "ebb", "import": "tide"}[action]
     for trial in trials:
         folder = Path(trial["folder"])
         assert trial["ended"] == "OutputRefused"

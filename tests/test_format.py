@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import os
 import re
@@ -379,8 +380,8 @@ IN_HEADER: dict[str, tuple[Change, str]] = {
     "another program's file": (attribute("format", np.bytes_(b"keras")), "HDF5 but not a style"),
     "no format": (lambda file: file.attrs.__delitem__("format"), "'format' of / is missing"),
     "newer format": (
-        attribute("format_version", np.int64(2)),
-        "format 2, and this program reads up to 1. Update stylebank",
+        attribute("format_version", np.int64(3)),
+        r"format 3, and this program reads up to 2. Update stylebank",
     ),
     "format 0": (attribute("format_version", np.int64(0)), "expected an integer from 1 up"),
     "unknown layer": (unknown_layer, "conv9_9"),
@@ -658,3 +659,154 @@ def test_gaussians_are_what_the_file_says_they_are(tmp_path: Path) -> None:
     assert {getattr(got, key).dtype for key in format.ARRAYS} == {np.dtype(np.float32)}
     np.testing.assert_allclose(got.cov_sqrt @ got.cov_sqrt, got.cov, rtol=0, atol=1e-4 * np.abs(got.cov).max())
     np.testing.assert_allclose(np.linalg.eigvalsh(got.cov)[::-1], got.eigenvalues, rtol=1e-4, atol=1e-4)
+
+
+# formats to come, and gone by
+
+GOLDEN = Path(__file__).parent / "data" / "format-1.stylebank.h5"
+
+
+def test_a_file_of_format_1_is_read_for_ever() -> None:
+    with h5py.File(GOLDEN) as file:
+        assert file.attrs["format_version"] == 1
+    got = format.read(GOLDEN)
+    assert (got.name, got.header.tags, got.header.sizes) == ("golden wave", ("hokusai", "sea"), {48: (48, 32)})
+    assert got.header.content_sha256 == "c23586b5354fdd3f734de24a41c2cb909211f55a4a380953b0783263eac97768"
+    assert got.header.recipe == "" and got.swatch == b"" and got.thumbnail.startswith(b"\xff\xd8")
+    gaussian = got.scales[48]["conv1_1"]
+    assert gaussian.count == 48 * 32 and gaussian.mean.shape == (64,)
+    assert float(np.trace(gaussian.cov)) == pytest.approx(float(gaussian.eigenvalues.sum()), rel=1e-5)
+
+
+def test_what_needs_no_more_is_written_as_format_1(tmp_path: Path) -> None:
+    path = written(tmp_path / "x.h5", format.read(GOLDEN))
+    with h5py.File(path) as file, h5py.File(GOLDEN) as golden:
+        assert dict(file.attrs).keys() == dict(golden.attrs).keys()
+        assert all(np.array_equal(file.attrs[key], golden.attrs[key]) for key in golden.attrs)
+
+
+def recipe_of(style: Style, text: str) -> Style:
+    source = dataclasses.replace(style.header.source, sha256=hashlib.sha256(text.encode()).hexdigest())
+    return dataclasses.replace(style, header=dataclasses.replace(style.header, source=source, recipe=text))
+
+
+def test_a_recipe_and_a_swatch_come_back_from_format_2(tmp_path: Path) -> None:
+    content = dataclasses.replace(recipe_of(style(), '{"kind": "mix", "of": "blå"}'), swatch=b"\xff\xd8 texture")
+    path = written(tmp_path / "x.h5", content)
+    with h5py.File(path) as file:
+        assert file.attrs["format_version"] == 2
+    got = format.read(path)
+    assert got.swatch == content.swatch and got.header.recipe == content.header.recipe
+    assert format.read_pictures(path) == (content.thumbnail, content.swatch)
+
+
+def test_a_swatch_is_no_part_of_a_styles_identity(tmp_path: Path) -> None:
+    plain = format.read_header(written(tmp_path / "x.h5", style())).content_sha256
+    path = written(tmp_path / "y.h5", dataclasses.replace(style(), swatch=b"\xff\xd8 texture"))
+    assert format.read_header(path).content_sha256 == plain
+    path.write_bytes(path.read_bytes().replace(b"\xff\xd8 texture", b"\xff\xd8 testure"))
+    with pytest.raises(StyleDamaged, match="header_sha256"):
+        format.read_header(path)
+
+
+@pytest.mark.parametrize("text", ["[1]", "{", "[" * 100_000, "\x00"])
+def test_a_recipe_that_is_no_object_is_refused(tmp_path: Path, text: str) -> None:
+    path = written(tmp_path / "x.h5", recipe_of(style(), text))
+    with pytest.raises(StyleDamaged, match=r"/recipe is not an object of JSON"):
+        format.read_header(path)
+
+
+def test_format_1_holds_no_recipe(tmp_path: Path) -> None:
+    path = written(tmp_path / "x.h5")
+    with h5py.File(path, "a") as file:
+        file.create_dataset("recipe", data=np.frombuffer(b"{}", np.uint8))
+    with pytest.raises(StyleDamaged, match=r"/ holds 'recipe', which is not part of the format"):
+        format.read(path)
+
+
+def test_what_is_too_long_is_not_written() -> None:
+    with pytest.raises(UsageError, match="swatch is longer than 1048576 bytes"):
+        format.encode(dataclasses.replace(style(), swatch=b"\0" * (1 << 20) + b"\0"))
+
+
+def test_a_style_written_from_the_documents_words_alone_can_be_applied(tmp_path: Path) -> None:
+    """With nothing of this project but the published digest of its weights, and a picture's pixels for statistics."""
+    import pipeline
+    from pipeline import weights
+
+    from .conftest import DATA
+
+    random = np.random.default_rng(0)
+
+    def text(content: object) -> str:
+        return json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+
+    def sha256(content: bytes) -> str:
+        return hashlib.sha256(content).hexdigest()
+
+    arrays: dict[str, dict[str, np.ndarray]] = {}
+    for layer, mean, spread, channels in (("pixels", 120.0, 40.0, 3), ("conv1_1", 5.0, 30.0, 64)):
+        rows = random.normal(mean, spread, (40 * 32, channels)) @ np.linalg.qr(random.normal(size=(channels,) * 2))[0]
+        cov = np.cov(rows.T, bias=True)
+        values, vectors = np.linalg.eigh(cov)
+        root = vectors * np.sqrt(values.clip(0)) @ vectors.T
+        every = {"mean": rows.mean(0), "cov": cov, "cov_sqrt": root, "eigenvalues": values[::-1].clip(0)}
+        arrays[layer] = {key: np.ascontiguousarray(array, "<f4") for key, array in every.items()}
+    scale = b"".join(
+        f"{layer}/{key} <f4 {'x'.join(map(str, array.shape))} 1280\n".encode() + array.tobytes()
+        for layer, each in arrays.items()
+        for key, array in each.items()
+    )
+    measured = {
+        "color": "srgb",
+        "layers": ["pixels", "conv1_1"],
+        "network": "vgg19",
+        "padding": "reflect",
+        "pooling": "avg",
+        "resampling": "lanczos",
+        "ridge": 0.0,
+        "source_sha256": sha256(b"x"),
+        "weights_sha256": weights.load().sha256,
+    }
+    header: dict[str, object] = {
+        **measured,
+        "format": "stylebank",
+        "format_version": 1,
+        "name": "from words",
+        "tags": [],
+        "created": "2025-01-31T12:00:00+00:00",
+        "source_filename": "",
+        "source_width": 40,
+        "source_height": 32,
+        "stylebank_version": "",
+        "content_sha256": sha256(text({**measured, "scales": {"40": [40, 32, sha256(scale)]}}).encode()),
+    }
+    header["header_sha256"] = sha256(text({**header, "thumbnail": sha256(b"")}).encode())
+    (tmp_path / "bank").mkdir()
+    with h5py.File(tmp_path / "bank" / "words.stylebank.h5", "w") as file:
+
+        def put(target: h5py.Group, key: str, value: object) -> None:
+            if isinstance(value, str):
+                data = value.encode() or b"\0"
+                target.attrs.create(key, data, dtype=h5py.string_dtype("utf-8", len(data)))
+            elif isinstance(value, list):
+                if value:
+                    items = [item.encode() for item in value]
+                    target.attrs.create(key, items, dtype=h5py.string_dtype("utf-8", max(map(len, items))))
+            else:
+                target.attrs[key] = value
+
+        for key, value in header.items():
+            put(file, key, value)
+        group = file.create_group("scales/40")
+        for key, value in (("width", 40), ("height", 32), ("sha256", sha256(scale))):
+            put(group, key, value)
+        for layer, each in arrays.items():
+            entry = group.create_group(layer)
+            put(entry, "count", 1280)
+            for key, array in each.items():
+                entry.create_dataset(key, data=array)
+    (entry_,) = pipeline.apply(
+        Bank(tmp_path / "bank"), "from words", [DATA / "subjects/rocket.jpg"], tmp_path / "out", size=48, steps=3
+    )
+    assert entry_.status == "done" and entry_.final_loss < entry_.start_loss

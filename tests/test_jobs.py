@@ -147,5 +147,5 @@ def test_every_option_of_apply_about_pictures_is_known() -> None:
     from pipeline.cli import apply
 
     options = {parameter.name for parameter in apply.command.params if isinstance(parameter, click.Option)}
-    crew = {"jobs", "devices", "cluster", "batch_size", "keep_going", "json"}
+    crew = {"jobs", "devices", "cluster", "batch_size", "keep_going", "json", "device", "list_devices", "deterministic"}
     assert options - crew <= jobs.known_keys()

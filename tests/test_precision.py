@@ -22,3 +22,19 @@ def test_the_timing_runs_here_and_is_made_once() -> None:
     assert chosen in {"float32", "bfloat16"}
     assert precision.choose("auto") == chosen
     assert precision.choose.cache_info().hits == 1
+
+
+def test_what_is_timed_is_the_networks_own_convolution(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keras has XLA compile a convolution whose kernel's channels are not known, several times as slow in bfloat16."""
+    from pipeline.precision import ops
+
+    known = []
+
+    def conv(x: object, kernel: object, **how: object) -> object:
+        known.append(kernel.shape[-2] == x.shape[-1] is not None)  # type: ignore[attr-defined]
+        return kept(x, kernel, **how)
+
+    kept = ops.conv
+    monkeypatch.setattr(ops, "conv", conv)
+    precision._convolution("float32")
+    assert known and all(known)

@@ -17,7 +17,27 @@ from stylebank.errors import StylebankError, printable
 
 from .options import Shared
 
-_COMMANDS = ("add", "list", "show", "remove", "rename", "apply", "batch", "report")
+_COMMANDS = (
+    "add",
+    "list",
+    "show",
+    "remove",
+    "rename",
+    "tag",
+    "apply",
+    "batch",
+    "report",
+    "mix",
+    "pool",
+    "similar",
+    "map",
+    "gallery",
+    "export",
+    "import",
+    "verify",
+)
+#: Modules that cannot have their command's name.
+_MODULES = {"import": "import_"}
 _INTERRUPTED = 130
 
 
@@ -30,7 +50,7 @@ class _Lazy(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
             return None
-        command: click.Command = importlib.import_module(f".{cmd_name}", __name__).command
+        command: click.Command = importlib.import_module(f".{_MODULES.get(cmd_name, cmd_name)}", __name__).command
         return command
 
 

@@ -42,6 +42,7 @@ _EVERYONES = (BankBusy, StyleDamaged, WeightsRefused)
 @options.preset
 @click.option("--tag", multiple=True, help="A word to find the style by; may be given several times.")
 @click.option("--replace", is_flag=True, help="Replace a style of the same name.")
+@options.no_thumbnail
 @options.max_pixels
 @click.pass_obj
 def command(

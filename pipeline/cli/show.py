@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from stylebank.errors import printable
@@ -27,10 +29,23 @@ def command(shared: options.Shared, name: str, json: bool) -> None:
         options.print_json(content)
         return
     content["bytes"] = options.megabytes(path)
+    content["recipe"] = _recipe(content["recipe"])
     width = max(map(len, content))
     for key, value in content.items():
         shown = value if key == "name" else printable(_shown(value))  # a name has been checked, emoji and all
         click.echo(f"{key:<{width}}  {shown}")
+
+
+def _recipe(recipe: dict[str, Any] | None) -> str:
+    """Recipes come with the file: whoever made it may have put anything there."""
+    if recipe is None:
+        return "-"
+    parts = recipe.get("parts")
+    each = [part for part in parts if isinstance(part, dict)] if isinstance(parts, list) else []
+    named = ", ".join(
+        f"{part.get('name')} {part.get('weight')} ({str(part.get('content_sha256'))[:12]})" for part in each
+    )
+    return f"{recipe.get('kind')} of {named or '-'}"
 
 
 def _shown(value: object) -> str:

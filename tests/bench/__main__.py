@@ -1,70 +1,70 @@
-"""``python -m tests.bench`` prints what the README says of speed: start-up and loading, as medians.
+"""``python -m tests.bench`` prints what the README says of speed; with a part's name, that part alone.
 
 Machines differ and are noisy: each figure stands beside one of the same run to compare it with.
 """
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 import json
-import statistics
-import subprocess
-import sys
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import click
 
-import pipeline
-from stylebank.bank import Bank
-
-STYLE = Path(__file__).parents[2] / "data" / "styles" / "starry_night.jpg"
-
-
-def _median(action: Callable[[], object], runs: int = 5) -> float:
-    seconds = []
-    for _ in range(runs):
-        began = time.perf_counter()
-        action()
-        seconds.append(time.perf_counter() - began)
-    return statistics.median(seconds)
+#: The module of each part, with a click command `main` or `command` that takes ``--json FILE``. Those that are
+#: not there are not listed.
+PARTS = {
+    "start": "start",
+    "engine": "engine",
+    "memory": "memory",
+    "time-to-quality": "quality_time",
+    "batch": "batch",
+    "similar": "similar",
+}
 
 
-def _command(*arguments: str) -> Callable[[], object]:
-    return lambda: subprocess.run([sys.executable, *arguments], check=True, capture_output=True)
+class _Parts(click.Group):
+    """The parts as commands, each loaded when it is wanted."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        return [part for part, module in PARTS.items() if importlib.util.find_spec(f"{__package__}.{module}")]
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        if name not in self.list_commands(context):
+            return None
+        module = importlib.import_module(f"{__package__}.{PARTS[name]}")
+        command = getattr(module, "main", None) or module.command
+        assert isinstance(command, click.Command)
+        return command
 
 
-def measure() -> dict[str, float]:
-    """Return every figure by name; seconds unless the name says otherwise."""
+@click.group(cls=_Parts, invoke_without_command=True)
+@click.option("--json", "output", type=click.Path(dir_okay=False, path_type=Path), help="Write every part's numbers.")
+@click.pass_context
+def main(context: click.Context, output: Path | None) -> None:
+    """Measure and print tables: of every part, or of the one named."""
+    if context.invoked_subcommand is not None:
+        if output is not None:
+            raise click.UsageError(f"--json: expected after {context.invoked_subcommand}.")
+        return
+    group = context.command
+    assert isinstance(group, _Parts)
+    figures = {}
     with tempfile.TemporaryDirectory() as folder:
-        bank = Bank(folder)
-        figures = {"measure a painting at three scales, the first in a process": 0.0}
-        began = time.perf_counter()
-        pipeline.add(bank, STYLE)
-        figures["measure a painting at three scales, the first in a process"] = time.perf_counter() - began
-        figures["the same, the next"] = _median(lambda: pipeline.add(bank, STYLE, replace=True), 3)
-        figures["a style of 16 layers and 3 scales, MB"] = bank.path("starry_night").stat().st_size / 1e6
-        figures["load one of its scales, checked"] = _median(lambda: bank.get("starry_night", scales=[512]))
-        figures["load all of them"] = _median(lambda: bank.get("starry_night"))
-        figures["start Python and import NumPy and h5py"] = _median(_command("-c", "import numpy, h5py"))
-        cli = ("-m", "pipeline.cli", "--bank", folder)
-        figures["stylebank --help"] = _median(_command(*cli, "--help"))
-        figures["stylebank list"] = _median(_command(*cli, "list"))
-        figures["stylebank show"] = _median(_command(*cli, "show", "starry_night"))
-        figures["import TensorFlow"] = _median(_command("-c", "import tensorflow"), 3)
-    return figures
-
-
-@click.command()
-@click.option("--json", "output", type=click.Path(path_type=Path), help="Write the figures to this file, too.")
-def main(output: Path | None) -> None:
-    """Measure and print a table."""
-    figures = measure()
-    for name, value in figures.items():
-        click.echo(f"{name:<60} {value:8.3f}")
+        for part in group.list_commands(context):
+            command = group.get_command(context, part)
+            assert command is not None
+            written = Path(folder) / f"{part}.json"
+            takes_json = any("--json" in option.opts for option in command.params)
+            click.echo(f"\n{part}\n")
+            command.main(["--json", str(written)] if takes_json else [], part, standalone_mode=False)
+            if written.exists():
+                figures[part] = json.loads(written.read_text("utf-8"))
     if output is not None:
-        output.write_text(json.dumps(figures, indent=2))
+        output.write_text(json.dumps(figures, indent=2) + "\n", "utf-8")
 
 
-main()
+if __name__ == "__main__":
+    main(prog_name="python -m tests.bench")

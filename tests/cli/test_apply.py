@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -39,7 +40,7 @@ def test_a_folder_becomes_a_folder_of_pictures(run: Run, photographs: Path, tmp_
 
 def test_verbose_says_what_computes_and_more_often(run: Run, photographs: Path, tmp_path: Path) -> None:
     result = run("-v", "apply", "--style", "wave", photographs / "rocket.jpg", "-o", tmp_path / "out", *QUICK)
-    assert "on cpu, float32" in result.stderr or "on gpu, float32" in result.stderr
+    assert re.search(r"on [cg]pu, (float32|bfloat16); style wave", result.stderr)
     assert "reflect padding" in result.stderr
     plain = run("apply", "--style", "wave", photographs / "rocket.jpg", "-o", tmp_path / "other", *QUICK)
     assert "reflect padding" not in plain.stderr

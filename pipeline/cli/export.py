@@ -1,0 +1,33 @@
+"""``stylebank export``."""
+
+from __future__ import annotations
+
+import click
+
+from stylebank import library
+from stylebank.errors import printable
+
+from . import options
+
+
+@click.command("export")
+@click.argument("names", metavar="NAME...", nargs=-1, required=True, type=options.StyleName())
+@click.option("-o", "--output", required=True, type=click.Path(), help="A folder, or FILE.stylebank.h5 for one NAME.")
+@options.no_thumbnail
+@click.option("--overwrite", is_flag=True, help="Replace files that are there.")
+@click.pass_obj
+def command(shared: options.Shared, names: tuple[str, ...], output: str, no_thumbnail: bool, overwrite: bool) -> None:
+    """Write styles to files of their own, to share. What is printed beside each is its digest.
+
+    --no-thumbnail leaves the pictures out for privacy. It is no secrecy: the statistics can
+    be inverted into a likeness of the painting's texture, and the painting's file name and
+    digest stay.
+
+    \b
+      $ stylebank export starry_night -o starry_night.stylebank.h5
+      $ stylebank export starry_night great_wave -o shared/ --no-thumbnail
+    """
+    paths = library.export(shared.bank, names, output, no_thumbnail=no_thumbnail, overwrite=overwrite)
+    for name, path in zip(dict.fromkeys(names), paths, strict=True):
+        digest = shared.bank.header(name).content_sha256
+        click.echo(f"{name}: {printable(path)} ({options.megabytes(path)}), {digest}")

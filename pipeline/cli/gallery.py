@@ -1,0 +1,58 @@
+"""``stylebank gallery``."""
+
+from __future__ import annotations
+
+import click
+
+from stylebank import pages
+from stylebank.errors import printable
+from stylebank.style import Header
+
+from ..swatches import SIDE, add_swatches
+from . import options
+
+
+@click.command("gallery")
+@click.option("-o", "--output", required=True, type=click.Path(), help="A .html page, or a folder for index.html.")
+@click.option("--tag", multiple=True, help="Only styles with this tag; repeatable, they need all.")
+@click.option(
+    "--swatches",
+    is_flag=True,
+    help=f"Make the textures that are missing first, {SIDE} x {SIDE} from noise, and keep them in the styles.",
+)
+@options.weights
+@options.allow_unknown_weights
+@click.option("--overwrite", is_flag=True, help="Replace a file that is there.")
+@click.pass_obj
+def command(
+    shared: options.Shared,
+    output: str,
+    tag: tuple[str, ...],
+    swatches: bool,
+    weights: str | None,
+    allow_unknown_weights: bool,
+    overwrite: bool,
+) -> int:
+    """Make a page of the bank to look at: pictures, palettes, tags to filter by.
+
+    It is one file that needs no network. A palette is the mean of the painting's pixels and
+    its principal axes.
+
+    \b
+      $ stylebank gallery -o gallery.html
+      $ stylebank gallery -o public/ --tag hokusai --swatches
+    """
+    pages.page_path(output, overwrite=overwrite)  # before minutes of work
+    if swatches:
+        names = [header.name for header in shared.bank.headers()[0] if set(tag) <= set(header.tags)]
+
+        def told(header: Header, number: int, total: int) -> None:
+            shared.note(f"[{number}/{total}] {header.name}: making its swatch")
+
+        add_swatches(shared.bank, names, weights=weights, allow_unknown_weights=allow_unknown_weights, on_swatch=told)
+    shown, damaged = pages.cards(shared.bank, tags=tag, note=lambda text: shared.note(f"note: {text}"))
+    path = pages.write_page(output, pages.gallery(shown), overwrite=overwrite)
+    if not shown:
+        shared.note("No style is shown: the bank holds none with these tags. 'stylebank list' shows all.")
+    click.echo(f"{printable(path)}: {len(shown)} style{'' if len(shown) == 1 else 's'}, {options.megabytes(path)}")
+    return options.warn_damaged(damaged)

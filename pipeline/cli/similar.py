@@ -1,0 +1,83 @@
+"""``stylebank similar``."""
+
+from __future__ import annotations
+
+import click
+
+from stylebank import similarity
+
+from ..neighbours import similar
+from . import options
+
+
+@click.command("similar")
+@click.argument("query", metavar="NAME|IMAGE", type=options.StyleName())
+@click.option("-n", "--number", type=click.IntRange(1), default=5, show_default=True, help="How many styles.")
+@click.option(
+    "--scale",
+    type=click.IntRange(32),
+    default=similarity.SCALE,
+    show_default=True,
+    help="Longest side at which to compare.",
+)
+@click.option(
+    "--layers", type=options.Layers(), help="Compare by these; 'pixels' is the palette.  [default: all there are]"
+)
+@options.weights
+@options.allow_unknown_weights
+@options.max_pixels
+@options.json_flag
+@click.pass_obj
+def command(
+    shared: options.Shared,
+    query: str,
+    number: int,
+    scale: int,
+    layers: tuple[str, ...],
+    weights: str | None,
+    allow_unknown_weights: bool,
+    max_pixels: int,
+    json: bool,
+) -> int:
+    """Find the styles nearest to one of the bank, or to a picture.
+
+    The distance is the Wasserstein-2 distance of the Gaussians, each layer's squared as a share
+    of the variance of both styles pooled, averaged over the layers: 0 for the same style, 2 at
+    most. Beside it stands the block of layers that makes up most of it.
+
+    \b
+      $ stylebank similar starry_night
+      $ stylebank similar photo.jpg -n 3 --layers pixels
+      $ stylebank similar starry_night --json | jq '.[0].shares'
+    """
+    search = similar(
+        shared.bank,
+        query,
+        number=number,
+        scale=scale,
+        layers=layers or (),
+        weights=weights,
+        allow_unknown_weights=allow_unknown_weights,
+        max_pixels=max_pixels,
+        note=lambda text: shared.note(f"note: {text}"),
+    )
+    if json:
+        options.print_json([neighbour.plain() for neighbour in search.neighbours])
+    else:
+        width = max((len(neighbour.name) for neighbour in search.neighbours), default=0)
+        for neighbour in search.neighbours:
+            click.echo(f"{neighbour.name:<{width}}  {neighbour.distance:.3f}  {_most(neighbour)}")
+        if not search.neighbours:
+            shared.note("There is no other style to compare with.")
+    if shared.verbose:
+        shared.note(f"detail: {search.compared} styles compared in full")
+    return options.warn_damaged(list(search.damaged))
+
+
+def _most(neighbour: similarity.Neighbour) -> str:
+    blocks: dict[str, float] = {}
+    for layer, share in neighbour.shares.items():
+        block = layer.split("_")[0]
+        blocks[block] = blocks.get(block, 0.0) + share
+    block, share = max(blocks.items(), key=lambda pair: pair[1])
+    return f"{block} {share:.0%}"

@@ -1,0 +1,31 @@
+"""``stylebank tag``."""
+
+from __future__ import annotations
+
+import click
+
+from stylebank import library
+from stylebank.errors import UsageError, printable
+
+from . import options
+
+
+@click.command("tag")
+@click.argument("names", metavar="NAME...", nargs=-1, required=True, type=options.StyleName())
+@click.option("--add", metavar="TAG", multiple=True, help="A tag to give them; repeatable.")
+@click.option("--remove", metavar="TAG", multiple=True, help="A tag to take from them; repeatable.")
+@click.pass_obj
+def command(shared: options.Shared, names: tuple[str, ...], add: tuple[str, ...], remove: tuple[str, ...]) -> None:
+    """Give tags to styles, or take them away. Their digests stay: they are the same styles.
+
+    \b
+      $ stylebank tag starry_night village_street_in_auvers --add "van gogh"
+      $ stylebank tag starry_night --remove blue --add night
+    """
+    if not add and not remove:
+        raise UsageError("no tag given: expected --add TAG or --remove TAG. 'stylebank list' shows the tags there are.")
+    for name in names:
+        shared.bank.path(name)
+    for name in names:
+        header = library.tag(shared.bank, name, add=add, remove=remove)
+        click.echo(f"{header.name}: {printable(' '.join(header.tags)) or 'no tags'}")

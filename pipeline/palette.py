@@ -1,0 +1,63 @@
+"""Colours of pictures: given the painting's before the first step, or the subject's after the last."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from stylebank import gaussian
+from stylebank.gaussian import moments
+from stylebank.images import Pixels
+from stylebank.style import Gaussian
+
+#: Grey levels squared: how much a colour that hardly varies in a picture may be spread.
+_RIDGE = 25.0
+#: ITU-R BT.601, as JPEG has it.
+_LUMA = np.array([0.299, 0.587, 0.114])
+
+
+def recolored(subject: Pixels, palette: Gaussian, strength: float = 1.0) -> Pixels:
+    """Return a picture with the mean and covariance of a painting's pixels, as near to its own colours as can be.
+
+    Parameters
+    ----------
+    subject : ndarray, float32, shape (H, W, 3)
+        In 0..255.
+    palette
+        Of the painting's pixels.
+    strength : float
+        0 leaves the picture as it is; between 0 and 1 lies McCann's interpolation.
+
+    Returns
+    -------
+    ndarray, float32, shape (H, W, 3)
+        In 0..255; what the map sends beyond is clipped.
+    """
+    return _mapped(subject, palette.mean, palette.cov, strength)
+
+
+def with_colors_of(picture: Pixels, subject: Pixels, how: str) -> Pixels:
+    """Return a picture in the colours of a subject of the same shape.
+
+    Parameters
+    ----------
+    how : {"luma", "transport"}
+        ``luma`` keeps the picture's luminance alone and takes Cb and Cr of the subject, both of
+        ITU-R BT.601; a luminance that would clip a colour is moved as far as it takes, so that the
+        chroma is the subject's. ``transport`` maps the picture's colours to the subject's mean and
+        covariance by the closed form.
+    """
+    if how == "transport":
+        mean, cov, _count = moments(subject)
+        return _mapped(picture, mean, cov, 1.0)
+    # R - Y, G - Y and B - Y are linear in Cb and Cr: keeping them keeps the chroma
+    chroma = subject - (subject @ _LUMA)[..., None]
+    luma = (picture @ _LUMA)[..., None]
+    lowest, highest = -chroma.min(axis=-1, keepdims=True), 255.0 - chroma.max(axis=-1, keepdims=True)
+    return (np.clip(luma, lowest, highest) + chroma).astype(np.float32)
+
+
+def _mapped(picture: Pixels, mean: np.ndarray, cov: np.ndarray, strength: float) -> Pixels:
+    own_mean, own_cov, _count = moments(picture)
+    transport = gaussian.transport(own_cov, cov, ridge=_RIDGE)
+    mapped = (picture - own_mean) @ transport + mean
+    return np.clip((1.0 - strength) * picture + strength * mapped, 0, 255).astype(np.float32)
