@@ -254,7 +254,8 @@ def memory_errors() -> Iterator[None]:
         told = f"{type(error).__name__}: {error}"
         if isinstance(error, MemoryError) or any(sign in told for sign in _MEMORY_SIGNS):
             raise OutOfMemory(
-                "the device's memory does not suffice for this size. Choose a smaller --size, or another --device."
+                "the device's memory does not suffice for this size. Choose a smaller --size, another --device, "
+                "or a --memory-limit, for strips."
             ) from error
         raise
 

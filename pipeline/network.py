@@ -71,9 +71,9 @@ class Trunk:
             x = ops.expand_dims(x, 0)
         for name in CONVOLUTIONS:
             if name.endswith("_1") and name != "conv1_1":
-                x = self._pooled(x)
+                x = self.pooled(x)
             kernel, bias = parameters["layers"][name]
-            x = self._convolved(x, kernel) + bias
+            x = self.convolved(x, kernel) + bias
             yield name, x
             if name == last:
                 return
@@ -92,15 +92,29 @@ class Trunk:
         wanted = set(layers)
         return {name: x for name, x in self.walk(image, parameters, self.last_of(layers)) if name in wanted}
 
-    def _convolved(self, x: Any, kernel: Any) -> Any:
-        if self.padding == "zero":
+    def convolved(self, x: Any, kernel: Any, *, top: bool = True, bottom: bool = True) -> Any:
+        """Return a 3 x 3 convolution of activations (n, h, w, c), padded.
+
+        Parameters
+        ----------
+        top, bottom
+            Whether the picture ends there. Where it does not nothing is padded, and a row is lost.
+        """
+        if self.padding == "zero" and top and bottom:
             return ops.conv(x, kernel, padding="same", data_format="channels_last")
+        if self.padding == "zero":
+            x = ops.pad(x, [[0, 0], [int(top), int(bottom)], [1, 1], [0, 0]])
+            return ops.conv(x, kernel, padding="valid", data_format="channels_last")
         inside = 1 if self.padding == "reflect" else 0
-        x = ops.concatenate([x[:, inside : inside + 1], x, x[:, -1 - inside : -inside or None]], axis=1)
+        above = [x[:, inside : inside + 1]] if top else []
+        below = [x[:, -1 - inside : -inside or None]] if bottom else []
+        if above or below:
+            x = ops.concatenate([*above, x, *below], axis=1)
         x = ops.concatenate([x[:, :, inside : inside + 1], x, x[:, :, -1 - inside : -inside or None]], axis=2)
         return ops.conv(x, kernel, padding="valid", data_format="channels_last")
 
-    def _pooled(self, x: Any) -> Any:
+    def pooled(self, x: Any) -> Any:
+        """Return activations (n, h, w, c) as the next block takes them: half as high and wide, rounded up."""
         if self.pooling == "none":
             return x
         pool = ops.average_pool if self.pooling == "avg" else ops.max_pool

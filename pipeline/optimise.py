@@ -29,6 +29,8 @@ _FIRST_STEP = 10.0
 #: L-BFGS keeps as many pairs of steps and gradients as this holds.
 _PAIR_BYTES = 1 << 29
 _FEWEST_PAIRS, _MOST_PAIRS = 5, 30
+#: Arrays of a picture's size that an optimiser works with at a time, beside the pairs.
+_WORKED_WITH = 12
 #: A step must gain at least this share of what the slope promises (Armijo's condition).
 _SUFFICIENT = 1e-4
 #: Shorter steps that L-BFGS tries before it ends.
@@ -134,11 +136,21 @@ def minimise(
     )
 
 
+def bytes_kept(optimizer: str, numbers: int) -> int:
+    """Return the memory `minimise` takes for one picture of so many numbers, beside what its function takes."""
+    pairs = _most_pairs(numbers) if optimizer == "lbfgs" else 0
+    return 4 * numbers * (2 * pairs + _WORKED_WITH)
+
+
+def _most_pairs(numbers: int) -> int:
+    return int(np.clip(_PAIR_BYTES // (8 * numbers), _FEWEST_PAIRS, _MOST_PAIRS))
+
+
 class _Pairs:
     """The last steps and what they changed the gradient by: an approximation of the inverse Hessian."""
 
     def __init__(self, size: int) -> None:
-        self._most = int(np.clip(_PAIR_BYTES // (8 * size), _FEWEST_PAIRS, _MOST_PAIRS))
+        self._most = _most_pairs(size)
         self._pairs: list[tuple[Pixels, Pixels, float]] = []
 
     def __len__(self) -> int:

@@ -92,6 +92,9 @@ class SynthesisSettings:
         Bits a channel of the output; 16 for png and tiff.
     metadata : bool
         Copy the subject's EXIF and XMP into the output.
+    memory_limit : int or None
+        Bytes that making a picture may take; None takes what is free. Where the whole picture would
+        take more it is worked on in strips, which gives the same within rounding: not in the record.
     """
 
     size: int = 512
@@ -111,6 +114,7 @@ class SynthesisSettings:
     quality: int = 95
     depth: int = 8
     metadata: bool = True
+    memory_limit: int | None = None
 
     def __post_init__(self) -> None:
         # plain types, whatever they were given as: the record keeps them as JSON
@@ -131,6 +135,9 @@ class SynthesisSettings:
         _at_least("steps", self.steps, 1)
         _at_least("seed", self.seed, 0)
         _at_least("content_weight", self.content_weight, 0)
+        if self.memory_limit is not None:
+            _at_least("memory_limit", self.memory_limit, 1)
+            object.__setattr__(self, "memory_limit", int(self.memory_limit))
         _at_least("quality", self.quality, 1)
         check_depth(self.depth, self.format)
         if self.quality > 100:
@@ -154,6 +161,7 @@ class SynthesisSettings:
     def recorded(self) -> dict[str, Any]:
         """Return the settings as they stand in the record: all that decides the output's bytes."""
         plain = dataclasses.asdict(self)
+        del plain["memory_limit"]
         return {**plain, "layers": list(self.layers), "algorithm": ALGORITHM}
 
 

@@ -17,10 +17,12 @@ from stylebank.images import Pixels
 from stylebank.style import PIXELS, Style, nearest_scale
 
 from . import backend, precision
+from .distance import EXACT, layer_target
 from .memory import require_memory
-from .objective import CONTENT_LAYER, EXACT, Objective, Region, Task, layer_target
+from .objective import CONTENT_LAYER, Objective, Region, Task
 from .optimise import minimise
 from .settings import SynthesisSettings
+from .strips import in_strips
 from .weights import Weights
 
 #: The coarsest picture's longest side is at least this, where the size allows.
@@ -145,7 +147,7 @@ class Stylist:
         began = time.perf_counter()
         settings = self.settings
         sizes = _common_pyramid(subjects, settings)
-        require_memory(sizes[-1], len(subjects), self.precision)
+        strips = [self._needs_strips(size, len(subjects)) for size in reversed(sizes)][::-1]
         work = [settings.steps * width * height for width, height in sizes]
         prepared = [self._prepared(subject, sizes[-1]) for subject in subjects]
         given = inits if inits is not None else [None] * len(subjects)
@@ -153,7 +155,8 @@ class Stylist:
         pixels: Pixels | None = None
         for level, size in enumerate(sizes):
             here = np.stack([images.resize(subject, size) for subject in prepared])
-            task = self._objective.task(
+            objective = _in_strips(self._objective) if strips[level] else self._objective
+            task = objective.task(
                 [self._region(max(size))],
                 here,
                 content_weight=settings.content_weight,
@@ -162,8 +165,10 @@ class Stylist:
             beginning = np.stack([self._beginning(subject, init) for subject, init in zip(here, given, strict=True)])
             pixels = beginning if pixels is None else np.stack([images.resize(picture, size) for picture in pixels])
 
-            def evaluate(at: Pixels, task: Task = task) -> tuple[npt.NDArray[np.float64], Pixels]:
-                evaluation = self._objective(at, task)
+            def evaluate(
+                at: Pixels, objective: Objective = objective, task: Task = task
+            ) -> tuple[npt.NDArray[np.float64], Pixels]:
+                evaluation = objective(at, task)
                 return evaluation.value, evaluation.gradient
 
             def on_step(picture: int, step: int, loss: float, at: Pixels, level: int = level) -> None:
@@ -182,13 +187,17 @@ class Stylist:
             pixels = optimum.pixels
             taken += optimum.steps
         assert pixels is not None
-        start = self._objective.exactly(beginning, task).value
-        final = self._objective.exactly(pixels, task).value
+        start = objective.exactly(beginning, task).value
+        final = objective.exactly(pixels, task).value
         seconds = (time.perf_counter() - began) / len(subjects)
         return [
             Synthesis(pixels[number], float(start[number]), float(final[number]), int(taken[number]), seconds)
             for number in range(len(subjects))
         ]
+
+    def _needs_strips(self, size: tuple[int, int], count: int) -> bool:
+        settings = self.settings
+        return require_memory(size, count, self.precision, optimizer=settings.optimizer, limit=settings.memory_limit)
 
     def _prepared(self, subject: Pixels, size: tuple[int, int]) -> Pixels:
         if max(size) < max(subject.shape[:2]):
@@ -236,6 +245,11 @@ def _objective(
 ) -> Objective:
     """Compile once what every style measured this way shares."""
     return Objective(weights, pooling, padding, layers, content_layers=content_layers, precision=precision)
+
+
+@lru_cache(maxsize=4)
+def _in_strips(objective: Objective) -> Objective:
+    return in_strips(objective)
 
 
 def _common_pyramid(subjects: Sequence[Pixels], settings: SynthesisSettings) -> list[tuple[int, int]]:

@@ -66,3 +66,11 @@ def test_a_bad_setting_is_named_with_what_is_expected(given: dict[str, object], 
 def test_a_bad_measure_is_refused(given: dict[str, object]) -> None:
     with pytest.raises(UsageError):
         measure_settings(**given)
+
+
+def test_a_memory_limit_decides_nothing_that_is_recorded() -> None:
+    limited = synthesis_settings(memory_limit=8e9)
+    assert limited.memory_limit == 8_000_000_000
+    assert limited.recorded() == synthesis_settings().recorded()
+    with pytest.raises(UsageError, match=r"memory_limit 0: expected 1 or more"):
+        synthesis_settings(memory_limit=0)

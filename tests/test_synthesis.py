@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from pipeline import strips, synthesis
 from pipeline.settings import SynthesisSettings
 from pipeline.synthesis import Moment, Stylist, pyramid, scales_for
 from pipeline.weights import Weights
@@ -129,3 +130,31 @@ def test_bfloat16_ends_where_float32_does(wave: Style, vgg: Weights, china: np.n
         settings = dataclasses.replace(QUICK, steps=12, precision=precision)
         ends[precision] = Stylist(wave, vgg, settings).stylise(china).final_loss
     assert ends["bfloat16"] == pytest.approx(ends["float32"], rel=0.03)
+
+
+def test_a_picture_in_strips_is_the_picture(
+    wave: Style, vgg: Weights, china: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = dataclasses.replace(QUICK, precision="float32", steps=3)
+    whole = Stylist(wave, vgg, settings).stylise(china)
+    asked = []
+
+    def too_large(size: tuple[int, int], *_: object, **more: object) -> bool:
+        asked.append((size, more["limit"]))
+        return True
+
+    monkeypatch.setattr(synthesis, "require_memory", too_large)
+    monkeypatch.setattr(synthesis, "in_strips", lambda objective: strips.in_strips(objective, 64 * 16 * 128))
+    made = Stylist(wave, vgg, dataclasses.replace(settings, memory_limit=2_000_000_000)).stylise(china)
+    assert asked == [((64, 43), 2_000_000_000)]
+    assert made.start_loss == pytest.approx(whole.start_loss, rel=1e-5)
+    assert made.final_loss == pytest.approx(whole.final_loss, rel=1e-3)
+    assert np.abs(made.pixels - whole.pixels).mean() < 0.05
+
+
+def test_a_picture_too_large_for_the_memory_is_refused_before_work(
+    wave: Style, vgg: Weights, china: np.ndarray
+) -> None:
+    stylist = Stylist(wave, vgg, dataclasses.replace(QUICK, size=4096, memory_limit=3_000_000_000))
+    with pytest.raises(UsageError, match=r"4096 x 2731 pixels need about .* 3\.0 GB are allowed\. Choose --size"):
+        stylist.stylise(china, on_moment=lambda moment: pytest.fail("work began"))

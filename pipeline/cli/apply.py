@@ -87,6 +87,7 @@ _DEFAULT = SynthesisSettings()
 @options.weights
 @options.allow_unknown_weights
 @options.max_pixels
+@options.memory_limit
 @options.who_computes
 @click.option("--json", is_flag=True, help="Print the record's lines.")
 @click.pass_obj
@@ -105,6 +106,7 @@ def command(
       $ stylebank apply --style poppies scan.tif --format tiff --depth 16 --no-metadata
       $ stylebank apply --style poppies in/ --output out --name-template "{style}/{subject}-{size}"
       $ stylebank apply --style great_wave in/ --output out --devices 0,1
+      $ stylebank apply --style starry_night photo.jpg --size 2048 --memory-limit 8GB
     """
     began = time.monotonic()
     with reporter(shared, with_json=json) as listener:

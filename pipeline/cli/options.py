@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as json_text
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,21 @@ class Layers(click.ParamType):  # type: ignore[type-arg]
         return tuple(part.strip() for part in str(value).split(",") if part.strip())
 
 
+class Bytes(click.ParamType):  # type: ignore[type-arg]
+    """A size of memory."""
+
+    name = "size"
+    _UNITS = ("", "k", "m", "g", "t")
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Turn 8GB, 512MB, 1.5GiB or plain bytes into a number."""
+        parts = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)(?:b|)\s*", str(value), re.IGNORECASE)
+        number = float(parts[1]) * (1024 if parts[3] else 1000) ** self._UNITS.index(parts[2].lower()) if parts else 0
+        if number < 1:
+            self.fail(f"{value!r} is not a size of memory such as 8GB or 512MB.", param, ctx)
+        return int(number)
+
+
 def listed(values: tuple[Any, ...]) -> str:
     """Show a default as it would be typed."""
     return ",".join(map(str, values))
@@ -99,6 +115,13 @@ tags = click.option("--tag", multiple=True, help="A word to find the style by; r
 replace = click.option("--replace", is_flag=True, help="Replace a style of the same name.")
 no_thumbnail = click.option(
     "--no-thumbnail", is_flag=True, help="Leave the pictures in the style out; its statistics are no secrecy."
+)
+memory_limit = click.option(
+    "--memory-limit",
+    type=Bytes(),
+    metavar="8GB",
+    help="Memory a picture may take. Where the whole would take more it is worked on in strips, with the same result.  "
+    "[default: what is free]",
 )
 json_flag = click.option("--json", is_flag=True, help="Print JSON.")
 

@@ -202,3 +202,15 @@ def test_a_picture_is_made_on_the_cpu_in_float32_the_same_twice(run: Run, photog
         assert (line["precision"], line["device"]) == ("float32", "cpu")
         made.append(output.read_bytes())
     assert made[0] == made[1]
+
+
+def test_a_memory_limit_that_no_picture_fits_is_told_before_work(run: Run, photographs: Path, tmp_path: Path) -> None:
+    arguments = ("apply", "--style", "wave", photographs / "rocket.jpg", "-o", tmp_path / "out")
+    result = run(*arguments, "--size", "2048", "--memory-limit", "2GiB")
+    assert result.code == 1 and "step" not in result.stderr
+    assert "2.1 GB are allowed. Choose --size " in result.stderr
+    longest = int(result.stderr.split("Choose --size ")[1].split()[0])
+    assert 64 < longest < 2048
+    result = run(*arguments, *QUICK, "--memory-limit", "lots")
+    assert result.code == 2 and "'lots' is not a size of memory such as 8GB" in result.stderr
+    assert run(*arguments, *QUICK, "--memory-limit", "8g").code == 0
