@@ -163,7 +163,7 @@ def test_all_blocks_compiled_serve_every_size(vgg: Weights) -> None:
 @pytest.mark.parametrize("how", ["--whole", "--strips"])
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_no_more_memory_is_taken_than_told(how: str, precision: str) -> None:
-    command = [sys.executable, "-m", "tests.bench.strips", "--width", "768", "--height", "512", "--steps", "2"]
+    command = [sys.executable, "-m", "tests.bench.large", "--width", "768", "--height", "512", "--steps", "2"]
     printed = subprocess.run(
         [*command, how, "--precision", precision],
         capture_output=True,

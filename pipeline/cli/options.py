@@ -111,17 +111,17 @@ max_pixels = click.option(
     show_default=True,
     help="Refuse pictures of more pixels than this.",
 )
-tags = click.option("--tag", multiple=True, help="A word to find the style by; repeatable.")
-replace = click.option("--replace", is_flag=True, help="Replace a style of the same name.")
-no_thumbnail = click.option(
-    "--no-thumbnail", is_flag=True, help="Leave the pictures in the style out; its statistics are no secrecy."
-)
 memory_limit = click.option(
     "--memory-limit",
     type=Bytes(),
     metavar="8GB",
     help="Memory a picture may take. Where the whole would take more it is worked on in strips, with the same result.  "
     "[default: what is free]",
+)
+tags = click.option("--tag", multiple=True, help="A word to find the style by; repeatable.")
+replace = click.option("--replace", is_flag=True, help="Replace a style of the same name.")
+no_thumbnail = click.option(
+    "--no-thumbnail", is_flag=True, help="Leave the pictures in the style out; its statistics are no secrecy."
 )
 json_flag = click.option("--json", is_flag=True, help="Print JSON.")
 
