@@ -205,11 +205,18 @@ def execute(
 ) -> list[Entry]:
     """Carry prepared runs out; parameters, result and errors as for `apply`."""
     size = buckets.parse(batch_size)
-    for path in dict.fromkeys(path for run in runs for path in run.planned.ignored):
-        listener(Progress("note", text=f"{printable(path)}: {_why_left_out(path)}; left out"))
+    for text in left_out(runs):
+        listener(Progress("note", text=text))
     with crew:
         return Engine(runs, crew, batch_size=size, fail_fast=fail_fast, listener=listener).execute()
 
 
-def _why_left_out(path: Path) -> str:
-    return "made in this style before" if path.suffix.lower() in images.READ_SUFFIXES else "not a picture by its name"
+def left_out(runs: Sequence[Run]) -> list[str]:
+    """Tell which files of the subjects' folders are no subjects, and why."""
+
+    def why(path: Path) -> str:
+        made = path.suffix.lower() in images.READ_SUFFIXES
+        return "made in this style before" if made else "not a picture by its name"
+
+    paths = dict.fromkeys(path for run in runs for path in run.planned.ignored)
+    return [f"{printable(path)}: {why(path)}; left out" for path in paths]

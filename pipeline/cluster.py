@@ -114,7 +114,12 @@ class Cluster:
 
     def device_bytes(self) -> int | None:
         """Memory of a worker's GPU, None on a CPU."""
-        told = self._client.submit(worker.describe, self._place, pure=False).result()
+        try:
+            told = self._client.submit(worker.describe, self._place, pure=False).result()
+        except StylebankError:
+            raise
+        except Exception as error:  # a worker without this package, or with another version of it, says so here first
+            raise _troubled(error) from error
         return None if told is None else int(told)
 
     def outcomes(self, tasks: Iterable[Task], note: Note) -> Iterator[Outcome]:
@@ -189,6 +194,14 @@ def _work(place: Place, parcel: Parcel, sealed: _Sealed, work: Callable[..., Out
     return sealed.chunk.numbers[0], work(place, parcel, sealed.chunk)
 
 
+def _troubled(error: BaseException) -> StylebankError:
+    reason = printable(str(error).strip().split("\n")[0])
+    return StylebankError(
+        f"the cluster: {type(error).__name__}: {reason}. "
+        "See its workers' logs; each needs the same version of stylebank."
+    )
+
+
 def _backend() -> type[Any]:
     """Return joblib's dask backend, mended: it would wait for ever for a task whose workers died.
 
@@ -220,8 +233,7 @@ def _backend() -> type[Any]:
                 number, error = out
                 if isinstance(error, KilledWorker):
                     return [(number, None)]
-                reason = printable(str(error).strip().split("\n")[0])
-                return [(number, StylebankError(f"the cluster: {type(error).__name__}: {reason}. See its logs."))]
+                return [(number, _troubled(error))]
             return super().retrieve_result_callback(out)
 
     return Backend

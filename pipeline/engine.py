@@ -99,6 +99,9 @@ class Engine:
             for folder in {run.planned.folder for run in self._runs}:
                 make_folder(folder)
                 stack.enter_context(held(folder, alone=lambda folder=folder: self._tidy(folder)))  # type: ignore[misc]
+            for run in self._runs:
+                if run.animation is not None:
+                    make_folder(run.animation.parent)
             self._scribe = stack.enter_context(ThreadPoolExecutor(1, "stylebank-write"))
             self._readers = ThreadPoolExecutor(_READERS, "stylebank-read")
             try:

@@ -30,7 +30,7 @@ else:
 
 _OWN_KEYS = {"style", "styles", "subjects", "output"}
 #: How a run is shared out belongs to the command, not to a job.
-_FOR_THE_COMMAND = {"jobs", "devices", "cluster", "batch_size", "fail_fast", "keep_going"}
+_FOR_THE_COMMAND = {"jobs", "device", "devices", "deterministic", "cluster", "batch_size", "fail_fast", "keep_going"}
 _MOST_BYTES = 1 << 22
 
 
@@ -116,6 +116,8 @@ def run_jobs(
     jobs: int | None = None,
     devices: Sequence[str | int] = (),
     cluster: str | None = None,
+    device: str | None = None,
+    deterministic: bool = False,
     batch_size: str | int = buckets.AUTO,
     fail_fast: bool = False,
     listener: Listener = lambda progress: None,
@@ -126,7 +128,7 @@ def run_jobs(
     ----------
     bank, path, output, overwrite
         As for `prepare`.
-    jobs, devices, cluster, batch_size, fail_fast, listener
+    jobs, devices, cluster, device, deterministic, batch_size, fail_fast, listener
         As for `batch.apply`.
 
     Returns
@@ -139,7 +141,7 @@ def run_jobs(
     StylebankError
     """
     runs = prepare(bank, path, output, overwrite=overwrite)
-    crew = batch.choose_crew(jobs, devices, cluster)
+    crew = batch.choose_crew(jobs, devices, cluster, device, deterministic)
     return batch.execute(runs, crew, batch_size=batch_size, fail_fast=fail_fast, listener=listener)
 
 
@@ -181,6 +183,8 @@ def prepare(
             try:
                 target = _below(root, job.output)
                 options = {**job.options, "overwrite": overwrite or job.options.get("overwrite", False)}
+                if "animation" in options:
+                    options["animation"] = _below(root, options["animation"], "animation")
                 runs.append(batch.prepare(bank, style, job.subjects, target, **options))
             except UsageError as error:
                 raise type(error)(f"{printable(path)}, job at line {job.line}: {error}") from error
@@ -192,8 +196,6 @@ def prepare(
         raise UsageError(f"{printable(path)}: {error} Jobs can have an output folder each.") from error
     if len(set(map(os.path.realpath, animations))) < len(animations):
         raise UsageError(f"{printable(path)}: two jobs would write the same animation. Give each a name of its own.")
-    for animation in animations:
-        _below(root, os.path.relpath(animation, root))
     subjects = {os.path.realpath(task.subject) for task in tasks}
     for run in runs:
         run.protect(subjects)
@@ -217,8 +219,7 @@ def _job(shared: Mapping[str, Any], table: dict[str, Any], index: int, where: _W
     if not subjects:
         raise where.error(place, 'no subjects. Add subjects = ["FOLDER", "in/*.jpg", ...].')
     output = merged.pop("output", "")
-    for key in ("weights", "init", "animation"):
-        names = {"weights": {"keras", "packaged"}, "init": {"subject", "noise"}}.get(key, set())
+    for key, names in (("weights", {"keras", "packaged"}), ("init", {"subject", "noise"})):
         if key in merged and merged[key] not in names:
             merged[key] = str(folder / merged[key])
     line = where.line(place)
@@ -286,20 +287,22 @@ def _fits(value: Any, expected: str) -> bool:
     return isinstance(value, kinds)
 
 
-def _below(root: Path, output: str) -> Path:
+def _below(root: Path, output: str, key: str = "output") -> Path:
     """Return `output` in `root`; refuse one that leads out of it, through ``..``, a link or from the top."""
     target = root / output
     inside, outside = os.path.realpath(target), os.path.realpath(root)
     if Path(output).is_absolute() or os.path.commonpath([inside, outside]) != outside:
         raise UsageError(
-            f"output {printable(output)}: leads out of the output folder {printable(outside)}. "
-            "Name a folder below it, or give another --output."
+            f"{key} {printable(output)}: leads out of the output folder {printable(outside)}. "
+            f"Name a {'folder' if key == 'output' else 'file'} below it, or give another --output."
         )
     return target
 
 
 def _text(path: Path) -> str:
     try:
+        if path.is_dir():
+            raise UsageError(f"{printable(path)}: a folder. Give a job file, such as JOBS.toml in it.")
         if not path.is_file():
             raise UsageError(f"{printable(path)}: no such file. Give a job file, JOBS.toml.")
         if path.stat().st_size > _MOST_BYTES:

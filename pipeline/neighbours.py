@@ -9,7 +9,7 @@ from pathlib import Path
 
 from stylebank import similarity
 from stylebank.bank import Bank
-from stylebank.errors import StyleNotFound, UsageError, printable
+from stylebank.errors import UsageError, printable
 from stylebank.images import MAX_PIXELS, load
 from stylebank.style import PIXELS, Header, Style, layer_order, nearest_scale
 
@@ -60,9 +60,7 @@ def similar(
         path = bank.path(text) if isinstance(query, str) else None
     except UsageError as error:
         if not Path(text).is_file():
-            if isinstance(error, StyleNotFound):
-                raise StyleNotFound(f"{error} Nor is there a picture of that name.") from None
-            raise
+            raise type(error)(f"{error} Nor is there a picture of that name.") from None
         path = None
     if path is not None:
         header = bank.header(text)

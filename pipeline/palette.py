@@ -53,11 +53,11 @@ def with_colors_of(picture: Pixels, subject: Pixels, how: str) -> Pixels:
     chroma = subject - (subject @ _LUMA)[..., None]
     luma = (picture @ _LUMA)[..., None]
     lowest, highest = -chroma.min(axis=-1, keepdims=True), 255.0 - chroma.max(axis=-1, keepdims=True)
-    return (np.clip(luma, lowest, highest) + chroma).astype(np.float32)
+    return np.asarray(np.clip(luma, lowest, highest) + chroma, np.float32)
 
 
 def _mapped(picture: Pixels, mean: np.ndarray, cov: np.ndarray, strength: float) -> Pixels:
     own_mean, own_cov, _count = moments(picture)
     transport = gaussian.transport(own_cov, cov, ridge=_RIDGE)
     mapped = (picture - own_mean) @ transport + mean
-    return np.clip((1.0 - strength) * picture + strength * mapped, 0, 255).astype(np.float32)
+    return np.asarray(np.clip((1.0 - strength) * picture + strength * mapped, 0, 255), np.float32)

@@ -88,7 +88,7 @@ def plan(
     ------
     UsageError
         If nothing is found, two subjects would become one output, an output would
-        overwrite a subject, or the template is wrong.
+        overwrite a subject, the format is not one to write, or the template is wrong.
     """
     template = check_template(DEFAULT_TEMPLATE if name_template is None else name_template)
     target = Path(output) if output is not None else Path()
@@ -120,6 +120,8 @@ def plan(
         raise UsageError(
             f"{printable(target)}: one file cannot hold {len(found)} pictures. Give --output a folder instead."
         )
+    if format not in WRITE_FORMATS:
+        raise UsageError(f"format {format!r}: expected one of {', '.join(WRITE_FORMATS)}.")
     suffix = WRITE_FORMATS[format][1]
     shared = {"style": style, "size": str(size or "own"), "preset": preset or "standard"}
     tasks = [

@@ -154,9 +154,10 @@ def _stage_seconds(entries: Sequence[Entry]) -> dict[str, float]:
 def _card(folder: Path, entry: Entry, side: int) -> Card:
     remarks: list[str] = []
     made = entry.status in {"done", "skipped"}
-    # a subject was named from the folder the run was started in
+    # a subject was named from the folder the run was started in, which is often one above
     subject = Path(str(entry.subject))
-    places = [subject] if subject.is_absolute() else [subject, folder / subject]
+    whole = folder.absolute()
+    places = [subject] if subject.is_absolute() else [subject, *(place / subject for place in (whole, *whole.parents))]
     before = _thumbnail(places, entry.subject_sha256, side, "the subject", remarks)
     after = _thumbnail([folder / entry.output], entry.output_sha256, side, "the output", remarks) if made else ""
     size = f"{entry.width} x {entry.height}" if made and entry.width and entry.height else ""

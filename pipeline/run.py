@@ -112,7 +112,6 @@ class Run:
         task = self.planned.tasks[0]
         if os.path.realpath(path) in {os.path.realpath(task.subject), os.path.realpath(task.output)}:
             raise UsageError(f"{printable(path)}: is the subject or the output itself. Give another --animation.")
-        make_folder(path.parent)
         self.animation = path
 
     def protect(self, subjects: Collection[str]) -> None:

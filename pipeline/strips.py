@@ -27,9 +27,10 @@ from keras import ops
 from stylebank.images import Pixels
 
 from . import backend
+from .distance import feature_distance, matched, matched_gradient, moments
 from .merging import Block, Merged, Strip, blocks, strips
 from .network import Trunk
-from .objective import Objective, feature_distance, matched, matched_gradient, moments
+from .objective import Objective
 
 #: Activations of all of a block's convolutions together in one strip: half a gigabyte or so with their gradients.
 ELEMENTS = 1 << 25

@@ -17,8 +17,9 @@ from stylebank.images import Pixels
 from stylebank.style import PIXELS, Style, nearest_scale
 
 from . import backend, precision
+from .distance import EXACT, layer_target
 from .memory import require_memory
-from .objective import CONTENT_LAYER, EXACT, Objective, Region, Task, layer_target
+from .objective import CONTENT_LAYER, Objective, Region, Task
 from .optimise import minimise
 from .settings import SynthesisSettings
 from .strips import in_strips

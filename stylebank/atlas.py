@@ -92,7 +92,8 @@ def atlas(
     """
     shown, damaged = cards(bank, tags=tags, note=note)
     if not shown:
-        raise UsageError("no style to place on a map: the bank holds none with these tags. 'stylebank list' shows all.")
+        which = "holds none with these tags" if tags else "is empty"
+        raise UsageError(f"no style to place on a map: the bank {which}. 'stylebank list' shows all.")
     most = Counter(card.header.fingerprint for card in shown).most_common(1)[0][0]
     like = next(card.header for card in shown if card.header.fingerprint == most)
     scale = nearest_scale(like.sizes, scale)
@@ -115,7 +116,8 @@ def atlas(
                 entries.remove(entry)
         distances = matrix(loaded, chosen)
     else:
-        distances = sketched_matrix(entries, chosen)
+        distances, entries, unread = sketched_matrix(entries, chosen)
+        damaged += unread
     if not entries:
         raise UsageError("no style to place on a map: none is whole. 'stylebank verify' says why.")
     names = {entry.header.name for entry in entries}

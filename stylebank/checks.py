@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from .digests import ARRAYS
 from .errors import StyleDamaged
@@ -19,8 +20,7 @@ def check_gaussian(where: str, gaussian: Gaussian) -> None:
     for key, array in (("cov", cov), ("cov_sqrt", cov_sqrt)):
         if np.abs(array - array.T).max() > 1e-5 * np.abs(array).max():
             raise StyleDamaged(f"{where}/{key} is not symmetric.")
-    if eigenvalues.min() < 0 or (np.diff(eigenvalues) > 0).any():
-        raise StyleDamaged(f"{where}/eigenvalues are negative or not in descending order.")
+    check_spectrum(where, eigenvalues)
     tiny = float(np.finfo(np.float32).tiny)
     norm, root_norm = (float(np.linalg.norm(array.astype(np.float64))) for array in (cov, cov_sqrt))
     error = float(np.linalg.norm((cov_sqrt @ cov_sqrt - cov).astype(np.float64)))
@@ -38,3 +38,9 @@ def check_gaussian(where: str, gaussian: Gaussian) -> None:
     ):
         if abs(got - expected) > 1e-3 * max(expected, least):
             raise StyleDamaged(f"{where}: the {name} is {got:.6g}, and the eigenvalues say {expected:.6g}.")
+
+
+def check_spectrum(where: str, eigenvalues: npt.NDArray[np.float32]) -> None:
+    """Refuse eigenvalues that are negative or rise."""
+    if eigenvalues.min() < 0 or (np.diff(eigenvalues) > 0).any():
+        raise StyleDamaged(f"{where}/eigenvalues are negative or not in descending order.")

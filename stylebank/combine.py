@@ -107,11 +107,17 @@ def pool(
         counts = [part.count if weights == "pixels" else 1 for part in parts]
         return pooled([part.mean for part in parts], [part.cov for part in parts], counts)
 
-    sizes = [max(style.header.sizes) for style in styles]
-    areas = [math.prod(style.header.sizes[size]) for style, size in zip(styles, sizes, strict=True)]
-    total = sum(areas)
-    shares = [area / total if weights == "pixels" else 1 / len(styles) for area in areas]
-    return _combined("pool", styles, shares, name, tags, combined)
+    return _combined("pool", styles, _says(styles, weights), name, tags, combined)
+
+
+def _says(styles: Sequence[Style], weights: str) -> list[float]:
+    """How much each counts, told by the first layer of the largest scale they have in common."""
+    layers = require_comparable([style.header for style in styles])
+    matched = common_scales([style.scales for style in styles])
+    if weights == "equal" or not matched:
+        return [1 / len(styles)] * len(styles)
+    counts = [style.scales[scale][layers[0]].count for style, scale in zip(styles, matched[-1], strict=True)]
+    return [count / sum(counts) for count in counts]
 
 
 def pooled(means: Sequence[Any], covs: Sequence[Any], counts: Sequence[float]) -> tuple[Array, Array]:

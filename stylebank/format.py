@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
 import numpy.typing as npt
 
 from . import hdf5
-from .checks import check_gaussian
+from .checks import check_gaussian, check_spectrum
 from .digests import ARRAYS, FLOAT, content_digest, header_digest, scale_digest
 from .errors import StylebankError, StyleDamaged, UsageError, printable
 from .layout import EXTRAS, FORMAT, VERSION, attributes_of
@@ -52,6 +54,8 @@ _STRINGS = (
     "content_sha256",
     "header_sha256",
 )
+#: Levels of a recipe: what prints one as JSON recurses.
+_DEEPEST = 32
 _INTEGERS = ("format_version", "source_width", "source_height")
 
 
@@ -85,12 +89,22 @@ def read(path: Path, scales: Sequence[int] | None = None) -> Style:
             if scale not in header.sizes:
                 known = ", ".join(map(str, header.sizes))
                 raise UsageError(f"style {header.name!r} has no scale {scale}. Choose among {known}.")
+        _require_held(file, header, len(chosen))
         return Style(
             header,
             {scale: _scale(file, header, scale) for scale in chosen},
             _blob(file, "thumbnail"),
             _blob(file, "swatch"),
         )
+
+
+def _require_held(file: h5py.File, header: Header, scales: int) -> None:
+    """Refuse numbers that are more than the file is long: hard links can make one dataset stand for many."""
+    layers = header.fingerprint.layers
+    declared = scales * sum(FLOAT.itemsize * math.prod(_shape(key, layer)) for layer in layers for key in ARRAYS)
+    held = file.id.get_filesize()
+    if declared > held:
+        raise StyleDamaged(f"/scales declares {declared} bytes of numbers, and the file has {held}.")
 
 
 def _header(file: h5py.File) -> Header:
@@ -179,7 +193,8 @@ def read_parts(
 ) -> dict[str, dict[str, npt.NDArray[np.float32]]]:
     """Read some of the arrays of a scale: enough to compare styles by, and not to be handed on.
 
-    Types, shapes and storage are checked, and that all is finite; the scale's digest is not.
+    Types, shapes and storage are checked, that all is finite, and the eigenvalues' signs and
+    order; the scale's digest is not.
 
     Parameters
     ----------
@@ -206,6 +221,8 @@ def read_parts(
             for key, array in parts[layer].items():
                 if not np.isfinite(array).all():
                     raise StyleDamaged(f"{entry.name}/{key} holds values that are not finite.")
+                if key == "eigenvalues":
+                    check_spectrum(entry.name, array)
         return parts
 
 
@@ -219,14 +236,31 @@ def _recipe(data: bytes, source_sha256: str) -> str:
     if not data:
         return ""
     try:
-        whole = isinstance(json.loads(data), dict)
+        text = data.decode()
+        content = json.loads(text)
+        # as `list --json` will: no lone surrogates, no NaN
+        json.dumps(content, ensure_ascii=False, allow_nan=False).encode()
+        whole = isinstance(content, dict) and _depth(content) <= _DEEPEST
     except (ValueError, RecursionError):
         whole = False
     if not whole:
         raise StyleDamaged("/recipe is not an object of JSON.")
     if hashlib.sha256(data).hexdigest() != source_sha256:
         raise StyleDamaged("/recipe does not match source_sha256: the file has been changed.")
-    return data.decode()
+    return text
+
+
+def _depth(content: Any) -> int:
+    depth, level = 0, [content]
+    while level:
+        depth += 1
+        level = [
+            inner
+            for one in level
+            if isinstance(one, (dict, list))
+            for inner in (one.values() if isinstance(one, dict) else one)
+        ]
+    return depth
 
 
 def _scale(file: h5py.File, header: Header, scale: int) -> dict[str, Gaussian]:

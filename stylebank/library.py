@@ -176,6 +176,8 @@ def export(
         if target.suffix == ".h5":
             raise UsageError(f"{printable(target)}: a style file's name ends in {SUFFIX}. Choose another, or a folder.")
         targets = [target / file_name(name) for name in chosen]
+    if len(set(targets)) < len(targets):
+        raise UsageError(f"styles {', '.join(chosen)}: some differ only in case, and have one file. Export one by one.")
     sources = [bank.path(name) for name in chosen]
     for path in targets:
         if path.parent.resolve() == bank.folder.resolve():

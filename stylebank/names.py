@@ -44,7 +44,7 @@ def check_name(name: str) -> str:
             if reason:
                 break
     if reason:
-        raise NameRefused(f"style name '{shown}': {reason}. Choose another with --name.")
+        raise NameRefused(f"style name '{shown}': {reason}. Choose another.")
     return name
 
 

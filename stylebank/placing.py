@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from . import format
+from .errors import StyleDamaged
 from .gaussian import Array, eigen
 from .similarity import Entry, Layers, distance
 
@@ -26,7 +27,9 @@ def matrix(styles: Sequence[Layers], layers: Sequence[str]) -> Array:
     return distances
 
 
-def sketched_matrix(entries: Sequence[Entry], layers: Sequence[str], *, columns: int = 16) -> Array:
+def sketched_matrix(
+    entries: Sequence[Entry], layers: Sequence[str], *, columns: int = 16
+) -> tuple[Array, list[Entry], list[StyleDamaged]]:
     """Return about the distances of many styles from each other, in time that grows with their number.
 
     In place of the covariances' W2^2 stands ``|S1^{1/2} - S2^{1/2}|_F^2``, which is never
@@ -35,11 +38,21 @@ def sketched_matrix(entries: Sequence[Entry], layers: Sequence[str], *, columns:
     Returns
     -------
     ndarray, float64, shape (n, n)
+    list of Entry
+        The n that could be read, in their order.
+    list of StyleDamaged
+        One for each of the others.
     """
-    squares = np.zeros((len(entries), len(entries)))
+    whole: list[Entry] = []
+    damaged: list[StyleDamaged] = []
     sketches: list[dict[str, tuple[Array, Array, float]]] = []
     for entry in entries:
-        parts = format.read_parts(entry.path, entry.scale, ("mean", "cov_sqrt", "eigenvalues"), layers)
+        try:
+            parts = format.read_parts(entry.path, entry.scale, ("mean", "cov_sqrt", "eigenvalues"), layers)
+        except StyleDamaged as error:
+            damaged.append(error)
+            continue
+        whole.append(entry)
         sketch = {}
         for layer, part in parts.items():
             channels = len(part["mean"])
@@ -47,13 +60,14 @@ def sketched_matrix(entries: Sequence[Entry], layers: Sequence[str], *, columns:
             flat = (part["cov_sqrt"].astype(np.float64) @ random).ravel()
             sketch[layer] = part["mean"].astype(np.float64), flat, float(part["eigenvalues"].sum(dtype=np.float64))
         sketches.append(sketch)
-    for layer in layers:
+    squares = np.zeros((len(whole), len(whole)))
+    for layer in layers if whole else ():
         apart = _squares(np.stack([sketch[layer][0] for sketch in sketches]))
         roots = _squares(np.stack([sketch[layer][1] for sketch in sketches]))
         traces = np.array([sketch[layer][2] for sketch in sketches])
         variance = (traces[:, None] + traces) / 2 + apart / 4
         squares += np.divide(apart + roots, variance, out=np.zeros_like(apart), where=variance > 0)
-    return np.asarray(np.sqrt(squares / len(layers)))
+    return np.asarray(np.sqrt(squares / len(layers))), whole, damaged
 
 
 def _squares(rows: Array) -> Array:

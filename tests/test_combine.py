@@ -174,3 +174,11 @@ def test_a_recipe_that_was_changed_is_damage(wave: Style, poppies: Style, tmp_pa
     path.write_bytes(data.replace(b'"weight": 0.6', b'"weight": 0.7'))
     with pytest.raises(format.StyleDamaged, match="recipe does not match source_sha256"):
         bank.header("both")
+
+
+def test_a_pool_of_pools_tells_how_much_each_counted() -> None:
+    rows = np.random.default_rng(3).normal(0, 1, (32 * 20, 64))
+    parts = [with_rows(str(index), rows + index, 20) for index in range(3)]
+    made = pool([pool(parts[:2], "two"), parts[2]], "all")
+    assert [part["weight"] for part in json.loads(made.header.recipe)["parts"]] == pytest.approx([2 / 3, 1 / 3])
+    np.testing.assert_allclose(made.scales[32]["conv1_1"].mean, rows.mean(axis=0) + 1, atol=1e-5)

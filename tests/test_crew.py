@@ -13,7 +13,8 @@ from pipeline.batch import choose_crew
 from pipeline.cluster import Cluster
 from pipeline.crew import RETRIES, Here, Pool
 from pipeline.parcel import Outcome
-from stylebank.errors import UsageError
+from pipeline.worker import Place
+from stylebank.errors import StylebankError, UsageError
 
 from .fakes import DEADLY, DEADLY_ONCE, chunks, deadly_work, parcel
 
@@ -95,6 +96,17 @@ def test_a_scheduler_that_does_not_answer_is_one_line(monkeypatch: pytest.Monkey
     monkeypatch.setattr("pipeline.cluster._SECONDS_TO_ANSWER", 1)
     with pytest.raises(UsageError, match="no scheduler answers"), Cluster("tcp://127.0.0.1:9", 1):
         pass
+
+
+def test_a_worker_without_the_package_is_one_line() -> None:
+    class Client:
+        def submit(self, *_arguments: Any, **_keywords: Any) -> Any:
+            raise ModuleNotFoundError("No module named 'pipeline'")
+
+    crew = Cluster("tcp://10.0.0.1:8786", 1)
+    crew._client, crew._place = Client(), Place(0)
+    with pytest.raises(StylebankError, match=r"No module named 'pipeline'.*each needs the same version of stylebank"):
+        crew.device_bytes()
 
 
 def test_a_device_is_one_of_those_there_are() -> None:

@@ -21,8 +21,9 @@ def test_an_estimate_counts_what_is_left_by_size_and_goes_with_the_work(
         batch.prepare(bank, "wave", [photographs], tmp_path / "out", **{**QUICK, "steps": steps}) for steps in (2, 200)
     ]
     few, many = estimate(runs)
-    assert (few.to_make, few.made, few.failed) == (2, 1, 1)
-    assert dict(few.sizes) == {(64, 64): 1} and "exists already" in few.reasons[0]
+    assert (few.to_make, few.made, few.failed) == (1, 1, 2)
+    assert dict(few.sizes) == {(64, 64): 1}
+    assert "exists already" in few.reasons[0] and "empty.jpg: the file is empty" in few.reasons[1]
     assert few.seconds is not None and many.seconds is not None and many.seconds > 20 * few.seconds > 0
     assert 500 < few.disk < 20_000
     assert estimate(runs[:1], trial=False)[0].seconds is None

@@ -810,3 +810,36 @@ def test_a_style_written_from_the_documents_words_alone_can_be_applied(tmp_path:
         Bank(tmp_path / "bank"), "from words", [DATA / "subjects/rocket.jpg"], tmp_path / "out", size=48, steps=3
     )
     assert entry_.status == "done" and entry_.final_loss < entry_.start_loss
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['{"a": "\\ud800"}', '{"a": NaN}', '\ufeff{"a": 1}', '{"a": ' + "[" * 40 + "]" * 40 + "}", '{"a": 1e999}'],
+    ids=["lone surrogate", "not a number", "byte order mark", "deep", "infinite"],
+)
+def test_a_recipe_that_could_not_be_printed_is_refused(tmp_path: Path, text: str) -> None:
+    path = written(tmp_path / "x.h5", recipe_of(style(), text))
+    with pytest.raises(StyleDamaged, match=r"/recipe is not an object of JSON"):
+        format.read_header(path)
+
+
+def test_a_small_file_does_not_stand_for_many_numbers(tmp_path: Path) -> None:
+    one = style(layers=("conv1_1",), sizes={32: (32, 20)}).scales[32]
+    sizes = {side: (side, 20) for side in range(32, 52)}
+    many = dataclasses.replace(style(layers=("conv1_1",), sizes=sizes), scales=dict.fromkeys(sizes, one))
+    whole, linked = written(tmp_path / "whole.h5", many), tmp_path / "linked.h5"
+    format.read(whole)
+    with h5py.File(whole) as source, h5py.File(linked, "w") as target:
+        for key in source.attrs:
+            target.attrs.create(key, source.attrs[key], dtype=source.attrs.get_id(key).dtype)
+        source.copy("thumbnail", target)
+        source.copy(SCALE, target.create_group("scales"))
+        for side in list(sizes)[1:]:
+            group = target.create_group(f"scales/{side}")
+            for key in source[group.name].attrs:
+                group.attrs.create(key, source[group.name].attrs[key])
+            group["conv1_1"] = target[LAYER]
+    assert linked.stat().st_size < whole.stat().st_size / 5
+    assert format.read_header(linked) == format.read_header(whole)
+    with pytest.raises(StyleDamaged, match="/scales declares 665600 bytes of numbers, and the file has"):
+        format.read(linked)

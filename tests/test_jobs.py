@@ -87,6 +87,7 @@ def test_styles_are_crossed_with_subjects_and_all_are_made_and_resumed(
         ("size = 64", "sise = 64", r"line 3: sise: unknown key\. Did you mean size\?"),
         ("[defaults]", "[default]", r"line 2: default: unknown key\. Did you mean defaults\?"),
         ("steps = 2", "jobs = 2", r"line 4: jobs: not a job's to say\. Give --jobs"),
+        ("steps = 2", 'device = "cpu"', r"line 4: device: not a job's to say\. Give --device"),
         ("steps = 1", "steps = 1.5", r"line 19: steps = 1\.5: expected a whole number"),
         ("steps = 1", "steps = true", r"line 19: steps = True: expected a whole number"),
         ("match-color = false", 'match-color = "no"', r"line 13: match-color = 'no': expected true or false"),
@@ -116,7 +117,8 @@ def test_what_is_wrong_is_named_with_its_line(tmp_path: Path, old: str, new: str
         ('output = "all"', 'output = "/tmp/all"', r"leads out of the output folder"),
         ('output = "all"', 'output = "way/all"', r"leads out of the output folder"),
         ('"in"\noutput = "all"\nsteps = 1\nformat = "png"', '"in"\noutput = "some"', r"both become .*folder each"),
-        ('output = "some"', 'output = "some"\nanimation = "../way.gif"', r"cannot show 2 subjects|leads out"),
+        ('output = "some"', 'output = "some"\nanimation = "../way.gif"', r"animation \.\./way\.gif: leads out"),
+        ('format = "png"', 'format = "gif"', r"job at line 15: format 'gif': expected one of jpg, png"),
     ],
 )
 def test_what_cannot_be_done_is_refused_before_any_work(
@@ -137,8 +139,21 @@ def test_files_that_are_no_job_files_are_refused(tmp_path: Path, content: bytes)
     path.write_bytes(content)
     with pytest.raises(UsageError, match=r"jobs\.toml"):
         jobs.read(path)
-    with pytest.raises(UsageError, match="no such file"):
+    with pytest.raises(UsageError, match=r"a folder\. Give a job file"):
         jobs.read(tmp_path)
+    with pytest.raises(UsageError, match="no such file"):
+        jobs.read(tmp_path / "other.toml")
+
+
+def test_an_animation_is_an_output_too_and_planning_makes_no_folder(
+    two_styles: Bank, photographs: Path, tmp_path: Path
+) -> None:
+    text = '[[job]]\nstyle = "wave"\nsubjects = "in/rocket.jpg"\nsize = 64\nsteps = 2\nanimation = "ways/way.gif"\n'
+    path = _write(tmp_path, text)
+    jobs.prepare(two_styles, path, tmp_path / "out")
+    assert not (tmp_path / "out").exists() and not (tmp_path / "ways").exists()
+    pipeline.run_jobs(two_styles, path, tmp_path / "out", device="cpu")
+    assert (tmp_path / "out/ways/way.gif").exists() and not (tmp_path / "ways").exists()
 
 
 def test_every_option_of_apply_about_pictures_is_known() -> None:

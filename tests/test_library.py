@@ -163,6 +163,13 @@ def test_what_cannot_be_exported_is_refused(
     assert contents(bank) == before and sorted(path.name for path in tmp_path.iterdir()) == ["bank"]
 
 
+def test_two_styles_are_never_written_to_one_file(bank: Bank, tmp_path: Path) -> None:
+    (bank.folder / "by hand.stylebank.h5").write_bytes(format.encode(style("Wave", 7, layers=SMALL)))
+    with pytest.raises(UsageError, match="differ only in case"):
+        library.export(bank, ["wave", "Wave"], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 # import
 
 

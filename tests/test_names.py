@@ -52,7 +52,7 @@ def test_bad_names_are_refused_with_the_rule_they_break(name: str, reason: str) 
         check_name(name)
     message = str(caught.value)
     assert reason.replace(r"\\", "\\") in message
-    assert message.endswith("Choose another with --name.")
+    assert message.endswith("Choose another.")
     assert message.isprintable() and len(message) < 200
 
 

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from pipeline import backend
+from pipeline.distance import EXACT, distance, layer_target, mask_at
 from pipeline.ingest import measure_pixels
 from pipeline.network import Trunk
-from pipeline.objective import EXACT, Objective, Region, Task, distance, layer_target, mask_at
+from pipeline.objective import Objective, Region, Task
 from pipeline.optimise import minimise
 from pipeline.settings import SYNTHESIS_PRESETS, SynthesisSettings
 from pipeline.synthesis import Stylist
@@ -216,7 +217,7 @@ def test_normalised_layers_start_at_one_together(vgg: Weights, china: np.ndarray
 
 
 def test_the_gradient_is_the_values(vgg: Weights, china: np.ndarray, style: dict[str, Gaussian]) -> None:
-    """Style, content and masks together, against differences in three random directions."""
+    """Style, content and masks together, against differences in three directions."""
     layers = ("conv1_1", "relu2_1", "conv4_2")
     style = {**style, "relu2_1": style["conv2_1"]}
     left = np.zeros(china.shape[:2], np.float32)
@@ -227,10 +228,12 @@ def test_the_gradient_is_the_values(vgg: Weights, china: np.ndarray, style: dict
     task = objective.task(masked, china[None], content_weight=2.0)
     at = np.clip(china[None] + np.random.default_rng(0).normal(0, 8, (1, *china.shape)), 0, 255).astype(np.float32)
     gradient = objective(at, task).gradient.astype(np.float64)
-    for seed in range(3):
-        direction = np.random.default_rng(seed + 1).normal(size=at.shape).astype(np.float32)
+    uphill = gradient / np.sqrt(np.mean(gradient**2))
+    for seed in range(3):  # partly uphill: across the gradient there is little but rounding to see
+        random = np.random.default_rng(seed + 1).normal(size=at.shape)
+        direction = (0.05 * uphill + 0.05 * random).astype(np.float32)
         there, back = (objective(at + sign * direction, task).value[0] for sign in (1, -1))
-        assert (there - back) / 2 == pytest.approx(float((gradient * direction).sum()), rel=0.02, abs=2e-5)
+        assert (there - back) / 2 == pytest.approx(float((gradient * direction).sum()), rel=0.02)
 
 
 def _doubled(style: Gaussian) -> Gaussian:

@@ -164,8 +164,22 @@ def test_styles_measured_otherwise_are_left_out_and_told(bank: Bank) -> None:
     assert told == ["1 of 4 styles were measured in another way or at other scales, and are left out"]
 
 
+def test_a_damaged_style_is_left_off_a_rough_map_and_named(bank: Bank) -> None:
+    path = bank.path("wave")
+    root = bank.get("wave").scales[32][LAYERS[-1]].cov_sqrt.tobytes()
+    path.write_bytes(path.read_bytes().replace(root, np.full(2, np.nan, "<f4").tobytes() + root[8:]))
+    made, damaged = atlas.atlas(bank, exact=0)
+    assert [error.path for error in damaged] == [path] and len(made.places) == len(made.shown) == 2
+    assert "wave" not in {card.header.name for card in made.shown}
+    for name in bank.names():
+        if name != "wave":
+            bank.remove(name)
+    with pytest.raises(UsageError, match="none is whole"):
+        atlas.atlas(bank, exact=0)
+
+
 def test_a_map_of_nothing_or_to_nowhere_is_refused(bank: Bank, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="no style to place"):
+    with pytest.raises(UsageError, match="the bank is empty"):
         atlas.atlas(Bank(tmp_path / "empty"))
     with pytest.raises(UsageError, match=r"\.html or a \.png"):
         atlas.write(atlas.atlas(bank, layers=LAYERS[:1])[0], tmp_path / "map.jpg")

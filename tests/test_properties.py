@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline import backend
-from pipeline.objective import EXACT, distance, layer_target
+from pipeline.distance import EXACT, distance, layer_target
 from stylebank import gaussian
 from stylebank.gaussian import Array, moments, wasserstein2
 from stylebank.style import Gaussian

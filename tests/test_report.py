@@ -95,6 +95,15 @@ def test_files_that_changed_or_went_are_said_not_shown(made: Path) -> None:
     assert "data:image/jpeg" not in page
 
 
+def test_a_subject_named_from_a_folder_above_is_found(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    record = Record(made)
+    entries = [dataclasses.replace(entry, subject="red.png") for entry in record.entries()]
+    record.path.unlink()
+    record.append(*entries)
+    monkeypatch.chdir(made)
+    assert report.write(".").read_text("utf-8").count("data:image/jpeg;base64,") == 5
+
+
 def test_lines_from_before_there_were_losses_and_foreign_ones_are_shown(made: Path) -> None:
     lines = [json.loads(line) for line in Record(made).path.read_text().splitlines()]
     for key in ("losses", "timings"):

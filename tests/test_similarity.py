@@ -170,3 +170,13 @@ def test_parts_that_are_not_finite_are_damage(tmp_path: Path) -> None:
 def test_none_is_no_number() -> None:
     with pytest.raises(UsageError, match="expected 1 or more"):
         similarity.nearest({}, [], 0, ())
+
+
+def test_parts_whose_eigenvalues_no_covariance_has_are_damage(tmp_path: Path) -> None:
+    bank = Bank(tmp_path)
+    bank.add(varied("x", 1))
+    path = bank.path("x")
+    values = bank.get("x").scales[32]["conv2_1"].eigenvalues.tobytes()
+    path.write_bytes(path.read_bytes().replace(values, np.float32(-1).tobytes() + values[4:]))
+    with pytest.raises(format.StyleDamaged, match="negative or not in descending order"):
+        format.read_parts(path, 32, ("eigenvalues",), LAYERS)

@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 
 from pipeline import backend, memory
+from pipeline.distance import layer_target
 from pipeline.ingest import measure_pixels
 from pipeline.merging import divide
 from pipeline.network import Trunk
-from pipeline.objective import Objective, Region, layer_target
+from pipeline.objective import Objective, Region
 from pipeline.strips import in_strips
 from pipeline.weights import Weights
 

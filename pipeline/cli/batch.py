@@ -66,9 +66,15 @@ def command(
     return sum_up(shared, entries, time.monotonic() - began)
 
 
+_MOST_REASONS = 5
+
+
 def _tell(shared: options.Shared, runs: Any, workers: int) -> int:
+    from ..batch import left_out
     from ..estimate import estimate, free_bytes
 
+    for text in left_out(runs):
+        shared.note(f"note: {text}")
     shared.note("timing a few steps")
     seconds = 0.0
     disk = pictures = 0
@@ -81,8 +87,10 @@ def _tell(shared: options.Shared, runs: Any, workers: int) -> int:
             f"{f', {told.failed} that cannot be' if told.failed else ''}"
             f"{f'; {sizes}{more}' if sizes else ''}{takes}{f'; {told.disk / 1e6:.1f} MB' if told.to_make else ''}"
         )
-        for reason in told.reasons[:5]:
+        for reason in told.reasons[:_MOST_REASONS]:
             click.echo(f"  {reason}")
+        if len(told.reasons) > _MOST_REASONS:
+            click.echo(f"  and {len(told.reasons) - _MOST_REASONS} more")
         seconds += told.seconds or 0.0
         disk += told.disk
         pictures += told.to_make

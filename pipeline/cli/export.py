@@ -6,6 +6,7 @@ import click
 
 from stylebank import library
 from stylebank.errors import printable
+from stylebank.names import check_name
 
 from . import options
 
@@ -28,6 +29,6 @@ def command(shared: options.Shared, names: tuple[str, ...], output: str, no_thum
       $ stylebank export starry_night great_wave -o shared/ --no-thumbnail
     """
     paths = library.export(shared.bank, names, output, no_thumbnail=no_thumbnail, overwrite=overwrite)
-    for name, path in zip(dict.fromkeys(names), paths, strict=True):
+    for name, path in zip(dict.fromkeys(map(check_name, names)), paths, strict=True):
         digest = shared.bank.header(name).content_sha256
         click.echo(f"{name}: {printable(path)} ({options.megabytes(path)}), {digest}")

@@ -53,6 +53,7 @@ def command(
     shown, damaged = pages.cards(shared.bank, tags=tag, note=lambda text: shared.note(f"note: {text}"))
     path = pages.write_page(output, pages.gallery(shown), overwrite=overwrite)
     if not shown:
-        shared.note("No style is shown: the bank holds none with these tags. 'stylebank list' shows all.")
+        which = "holds none with these tags" if tag else "is empty"
+        shared.note(f"No style is shown: the bank {which}. 'stylebank list' shows all.")
     click.echo(f"{printable(path)}: {len(shown)} style{'' if len(shown) == 1 else 's'}, {options.megabytes(path)}")
     return options.warn_damaged(damaged)

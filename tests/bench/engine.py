@@ -22,9 +22,10 @@ import click
 import numpy as np
 
 from pipeline import backend, precision, weights
+from pipeline.distance import EXACT, layer_target
 from pipeline.ingest import measure_pixels
 from pipeline.network import Trunk
-from pipeline.objective import EXACT, Objective, Region, layer_target
+from pipeline.objective import Objective, Region
 from pipeline.optimise import minimise
 from pipeline.settings import SynthesisSettings
 from stylebank.images import Pixels

@@ -27,9 +27,10 @@ import numpy as np
 import scipy.optimize
 
 from pipeline import backend, weights
+from pipeline.distance import EXACT, layer_target
 from pipeline.ingest import measure_pixels
 from pipeline.network import Trunk
-from pipeline.objective import EXACT, Objective, Region, layer_target
+from pipeline.objective import Objective, Region
 from pipeline.settings import SynthesisSettings
 from pipeline.synthesis import Moment, Stylist, pyramid
 from stylebank import images

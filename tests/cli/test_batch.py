@@ -14,7 +14,6 @@ import pytest
 from pipeline.record import Record
 
 from ..conftest import DATA, Result
-from ..test_crew import CREWS
 
 Run = Callable[..., Result]
 JOBS = """\
@@ -58,10 +57,14 @@ def test_a_job_file_is_made_told_of_and_resumed(run: Run, jobs_file: Path, tmp_p
 
 
 def test_a_dry_run_says_what_there_is_to_do_and_does_nothing(run: Run, jobs_file: Path, tmp_path: Path) -> None:
+    (tmp_path / "in/notes.txt").write_text("not a picture")
+    (tmp_path / "in/text.jpg").write_text("not a picture")
     result = run("batch", jobs_file, "-o", tmp_path / "out", "--dry-run")
     assert result.code == 0
-    first, last = result.stdout.splitlines()
-    assert "wave: 3 to make, 0 made already; " in first and "1 of 64 x 64" in first and "MB" in first
+    assert "notes.txt: not a picture by its name; left out" in result.stderr
+    first, reason, last = result.stdout.splitlines()
+    assert "text.jpg: not an image" in reason
+    assert "wave: 3 to make, 0 made already, 1 that cannot be; " in first and "1 of 64 x 64" in first and "MB" in first
     assert last.startswith("in all: 3 pictures, about 0:0") and "MB free" in last
     assert not (tmp_path / "out").exists()
     run("batch", jobs_file, "-o", tmp_path / "out")
@@ -128,7 +131,8 @@ def _computing_children(parent: int) -> list[int]:
     return found
 
 
-@pytest.mark.parametrize("kind", CREWS)
+# every start anew loads TensorFlow: for a pool three times, and tests/test_crew.py has its logic without
+@pytest.mark.parametrize("kind", [pytest.param("pool", marks=pytest.mark.soak), "cluster"])
 def test_a_worker_killed_midway_costs_nothing(
     bank_folder: Path, jobs_file: Path, photographs: Path, tmp_path: Path, kind: str
 ) -> None:

@@ -64,6 +64,7 @@ class TestLibrary:
     def test_what_makes_no_sense_is_one_line(self, run: Run, arguments: tuple[str, ...], reason: str) -> None:
         result = run("mix", *arguments)
         assert result.code == 2 and reason in result.stderr and "Traceback" not in result.stderr
+        assert "--name" not in result.stderr
 
     def test_a_name_with_a_colon_is_a_name(self, run: Run) -> None:
         run("rename", "wave", "wave: 1831")
@@ -94,7 +95,12 @@ class TestLibrary:
 
     @pytest.mark.parametrize(
         ("query", "code", "reason"),
-        [("nope", 2, "Nor is there a picture"), ("../x", 2, "start with '.'"), (__file__, 1, "not an image")],
+        [
+            ("nope", 2, "Nor is there a picture"),
+            ("../x", 2, "start with '.'"),
+            ("a/b.jpg", 2, "Nor is there a picture"),
+            (__file__, 1, "not an image"),
+        ],
     )
     def test_what_is_neither_style_nor_picture_is_one_line(self, run: Run, query: str, code: int, reason: str) -> None:
         result = run("similar", query)
@@ -165,6 +171,9 @@ class TestLibrary:
         assert run("import", *files, "--rename", "x").code == 2
         assert run("import", *files, "--replace").code == 0
         (tmp_path / "bad.stylebank.h5").write_text("hello")
+        run("rename", "wave", "caf\u00e9")
+        twice = run("export", "caf\u00e9", "cafe\u0301", "-o", tmp_path / "one")
+        assert twice.code == 0 and len(twice.stdout.splitlines()) == 1
         bad = run("import", tmp_path / "bad.stylebank.h5")
         assert bad.code == 1 and "Nothing of it was kept" in bad.stderr
         assert run("import", tmp_path / "nowhere.stylebank.h5").code == 1
@@ -191,6 +200,6 @@ class TestLibrary:
         verified = run("verify")
         assert (verified.code, verified.stdout) == (0, "") and "is empty" in verified.stderr
         shown = run("gallery", "-o", tmp_path)
-        assert shown.code == 0 and "0 styles" in shown.stdout and "No style is shown" in shown.stderr
+        assert shown.code == 0 and "0 styles" in shown.stdout and "the bank is empty" in shown.stderr
         assert run("map", "-o", tmp_path / "x.html").code == 2
         assert not (tmp_path / "x.html").exists()
