@@ -11,6 +11,7 @@ import numpy as np
 
 from stylebank import images
 from stylebank.bank import Bank
+from stylebank.errors import FingerprintMismatch, StyleDamaged
 from stylebank.format import read_pictures
 from stylebank.style import Header, Style, nearest_scale
 
@@ -32,6 +33,7 @@ def add_swatches(
     weights: str | Path | None = None,
     allow_unknown_weights: bool = False,
     on_swatch: Callable[[Header, int, int], None] = lambda header, number, total: None,
+    note: Callable[[str], None] = lambda text: None,
 ) -> int:
     """Make the swatches that styles do not have yet, and keep each in its style's file.
 
@@ -47,6 +49,8 @@ def add_swatches(
         As for `weights.load`.
     on_swatch
         Called with the style's header, its number from 1, and how many there are, before each.
+    note
+        Called with the reason for each style that gets none: damaged, or measured with other weights.
 
     Returns
     -------
@@ -55,25 +59,30 @@ def add_swatches(
 
     Raises
     ------
-    StyleNotFound, StyleDamaged, FingerprintMismatch, WeightsRefused, BankBusy, OutputRefused
+    StyleNotFound, WeightsRefused, BankBusy, OutputRefused
     """
     missing = [name for name in names if again or not _has_swatch(bank, name)]
     if not missing:
         return 0
+    made = 0
     from . import weights as weight_files
 
     loaded = weight_files.load(weights, allow_unknown=allow_unknown_weights)
     for number, name in enumerate(missing, start=1):
-        header = bank.header(name)
-        on_swatch(header, number, len(missing))
-        style = bank.get(name, scales=[nearest_scale(header.sizes, SIDE)])
-        data = images.thumbnail(texture(style, loaded), SIDE)
+        try:
+            header = bank.header(name)
+            on_swatch(header, number, len(missing))
+            style = bank.get(name, scales=[nearest_scale(header.sizes, SIDE)])
+            data = images.thumbnail(texture(style, loaded), SIDE)
 
-        def change(whole: Style, data: bytes = data) -> Style:
-            return dataclasses.replace(whole, swatch=data)
+            def change(whole: Style, data: bytes = data) -> Style:
+                return dataclasses.replace(whole, swatch=data)
 
-        bank.update(name, change)
-    return len(missing)
+            bank.update(name, change)
+            made += 1
+        except (StyleDamaged, FingerprintMismatch) as error:  # this style's alone
+            note(f"no swatch: {error}")
+    return made
 
 
 def texture(style: Style, weights: Weights, side: int = SIDE, steps: int = _STEPS) -> images.Pixels:

@@ -128,6 +128,20 @@ def atlas(
     return Atlas(tuple(card for card in shown if card.header.name in names), places, min(1.0, stress), whole), damaged
 
 
+def require_output(output: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
+    """Return where a map may be written; to be asked before its distances are computed.
+
+    Raises
+    ------
+    UsageError, OutputRefused
+    """
+    target = Path(output)
+    if target.suffix.lower() not in {".html", ".htm", ".png"}:
+        raise UsageError(f"{printable(target)}: a map is a .html or a .png file. Choose such a name.")
+    require_new(target, overwrite)
+    return target
+
+
 def write(made: Atlas, output: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
     """Write a map as a page to move about in (``.html``), or as a picture (``.png``).
 
@@ -135,13 +149,9 @@ def write(made: Atlas, output: str | os.PathLike[str], *, overwrite: bool = Fals
     ------
     UsageError, OutputRefused
     """
-    target = Path(output)
-    suffix = target.suffix.lower()
-    if suffix in {".html", ".htm"}:
+    target = require_output(output, overwrite=overwrite)
+    if target.suffix.lower() != ".png":
         return write_page(target, html(made), overwrite=overwrite)
-    if suffix != ".png":
-        raise UsageError(f"{printable(target)}: a map is a .html or a .png file. Choose such a name.")
-    require_new(target, overwrite)
     make_folder(target.parent)
     save(target, np.asarray(picture(made), np.float32), format="png", quality=95)
     return target

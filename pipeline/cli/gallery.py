@@ -49,7 +49,14 @@ def command(
         def told(header: Header, number: int, total: int) -> None:
             shared.note(f"[{number}/{total}] {header.name}: making its swatch")
 
-        add_swatches(shared.bank, names, weights=weights, allow_unknown_weights=allow_unknown_weights, on_swatch=told)
+        add_swatches(
+            shared.bank,
+            names,
+            weights=weights,
+            allow_unknown_weights=allow_unknown_weights,
+            on_swatch=told,
+            note=lambda text: shared.note(f"note: {text}"),
+        )
     shown, damaged = pages.cards(shared.bank, tags=tag, note=lambda text: shared.note(f"note: {text}"))
     path = pages.write_page(output, pages.gallery(shown), overwrite=overwrite)
     if not shown:

@@ -50,6 +50,7 @@ def command(
       $ stylebank map -o map.html
       $ stylebank map -o colours.png --layers pixels --tag hokusai
     """
+    atlas.require_output(output, overwrite=overwrite)  # before the distances
     made, damaged = atlas.atlas(
         shared.bank,
         tags=tag,

@@ -149,6 +149,27 @@ class TestLibrary:
         assert run("gallery", "-o", tmp_path / "site").code == 1
         assert run("verify").code == 0
 
+    def test_a_style_of_other_weights_gets_no_swatch_and_the_page_is_made(
+        self, run: Run, bank_folder: Path, tmp_path: Path
+    ) -> None:
+        run("remove", "poppies", "starry_night")
+        whole = Bank(bank_folder).get("wave")
+        foreign = dataclasses.replace(whole.header.fingerprint, weights_sha256="0" * 64)
+        header = dataclasses.replace(whole.header, name="foreign", fingerprint=foreign)
+        Bank(bank_folder).add(dataclasses.replace(whole, header=header))
+        result = run("gallery", "-o", tmp_path / "page.html", "--swatches")
+        assert result.code == 0 and "2 styles" in result.stdout
+        assert "note: no swatch: " in result.stderr and "'foreign'" in result.stderr
+        assert Bank(bank_folder).get("wave").swatch
+
+    def test_where_a_map_cannot_go_is_told_before_its_distances(
+        self, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("stylebank.atlas.atlas", lambda *_, **__: pytest.fail("computed first"))
+        (tmp_path / "there.png").write_bytes(b"")
+        assert run("map", "-o", tmp_path / "map.jpg").code == 2
+        assert run("map", "-o", tmp_path / "there.png").code == 1
+
     def test_maps_are_pages_and_pictures(self, run: Run, tmp_path: Path) -> None:
         for name in ("map.html", "map.png"):
             result = run("map", "--output", tmp_path / name, "--layers", "pixels")
