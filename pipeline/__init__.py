@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from stylebank.bank import Bank
+from stylebank.errors import NameRefused
 from stylebank.images import MAX_PIXELS
 from stylebank.library import without_pictures
 from stylebank.style import Header
@@ -90,7 +91,12 @@ def add(
     from . import weights as weight_files
 
     chosen = measure_settings(preset, **settings)
-    name = bank.require_free(Path(image).stem if name is None else name, replace=replace)
+    try:
+        name = bank.require_free(Path(image).stem if name is None else name, replace=replace)
+    except NameRefused as error:
+        if name is not None:
+            raise
+        raise NameRefused(str(error).replace("Choose another.", "Give another with --name.")) from error
     loaded = weight_files.load(weights, allow_unknown=allow_unknown_weights)
     from . import ingest
 

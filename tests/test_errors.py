@@ -42,6 +42,7 @@ def test_exit_codes_are_those_promised() -> None:
     assert codes == {
         "StylebankError": 1,
         "ImageRefused": 1,
+        "ImportRefused": 1,
         "OutputRefused": 1,
         "WeightsRefused": 1,
         "UsageError": 2,

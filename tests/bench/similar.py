@@ -6,10 +6,10 @@ of styles around common ones, as an artist's paintings are. The bank needs 5 MB 
 
 from __future__ import annotations
 
-import sys
 import tempfile
 import time
 
+import click
 import numpy as np
 
 from pipeline.neighbours import similar
@@ -52,7 +52,9 @@ def member(family: dict[str, tuple[np.ndarray, np.ndarray]], name: str, random: 
     return Style(header, {512: layers})
 
 
-def main(number: int = 1000) -> None:
+@click.command()
+@click.argument("number", metavar="STYLES", type=click.IntRange(2), default=1000)
+def main(number: int) -> None:
     """Generate, search, compare with brute force, and print."""
     random = np.random.default_rng(0)
     with tempfile.TemporaryDirectory() as folder:
@@ -82,4 +84,4 @@ def main(number: int = 1000) -> None:
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    main()
