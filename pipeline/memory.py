@@ -9,13 +9,14 @@ from stylebank.errors import UsageError
 
 from . import backend, optimise
 
-#: Measured on TensorFlow with all 16 layers and content: Python, the library and the weights.
-_ONCE = 700_000_000
+#: Measured on TensorFlow with all 16 layers and content, and a tenth or two more (`tests.bench.large`):
+#: Python, the library and the weights.
+_ONCE = 1_000_000_000
 #: What a step takes a pixel, by precision: of the whole picture, and in strips, whose blocks' inputs stay in float32.
-_WHOLE = {"float32": 4_800, "bfloat16": 3_800}
+_WHOLE = {"float32": 3_000, "bfloat16": 2_200}
 _STRIPS = {"float32": 300, "bfloat16": 300}
 #: What one strip takes, whatever the picture's size.
-_STRIP = 1_000_000_000
+_STRIP = 800_000_000
 #: The subject, resized and recoloured, what is begun with, and the like: arrays of three float32 a pixel.
 _PICTURES = 6
 _NO_LIMIT = 1 << 60

@@ -29,7 +29,7 @@ def test_a_phones_photograph_at_the_default_size_is_made_whole() -> None:
     assert not require_memory((512, 384), 1, "bfloat16", available=4 * GB)
 
 
-@pytest.mark.parametrize(("size", "available"), [((2048, 1536), 12 * GB), ((4096, 3072), 16 * GB)])
+@pytest.mark.parametrize(("size", "available"), [((2048, 1536), 8 * GB), ((4096, 3072), 16 * GB)])
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_large_pictures_are_made_in_strips(size: tuple[int, int], available: int, precision: str) -> None:
     assert require_memory(size, 1, precision, available=available)
@@ -38,8 +38,8 @@ def test_large_pictures_are_made_in_strips(size: tuple[int, int], available: int
 
 def test_a_limit_is_kept_however_much_is_free() -> None:
     assert not require_memory((1024, 768), 1, "float32", available=24 * GB)
-    assert require_memory((1024, 768), 1, "float32", available=24 * GB, limit=4 * GB)
-    assert require_memory((1024, 768), 1, "float32", available=4 * GB, limit=24 * GB)
+    assert require_memory((1024, 768), 1, "float32", available=24 * GB, limit=3 * GB)
+    assert require_memory((1024, 768), 1, "float32", available=3 * GB, limit=24 * GB)
     with pytest.raises(
         UsageError, match=r"3\.0 GB are allowed\. Choose --size \d+ or less, or a higher --memory-limit"
     ):
@@ -50,7 +50,7 @@ def test_a_limit_is_kept_however_much_is_free() -> None:
 
 def test_pictures_side_by_side_and_the_optimisers_memory_count() -> None:
     one, four = (needed((512, 384), count, "float32", strips=False) for count in (1, 4))
-    assert four > 3 * one - 3 * GB
+    assert four > 2 * one
     # the pairs of steps and gradients are most of it in strips, and at least five pairs are kept
     with_pairs, without = (
         needed((4096, 3072), 1, "float32", strips=True, optimizer=optimizer) for optimizer in ("lbfgs", "adam")

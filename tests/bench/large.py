@@ -67,7 +67,7 @@ def main(
     }
     click.echo(json.dumps(told))
     if output:
-        images.save(output, made.pixels, format="jpg", quality=92)
+        images.save(Path(output), made.pixels, format="jpg", quality=92)
 
 
 def peak() -> int:
