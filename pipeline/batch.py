@@ -20,13 +20,14 @@ from .progress import Listener, Progress
 from .record import Entry
 from .run import Run
 from .settings import synthesis_settings
+from .styling import parse
 
 __all__ = ["Listener", "Progress", "apply", "choose_crew", "execute", "prepare"]
 
 
 def apply(
     bank: Bank,
-    style: str,
+    style: str | Sequence[str],
     subjects: Sequence[str | os.PathLike[str]],
     output: str | os.PathLike[str] | None = None,
     *,
@@ -45,7 +46,7 @@ def apply(
     Parameters
     ----------
     bank, style
-        Where the style is, and its name.
+        Where the style is, and its name; or several, as for `prepare`.
     subjects, output
         As for `plan.plan`.
     jobs, devices, cluster, device, deterministic
@@ -77,10 +78,11 @@ def apply(
 
 def prepare(
     bank: Bank,
-    style: str,
+    style: str | Sequence[str],
     subjects: Sequence[str | os.PathLike[str]],
     output: str | os.PathLike[str] | None = None,
     *,
+    mask: str | Sequence[str] = (),
     preset: str | None = None,
     name_template: str | None = None,
     overwrite: bool = False,
@@ -92,16 +94,20 @@ def prepare(
     animation: str | os.PathLike[str] | None = None,
     **settings: Any,
 ) -> Run:
-    """Plan one style over some subjects, and check all that can be before any work.
+    """Plan one styling over some subjects, and check all that can be before any work.
 
     Parameters
     ----------
     bank, style
-        Where the style is, and its name.
+        Where the style is, and its name; or several, with weights for their barycentre
+        (``["a:0.6", "b:0.4"]``) or by region (``["sky=a", "rest=b"]``).
+    mask
+        Where the style goes: the path of a picture, with ``{subject}`` for the subject's name; with regions
+        ``REGION=FILE`` for all of them but one.
     subjects, output, recursive
         As for `plan.plan`.
-    preset : {"original"}, optional
-        Settings of the original program; those given beside it win.
+    preset : {"draft", "standard", "fine", "original"}, optional
+        A set of settings; those given beside it win.
     name_template
         What outputs are called, as for `plan.plan`.
     overwrite
@@ -121,10 +127,16 @@ def prepare(
     ------
     StylebankError
     """
+    styling = parse(
+        [style] if isinstance(style, str) else style,
+        [mask] if isinstance(mask, str) else mask,
+        exists=lambda name: name in bank.names(),
+    )
     planned = plan(
         subjects,
-        style,
+        styling.label,
         output,
+        recorded_style=styling.text,
         format=settings.pop("format", None),
         recursive=recursive,
         name_template=name_template,
@@ -134,7 +146,7 @@ def prepare(
     chosen = synthesis_settings(preset, format=planned.format, **settings)
     if save_every is not None and save_every < 1:
         raise UsageError(f"save_every {save_every}: expected 1 or more.")
-    run = Run(bank, style, planned, chosen, max_pixels, save_every, overwrite)
+    run = Run(bank, styling, planned, chosen, max_pixels, save_every, overwrite)
     run.check_style(preset, weights, allow_unknown_weights)
     run.check_animation(animation)
     return run
@@ -205,7 +217,7 @@ def execute(
 ) -> list[Entry]:
     """Carry prepared runs out; parameters, result and errors as for `apply`."""
     size = buckets.parse(batch_size)
-    for text in left_out(runs):
+    for text in [*left_out(runs), *(note for run in runs for note in run.notes())]:
         listener(Progress("note", text=text))
     with crew:
         return Engine(runs, crew, batch_size=size, fail_fast=fail_fast, listener=listener).execute()

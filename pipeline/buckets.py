@@ -108,6 +108,7 @@ def stylise_together(
     subjects: Sequence[Pixels],
     *,
     init: Pixels | None,
+    regions: Sequence[Any] = (),
     on_moment: Callable[[int, Any], None],
 ) -> Together:
     """Stylise subjects of one size in one batch, halved until the device's memory holds it.
@@ -117,6 +118,8 @@ def stylise_together(
     stylist : synthesis.Stylist
     init
         The picture all begin with, where there is one.
+    regions : sequence of masks.Regions or None
+        One a subject; empty for everywhere.
     on_moment
         Called with a subject's place in `subjects` and its moment.
 
@@ -124,10 +127,16 @@ def stylise_together(
     -----
     A batch that fails for any other reason is halved too, so that the one to blame fails alone.
     """
+    placed = list(regions) or [None] * len(subjects)
 
     def one(place: int) -> Any:
         try:
-            return stylist.stylise(subjects[place], init=init, on_moment=lambda moment: on_moment(place, moment))
+            return stylist.stylise(
+                subjects[place],
+                init=init,
+                regions=placed[place],
+                on_moment=lambda moment: on_moment(place, moment),
+            )
         except Exception as error:
             return error
 
@@ -140,6 +149,7 @@ def stylise_together(
                     stylist.stylise_many(
                         [subjects[place] for place in places],
                         inits=None if init is None else [init] * len(places),
+                        regions=[placed[place] for place in places],
                         on_moment=lambda moment: on_moment(places[moment.picture], moment),
                     )
                 ),

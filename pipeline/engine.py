@@ -205,7 +205,7 @@ class Engine:
         self._flying.update((item.number, item) for item in items)
         pixels = [item.picture.pixels for item in items if item.picture is not None]
         every = items[0].run.save_every if self._elsewhere else None
-        return Chunk(tuple(item.number for item in items), pixels, every)
+        return Chunk(tuple(item.number for item in items), pixels, every, [item.regions for item in items])
 
     def _most(self, item: Item) -> int:
         """How many pictures like this one to optimise at once."""
@@ -223,6 +223,7 @@ class Engine:
         try:
             item.picture = item.run.load(item.task)
             item.size = item.run.size_of(item.picture.size)
+            item.regions = item.run.regions_of(item.task, item.picture.size, item.size)
         except StylebankError as error:
             return Made(error=str(error))
         except Exception as error:

@@ -92,7 +92,7 @@ def estimate(runs: Sequence[Run], *, trial: bool = True) -> list[Estimate]:
         seconds = None
         if trial and sizes:
             settings = dataclasses.replace(run.settings, size=0, steps=1, format="jpg", quality=1, seed=0)
-            key = (run.header.fingerprint, settings)  # styles measured alike cost alike
+            key = (run.fingerprint, settings)  # styles measured alike cost alike
             if key not in rates:
                 rates[key] = _seconds_a_work(run, sizes.most_common(1)[0][0])
             rate = rates[key]
@@ -101,7 +101,7 @@ def estimate(runs: Sequence[Run], *, trial: bool = True) -> list[Estimate]:
         a_pixel = _BYTES_A_PIXEL[run.settings.format, run.settings.depth]
         estimates.append(
             Estimate(
-                run.header.name,
+                run.styling.text,
                 run.planned.folder,
                 len(todo),
                 sum(entry is not None and entry.status == "skipped" for _item, entry in pairs),
@@ -134,7 +134,7 @@ def free_bytes(folder: Path) -> int:
 
 def _work(size: tuple[int, int], settings: SynthesisSettings) -> float:
     """Pixels times steps over all sizes on the way."""
-    from .synthesis import pyramid
+    from .pyramid import pyramid
 
     return float(sum(settings.steps * width * height for width, height in pyramid(size, settings)))
 

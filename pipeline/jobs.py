@@ -16,7 +16,7 @@ from stylebank.bank import Bank
 from stylebank.errors import UsageError, printable
 from stylebank.files import explain
 
-from . import batch, buckets
+from . import batch, buckets, styling
 from .plan import refuse_clashes
 from .progress import Listener
 from .record import Entry
@@ -42,8 +42,8 @@ class Job:
     ----------
     line : int
         Where it stands in the file, from 1.
-    styles : tuple of str
-        Crossed with the subjects.
+    styles : tuple of tuple of str
+        Crossed with the subjects; each as `styling.parse` takes it.
     subjects : tuple of str
         Files, folders and patterns; relative ones from the job file's folder.
     output : str
@@ -53,7 +53,7 @@ class Job:
     """
 
     line: int
-    styles: tuple[str, ...]
+    styles: tuple[tuple[str, ...], ...]
     subjects: tuple[str, ...]
     output: str
     options: Mapping[str, Any]
@@ -185,7 +185,7 @@ def prepare(
                 options = {**job.options, "overwrite": overwrite or job.options.get("overwrite", False)}
                 if "animation" in options:
                     options["animation"] = _below(root, options["animation"], "animation")
-                runs.append(batch.prepare(bank, style, job.subjects, target, **options))
+                runs.append(batch.prepare(bank, list(style), job.subjects, target, **options))
             except UsageError as error:
                 raise type(error)(f"{printable(path)}, job at line {job.line}: {error}") from error
     tasks = [task for run in runs for task in run.planned.tasks]
@@ -210,8 +210,8 @@ def _job(shared: Mapping[str, Any], table: dict[str, Any], index: int, where: _W
     merged = {**shared, **given}
     if "style" in merged and "styles" in merged:
         raise where.error(place, "both style and styles. Give one of them.")
-    styles = merged.pop("styles", None) or [merged.pop("style", None)]
-    if styles == [None]:
+    styles = _stylings(merged.pop("style", None), merged.pop("styles", None))
+    if not styles:
         raise where.error(place, 'no style. Add style = "NAME", or styles = ["NAME", ...] to cross with the subjects.')
     if len(set(styles)) < len(styles):
         raise where.error((*place, "styles"), "styles: one is named twice. Leave it out.")
@@ -222,8 +222,23 @@ def _job(shared: Mapping[str, Any], table: dict[str, Any], index: int, where: _W
     for key, names in (("weights", {"keras", "packaged"}), ("init", {"subject", "noise"})):
         if key in merged and merged[key] not in names:
             merged[key] = str(folder / merged[key])
+    if "mask" in merged:
+        masks = [merged["mask"]] if isinstance(merged["mask"], str) else merged["mask"]
+        merged["mask"] = [styling.below(mask, folder) for mask in masks]
     line = where.line(place)
-    return Job(line, tuple(styles), tuple(str(folder / subject) for subject in subjects), output, merged)
+    return Job(line, styles, tuple(str(folder / subject) for subject in subjects), output, merged)
+
+
+def _stylings(style: Any, styles: Any) -> tuple[tuple[str, ...], ...]:
+    """What `style` or `styles` say, each a list of what ``--style`` takes.
+
+    `style` is one, or a list that belongs together; `styles` a list of such, or a table of weights.
+    """
+    if style is not None:
+        return ((style,) if isinstance(style, str) else tuple(style),)
+    if isinstance(styles, dict):
+        return (tuple(f"{name}:{weight:g}" for name, weight in styles.items()),)
+    return tuple((each,) if isinstance(each, str) else tuple(each) for each in styles or ())
 
 
 def _checked(table: Mapping[str, Any], place: tuple[str | int, ...], where: _Where) -> dict[str, Any]:
@@ -242,8 +257,8 @@ def _checked(table: Mapping[str, Any], place: tuple[str | int, ...], where: _Whe
             raise where.error(here, f"{given}: given twice, with a hyphen and with an underscore. Leave one out.")
         if key == "subjects" and isinstance(value, str):
             value = [value]
-        expected = _type_of(key)
-        if not _fits(value, expected):
+        expected = _EXPECTED.get(key) or _type_of(key)
+        if not _fits(key, value, expected):
             raise where.error(here, f"{given} = {printable(repr(value))[:80]}: expected {expected}.")
         checked[key] = value
     return checked
@@ -278,13 +293,37 @@ def _type_of(key: str) -> str:
     return _TYPES["str"][0]
 
 
-def _fits(value: Any, expected: str) -> bool:
+_EXPECTED = {
+    "style": "a text in quotes, or a list of such",
+    "styles": "a list of texts in quotes or of lists of them, or a table of names and weights",
+    "mask": "a text in quotes, or a list of such",
+    "layer_weights": 'a list of texts such as "conv4=0.5", or a table of layers and weights',
+}
+
+
+def _fits(key: str, value: Any, expected: str) -> bool:
+    if key in _EXPECTED:
+        return _fits_many(key, value)
     kinds = next(kinds for words, kinds in _TYPES.values() if words == expected)
     if isinstance(value, bool) and bool not in kinds:
         return False
     if isinstance(value, list) and not all(isinstance(part, str) and part for part in value):
         return False
     return isinstance(value, kinds)
+
+
+def _fits_many(key: str, value: Any) -> bool:
+    """Whether a value has one of the forms in `_EXPECTED`."""
+
+    def texts(given: Any) -> bool:
+        return isinstance(given, list) and bool(given) and all(isinstance(part, str) and part for part in given)
+
+    if isinstance(value, dict):
+        numbers = all(isinstance(part, int | float) and not isinstance(part, bool) for part in value.values())
+        return key in {"styles", "layer_weights"} and bool(value) and numbers
+    if key == "styles":
+        return isinstance(value, list) and bool(value) and all(texts([part]) or texts(part) for part in value)
+    return texts(value) or (key in {"style", "mask"} and isinstance(value, str) and bool(value))
 
 
 def _below(root: Path, output: str, key: str = "output") -> Path:

@@ -59,7 +59,7 @@ class Merged:
 
     def moments(self) -> tuple[Array, Array]:
         """Return the mean (n, 1, c) and covariance (n, c, c) of all rows, float32."""
-        cov = self._scatter / self.count[:, None, None]
+        cov = self._scatter / np.maximum(self.count, 1e-12)[:, None, None]
         return self._mean.astype(np.float32), cov.astype(np.float32)
 
 

@@ -7,7 +7,7 @@ activations, N(mu, C), and the style's, N(m, S) (Dowson and Landau 1982; Olkin a
 
 and of the distance of some activations to the subject's. Both come from `distance`, with their derivatives by the
 activations written out (for W2^2, 2/N (X - Y), with Y the image of X under the optimal map; Gelbrich 1990); the network
-pulls these back to the picture.
+pulls these back to the picture. Total variation, of the picture itself, comes from `smoothness`.
 """
 
 from __future__ import annotations
@@ -25,14 +25,19 @@ from stylebank.images import Pixels
 from stylebank.style import layer_order
 
 from . import backend
-from .distance import distance, feature_distance, mask_at
+from .distance import distance, feature_distance, mask_at, moments
 from .network import Trunk
+from .smoothness import total_variation
 from .weights import Weights
 
 #: Where the subject is recognised: deep enough to leave strokes and colours free.
 CONTENT_LAYER = "conv4_2"
 #: Makes a content weight of 1 a sensible middle.
-CONTENT_UNIT = 0.25
+CONTENT_UNIT = 0.1
+#: Makes a smoothness of 1 a sensible middle: a share of the loss for every grey level of total variation.
+SMOOTHNESS_UNIT = 0.002
+#: A layer where a region has fewer positions than this takes no part in it.
+_FEWEST_POSITIONS = 4.0
 #: A layer's distance at the subject is not divided by less than this share of the style's own spread.
 _SMALLEST_SHARE = 1e-3
 
@@ -85,6 +90,7 @@ class Task:
     exact: Any
     style_weights: npt.NDArray[np.float64]
     content_weight: float
+    tv_weight: float = 0.0
 
     @property
     def exact_style(self) -> Any:
@@ -125,11 +131,12 @@ class Objective:
         self.exact_trunk = self.trunk if precision == "float32" else Trunk(weights, pooling, padding)
         self._step = backend.compile_step(self._forward, self._head, self.trunk.parameters)
         self._look = backend.compile_bound(self._looked, self.exact_trunk.parameters)
+        self._gather = backend.compile_bound(self._gathered, self.exact_trunk.parameters)
 
-    def computed_by(self, step: Callable[..., Any], look: Callable[..., Any]) -> Objective:
+    def computed_by(self, step: Callable[..., Any], look: Callable[..., Any], gather: Callable[..., Any]) -> Objective:
         """Return the same objective, its values and gradients found in another way: see `strips.in_strips`."""
         other = copy.copy(self)
-        other._step, other._look = step, look
+        other._step, other._look, other._gather = step, look, gather
         return other
 
     def _forward(self, images: Any, parameters: Any) -> list[Any]:
@@ -162,14 +169,38 @@ class Objective:
         ]
         return ops.stack(values, axis=1), [at[layer] for layer in self.content_layers]
 
+    def _gathered(self, images: Any, inputs: Any, parameters: Any) -> list[Any]:
+        at = self.exact_trunk.features(images, parameters, self.layers)
+        masks = inputs["regions"][0].get("masks", [None] * len(self.layers))
+        found = [moments(at[layer], mask) for layer, mask in zip(self.layers, masks, strict=True)]
+        return [(own["mean"], own["cov"]) for own in found]
+
+    def gaussians(
+        self, picture: Pixels, mask: npt.NDArray[np.float32] | None = None
+    ) -> list[tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]]:
+        """Return the mean (c,) and covariance (c, c) of a picture's activations at every style layer.
+
+        Parameters
+        ----------
+        picture : ndarray, float32, shape (H, W, 3)
+            In 0..255.
+        mask
+            As `Region` has it.
+        """
+        region = {} if mask is None else {"masks": self._masks(mask)}
+        found = self._gather(backend.tree(np.ascontiguousarray(picture[None], np.float32)), {"regions": [region]})
+        return [(backend.to_numpy(mean)[0, 0], backend.to_numpy(cov)[0]) for mean, cov in found]
+
     def task(
         self,
         regions: Sequence[Region],
         subjects: Pixels,
         *,
         content_weight: float = 0.0,
+        tv_weight: float = 0.0,
         layer_weights: Sequence[float] | None = None,
         normalise: bool = True,
+        strength: float = 1.0,
     ) -> Task:
         """Prepare the objective for some subjects of one size.
 
@@ -181,11 +212,16 @@ class Objective:
             At the size the pictures will have.
         content_weight
             In units of `CONTENT_UNIT`.
+        tv_weight
+            Of `smoothness.total_variation`, in units of `SMOOTHNESS_UNIT`.
         layer_weights
             One a layer; all 1 unless given.
         normalise
             Whether a layer's distance is divided by what it is at the subject, and by the number
             of layers; without it the loss is their plain sum.
+        strength
+            How far the targets are on the way from the subjects' own Gaussians to the style's: distances
+            are measured by the whole way, so that the terms keep their proportions.
         """
         count = len(subjects)
         exact: Any = {"regions": [self._region(region, region.exact) for region in regions]}
@@ -194,11 +230,12 @@ class Objective:
         chosen = np.ones(len(self.layers)) if layer_weights is None else np.asarray(layer_weights, np.float64)
         weights = np.broadcast_to(chosen, found.shape).copy()
         shares = np.array([1.0 if region.mask is None else region.mask.mean(dtype=np.float64) for region in regions])
-        weights *= shares[None, :, None]
+        weights *= shares[None, :, None] * self._counted(regions)
         if normalise:
             spread = np.array([[float(target["trace"]) for target in region.exact] for region in regions])
             lowest = np.maximum(_SMALLEST_SHARE * spread, 1e-6)
-            weights /= chosen.sum() * np.maximum(found, lowest)
+            total = (chosen * self._counted(regions)).sum(axis=-1)[None, :, None]
+            weights /= np.maximum(total, 1e-12) * np.maximum(found / strength**2, lowest)
         inputs: Any = {
             "regions": [
                 {**self._region(region, region.targets), "weights": backend.tree(weights[:, number].astype(np.float32))}
@@ -217,18 +254,30 @@ class Objective:
                 {**subject, "features": ops.cast(subject["features"], self.precision)} for subject in exact["content"]
             ]
             content_weight = unit
-        return Task(inputs, exact, weights, content_weight)
+        return Task(inputs, exact, weights, content_weight, tv_weight * SMOOTHNESS_UNIT)
+
+    def _counted(self, regions: Sequence[Region]) -> npt.NDArray[np.float64]:
+        """1 where a region has the positions for a layer's moments, else 0; shape (regions, layers)."""
+        counted = np.ones((len(regions), len(self.layers)))
+        for number, region in enumerate(regions):
+            if region.mask is not None:
+                positions = [mask_at(region.mask, layer, self.trunk.pooling).sum() for layer in self.layers]
+                counted[number] = np.asarray(positions) >= _FEWEST_POSITIONS
+        return counted
+
+    def _masks(self, mask: npt.NDArray[np.float32]) -> list[Any]:
+        return [backend.tree(mask_at(mask, layer, self.trunk.pooling)) for layer in self.layers]
 
     def _region(self, region: Region, targets: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         given: dict[str, Any] = {"targets": list(targets)}
         if region.mask is not None:
-            given["masks"] = [backend.tree(mask_at(region.mask, layer, self.trunk.pooling)) for layer in self.layers]
+            given["masks"] = self._masks(region.mask)
         return given
 
     def __call__(self, pictures: Pixels, task: Task) -> Evaluation:
         """Evaluate the objective and its gradient at float32 `pictures` (n, H, W, 3) in 0..255."""
         parts, gradient = self._step(pictures, task.inputs)
-        return self._evaluation(parts, task, gradient)
+        return self._evaluation(parts, task, pictures, gradient)
 
     def exactly(self, pictures: Pixels, task: Task) -> Evaluation:
         """Evaluate the objective in float32 with the whole of every style's covariance, without a gradient."""
@@ -238,11 +287,16 @@ class Objective:
             for at, subject in zip(features, task.exact.get("content", ()), strict=True)
         ]
         parts = np.stack([*backend.to_numpy(distances).T, *map(backend.to_numpy, content)], axis=1)
-        return self._evaluation(parts, task, np.zeros((0, 0, 0, 3), np.float32))
+        return self._evaluation(parts, task, pictures, np.zeros((0, 0, 0, 3), np.float32))
 
-    def _evaluation(self, parts: npt.NDArray[np.float32], task: Task, gradient: Pixels) -> Evaluation:
+    def _evaluation(self, parts: npt.NDArray[np.float32], task: Task, pictures: Pixels, gradient: Pixels) -> Evaluation:
         shape = task.style_weights.shape
         style = parts[:, : shape[1] * shape[2]].reshape(shape)
         content = parts[:, shape[1] * shape[2] :]
         value = (style * task.style_weights).sum(axis=(1, 2)) + task.content_weight * content.sum(axis=1)
+        if task.tv_weight:
+            variation, slope = total_variation(pictures)
+            value = value + task.tv_weight * variation
+            if gradient.size:
+                gradient = gradient + np.float32(task.tv_weight) * slope
         return Evaluation(value, style, content, gradient)

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from stylebank.images import Pixels
 from stylebank.style import Style
 
+from .masks import Regions
 from .settings import SynthesisSettings
 from .weights import Weights
 
@@ -24,8 +25,8 @@ class Parcel:
     ----------
     key : str
         Names the content: a worker that has this key set up does not look further.
-    style : Style
-        With the scales the run needs.
+    styles : tuple of Style
+        One a region, with the scales the run needs.
     settings : SynthesisSettings
     weights_sha256 : str
     weights : Weights or None
@@ -35,7 +36,7 @@ class Parcel:
     """
 
     key: str
-    style: Style
+    styles: tuple[Style, ...]
     settings: SynthesisSettings
     weights_sha256: str
     weights: Weights | None = None
@@ -44,7 +45,7 @@ class Parcel:
 
 @dataclass(frozen=True, eq=False)
 class Chunk:
-    """Subjects to be made together: one style, one output size.
+    """Subjects to be made together: one styling, one output size.
 
     Attributes
     ----------
@@ -53,16 +54,20 @@ class Chunk:
     subjects : sequence of ndarray, float32, shape (H, W, 3)
     every : int or None
         Bring back a picture every so many steps.
+    regions : sequence of Regions or None
+        Where the styles go, one a subject; empty for everywhere.
     """
 
     numbers: tuple[int, ...]
     subjects: Sequence[Pixels]
     every: int | None = None
+    regions: Sequence[Regions | None] = ()
 
     def alone(self) -> list[Chunk]:
         """Return the same pictures one by one."""
-        pairs = zip(self.numbers, self.subjects, strict=True)
-        return [Chunk((number,), [subject], self.every) for number, subject in pairs]
+        regions = self.regions or [None] * len(self.subjects)
+        each = zip(self.numbers, self.subjects, regions, strict=True)
+        return [Chunk((number,), [subject], self.every, [one]) for number, subject, one in each]
 
 
 @dataclass(frozen=True, eq=False)

@@ -58,6 +58,7 @@ def plan(
     name_template: str | None = None,
     size: int | None = None,
     preset: str | None = None,
+    recorded_style: str | None = None,
 ) -> Plan:
     """Find the subjects and name the outputs.
 
@@ -79,6 +80,8 @@ def plan(
     size, preset
         What stands for the fields of these names: the size asked for, ``own`` for 0; and the
         preset, ``standard`` for none.
+    recorded_style
+        What the record calls the style, unless that is `style`.
 
     Returns
     -------
@@ -106,7 +109,7 @@ def plan(
             )
         format = suffix_format
     format = format or "jpg"
-    made = _Made(folder, style)
+    made = _Made(folder, recorded_style or style)
     found: list[tuple[Path, Path]] = []
     ignored: list[Path] = []
     for given in subjects:

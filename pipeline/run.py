@@ -1,4 +1,4 @@
-"""One style over planned subjects: what is made already, what goes to a worker, what is kept of what comes back."""
+"""One styling over planned subjects: what is made already, what goes to a worker, what is kept of what comes back."""
 
 from __future__ import annotations
 
@@ -16,15 +16,19 @@ import numpy.typing as npt
 import stylebank
 from stylebank import images
 from stylebank.bank import Bank
+from stylebank.combine import mix, require_comparable
 from stylebank.errors import FingerprintMismatch, OutputRefused, StylebankError, UsageError, printable
 from stylebank.files import digest_file, make_folder
-from stylebank.style import PIXELS, Header
+from stylebank.style import PIXELS, Header, Style
 
 from . import weights as weight_files
+from .masks import Placing, Regions
 from .parcel import Made, Parcel
 from .plan import Plan, Task, steps_folder
+from .pyramid import scales_for
 from .record import Entry, Record
 from .settings import PRESET_FINGERPRINTS, SynthesisSettings
+from .styling import StyledRegion, Styling
 
 if TYPE_CHECKING:
     from .synthesis import Moment
@@ -33,12 +37,12 @@ _ANIMATION_FRAMES = 48
 
 
 class Run:
-    """What the pictures of one style and one output folder share: the style, the record, the settings.
+    """What the pictures of one styling and one output folder share: the styles, the record, the settings.
 
     Parameters
     ----------
-    bank, style
-        Where the style is, and its name.
+    bank, styling
+        Where the styles are, and which go where.
     planned
         Subjects and outputs.
     settings
@@ -54,7 +58,7 @@ class Run:
     def __init__(
         self,
         bank: Bank,
-        style: str,
+        styling: Styling,
         planned: Plan,
         settings: SynthesisSettings,
         max_pixels: int,
@@ -62,7 +66,9 @@ class Run:
         overwrite: bool = False,
     ) -> None:
         self.bank = bank
-        self.header: Header = bank.header(style)
+        self.styling = styling
+        self.headers: dict[str, Header] = {name: bank.header(name) for name in styling.names}
+        self.fingerprint = next(iter(self.headers.values())).fingerprint
         self.planned = planned
         self.settings = settings
         self.max_pixels = max_pixels
@@ -82,21 +88,40 @@ class Run:
             picture = images.load(settings.init, max_pixels=max_pixels)
             self.init = images.over_white(picture.pixels, picture.alpha)
             self.recorded["init_sha256"] = picture.sha256
+        self._placing = Placing(styling, max_pixels)
         self._subjects = {os.path.realpath(task.subject) for task in planned.tasks}
         self._parcel: Parcel | None = None
         self._frames: list[npt.NDArray[np.uint8]] = []
 
+    @property
+    def style_sha256(self) -> str:
+        """Digest of all the styles together."""
+        return self.styling.digest({name: header.content_sha256 for name, header in self.headers.items()})
+
     def check_style(self, preset: str | None, weights: str | Path | None, allow_unknown: bool) -> None:
-        """Refuse a style that the settings or the preset do not fit; find its weights."""
-        fingerprint = self.header.fingerprint
-        if preset is not None:
+        """Refuse styles that the settings, the preset or each other do not fit; find their weights."""
+        for name, header in self.headers.items():
+            fingerprint = header.fingerprint
             try:
-                fingerprint.require(self.header.name, **PRESET_FINGERPRINTS[preset])
+                fingerprint.require(name, **PRESET_FINGERPRINTS.get(preset or "", {}))
             except FingerprintMismatch as error:
                 how = f"'stylebank add --preset {preset}' measures a painting so that it fits."
                 raise FingerprintMismatch(f"{error} {how}") from error
-        fingerprint.require(self.header.name, layers=self.settings.layers)
-        self.weights = weight_files.matching(fingerprint.weights_sha256, weights, allow_unknown=allow_unknown)
+            fingerprint.require(name, layers=self.settings.layers)
+        common = require_comparable(list(self.headers.values()))
+        self.layers = self.settings.layers or tuple(layer for layer in common if layer != PIXELS)
+        self.settings.weights_of(self.layers)
+        self.weights = weight_files.matching(self.fingerprint.weights_sha256, weights, allow_unknown=allow_unknown)
+
+    def notes(self) -> list[str]:
+        """Tell what will not be as it was asked for."""
+        scale, size = self.settings.style_scale, self.settings.size
+        return [
+            f"style {name}: measured at {max(header.sizes)} pixels at most, and --style-scale {scale:g} at {size} "
+            f"asks for {scale * size:g}; strokes come out smaller"
+            for name, header in self.headers.items()
+            if scale > 1 and scale * size > 1.5 * max(header.sizes)
+        ]
 
     def check_animation(self, animation: str | os.PathLike[str] | None) -> None:
         """Refuse an animation that cannot be, before any work."""
@@ -155,6 +180,16 @@ class Run:
             "style with these settings. Add --overwrite to replace it, or give another --output."
         )
 
+    def regions_of(self, task: Task, own: tuple[int, int], size: tuple[int, int]) -> Regions | None:
+        """Return where the styles go on a subject of `own` (width, height) at the output's `size`; None for everywhere.
+
+        Raises
+        ------
+        StylebankError
+            If a mask cannot be read, is of another shape, or leaves a region too few pixels.
+        """
+        return self._placing.regions(task.subject, own, size)
+
     def load(self, task: Task) -> images.Picture:
         """Read a subject, no larger than it is worked at."""
         picture = images.load(task.subject, max_pixels=self.max_pixels, metadata=self.settings.metadata)
@@ -178,9 +213,9 @@ class Run:
         return Entry(
             subject=os.fspath(task.subject),
             subject_sha256=None,
-            style=self.header.name,
-            style_sha256=self.header.content_sha256,
-            settings=self.recorded,
+            style=self.styling.text,
+            style_sha256=self.style_sha256,
+            settings={**self.recorded, **self._placing.recorded(task.subject)},
             output=os.path.relpath(task.output, self.planned.folder),
             output_sha256=None,
             width=None,
@@ -195,7 +230,7 @@ class Run:
             device="none",
             precision="none",
             version=stylebank.__version__,
-            weights_sha256=self.header.fingerprint.weights_sha256,
+            weights_sha256=self.fingerprint.weights_sha256,
         )
 
     def _wants_the_way(self, task: Task) -> bool:
@@ -206,26 +241,26 @@ class Run:
         )
 
     def parcel(self, *, elsewhere: bool) -> Parcel:
-        """Load the style for workers.
-
-        Those in other processes find the packaged weights by themselves, and get all the scales there
-        are: which are needed is the network's to say, and this process has none loaded.
-        """
+        """Load the styles for workers; those in other processes find the packaged weights by themselves."""
         if self._parcel is None:
-            scales = None
-            if not elsewhere:
-                from .synthesis import scales_for
-
-                scales = scales_for(list(self.header.sizes), self.settings)
-            style = self.bank.get(self.header.name, scales=scales)
-            if style.header.content_sha256 != self.header.content_sha256:
-                raise StylebankError(f"style {self.header.name!r} was replaced meanwhile. Run this again.")
+            styles = tuple(self._style(region) for region in self.styling.regions)
             sha256 = self.weights.sha256
             packaged = elsewhere and weight_files.load().sha256 == sha256
-            named = [self.header.content_sha256, sorted(style.scales), sorted(self.recorded.items())]
+            named = [self.style_sha256, [sorted(style.scales) for style in styles], sorted(self.recorded.items())]
             key = hashlib.sha256(repr(named).encode("utf-8", "backslashreplace")).hexdigest()
-            self._parcel = Parcel(key, style, self.settings, sha256, None if packaged else self.weights, self.init)
+            self._parcel = Parcel(key, styles, self.settings, sha256, None if packaged else self.weights, self.init)
         return self._parcel
+
+    def _style(self, region: StyledRegion) -> Style:
+        """A region's style with the scales needed: as the bank has it, or the barycentre of several."""
+        styles = []
+        for name, _weight in region.parts:
+            header = self.headers[name]
+            style = self.bank.get(name, scales=scales_for(list(header.sizes), self.settings))
+            if style.header.content_sha256 != header.content_sha256:
+                raise StylebankError(f"style {name!r} was replaced meanwhile. Run this again.")
+            styles.append(style)
+        return styles[0] if len(styles) == 1 else mix(styles, [weight for _name, weight in region.parts], "mixed")
 
     def release(self) -> None:
         """Let go of the style's arrays."""
@@ -233,12 +268,11 @@ class Run:
 
     def machine_in_words(self, machine: Mapping[str, str]) -> str:
         """Tell what computes, and what of the style it uses."""
-        fingerprint = self.header.fingerprint
-        layers = len(set(self.settings.layers or fingerprint.layers) - {PIXELS})
+        fingerprint = self.fingerprint
         return (
-            f"{machine['backend']} on {machine['device']}, {machine['precision']}; style {self.header.name}, "
+            f"{machine['backend']} on {machine['device']}, {machine['precision']}; style {self.styling.text}, "
             f"{fingerprint.pooling} pooling, {fingerprint.padding} padding, "
-            f"{layers} layers, weights {fingerprint.weights_sha256[:12]}"
+            f"{len(self.layers)} layers, weights {fingerprint.weights_sha256[:12]}"
         )
 
     def on_moment(self, task: Task, picture: images.Picture, moment: Moment) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,10 +16,11 @@ from stylebank.style import CONVOLUTIONS, PADDINGS, PIXELS, layer_order
 MEASURED_POOLINGS = ("avg", "max")
 OPTIMIZERS = ("lbfgs", "adam", "rmsprop")
 PRECISIONS = ("auto", "float32", "bfloat16")
+KEEP_COLORS = ("luma", "transport")
 #: Grey levels a step, for the optimisers that take one.
 LEARNING_RATES: Mapping[str, float] = {"adam": 4.0, "rmsprop": 1.0}
 #: Changes whenever the same settings would give another picture.
-ALGORITHM = 2
+ALGORITHM = 3
 
 
 @dataclass(frozen=True)
@@ -66,8 +68,21 @@ class SynthesisSettings:
         Grey levels, for adam and rmsprop; None takes `LEARNING_RATES`.
     layers : tuple of str
         Style layers; empty takes all the style was measured at.
+    layer_weights : tuple of (str, float)
+        What each layer's distance counts, by layer (``conv4_1``) or block (``conv4``); 1 where nothing is said.
+        A mapping, or texts such as ``conv4=0.5``, will do.
     content_weight : float
         Weight of the subject's own features: 0 lets go of the subject, 1 is a middle.
+    tv_weight : float
+        Weight of total variation: 0 leaves grain alone, 1 softens it, 10 takes small strokes, too.
+    strength : float
+        0 to 1: how far to go from the subject's own Gaussians to the style's, on the geodesic between them.
+        0 leaves the subject as it is.
+    style_scale : float
+        Size of the strokes: 2 takes the style as it is at twice the size worked at.
+    keep_color : {"luma", "transport"} or None
+        Give the result the subject's colours: by keeping nothing of it but luminance, or by mapping its
+        colours to the subject's mean and covariance.
     match_color : bool
         Give the subject the painting's palette first, by the closed-form map between the
         Gaussians of their pixels, so that light and dark need not be fought over later.
@@ -102,7 +117,12 @@ class SynthesisSettings:
     optimizer: str = "lbfgs"
     learning_rate: float | None = None
     layers: tuple[str, ...] = ()
+    layer_weights: tuple[tuple[str, float], ...] = ()
     content_weight: float = 1.0
+    tv_weight: float = 1.0
+    strength: float = 1.0
+    style_scale: float = 1.0
+    keep_color: str | None = None
     match_color: bool = True
     coarse_to_fine: bool = True
     normalise: bool = True
@@ -120,7 +140,7 @@ class SynthesisSettings:
         # plain types, whatever they were given as: the record keeps them as JSON
         for key, plain in (
             *((key, int) for key in ("size", "steps", "seed", "quality", "depth")),
-            ("content_weight", float),
+            *((key, float) for key in ("content_weight", "tv_weight", "strength", "style_scale")),
             ("metadata", bool),
         ):
             object.__setattr__(self, key, plain(getattr(self, key)))
@@ -135,6 +155,14 @@ class SynthesisSettings:
         _at_least("steps", self.steps, 1)
         _at_least("seed", self.seed, 0)
         _at_least("content_weight", self.content_weight, 0)
+        _at_least("tv_weight", self.tv_weight, 0)
+        if not 0 <= self.strength <= 1:
+            raise UsageError(f"strength {self.strength:g}: expected 0, the subject as it is, to 1, the full style.")
+        if not 1 / 16 <= self.style_scale <= 16:
+            raise UsageError(f"style_scale {self.style_scale:g}: expected 0.0625 to 16; 1 is the painting's own.")
+        if self.keep_color is not None:
+            _one_of("keep_color", self.keep_color, KEEP_COLORS)
+        object.__setattr__(self, "layer_weights", _layer_weights(self.layer_weights))
         if self.memory_limit is not None:
             _at_least("memory_limit", self.memory_limit, 1)
             object.__setattr__(self, "memory_limit", int(self.memory_limit))
@@ -162,7 +190,25 @@ class SynthesisSettings:
         """Return the settings as they stand in the record: all that decides the output's bytes."""
         plain = dataclasses.asdict(self)
         del plain["memory_limit"]
-        return {**plain, "layers": list(self.layers), "algorithm": ALGORITHM}
+        weights = dict(self.layer_weights)
+        return {**plain, "layers": list(self.layers), "layer_weights": weights, "algorithm": ALGORITHM}
+
+    def weights_of(self, layers: Sequence[str]) -> tuple[float, ...]:
+        """Return what each of `layers` counts.
+
+        Raises
+        ------
+        UsageError
+            If a weight is for none of them, or all are 0.
+        """
+        chosen = dict(self.layer_weights)
+        for name in chosen:
+            if not any(name in (layer, layer[:5]) for layer in layers):
+                raise UsageError(f"layer_weights {name}: not among the style layers {' '.join(layers)}. Leave it out.")
+        found = tuple(chosen.get(layer, chosen.get(layer[:5], 1.0)) for layer in layers)
+        if not any(found):
+            raise UsageError("layer_weights: all are 0. Give one layer a weight above it.")
+        return found
 
 
 #: What a preset sets; options given beside it win.
@@ -170,12 +216,16 @@ MEASURE_PRESETS: Mapping[str, Mapping[str, Any]] = {
     "original": {"scales": (), "layers": tuple(CONVOLUTIONS), "pooling": "avg", "padding": "zero"},
 }
 SYNTHESIS_PRESETS: Mapping[str, Mapping[str, Any]] = {
+    "draft": {"size": 256, "steps": 20},
+    "standard": {},
+    "fine": {"size": 1024, "steps": 80},
     "original": {
         "size": 0,
         "steps": 80,
         "optimizer": "lbfgs",
         "layers": tuple(CONVOLUTIONS),
         "content_weight": 0.0,
+        "tv_weight": 0.0,
         "match_color": False,
         "coarse_to_fine": False,
         "normalise": False,
@@ -214,6 +264,25 @@ def _combined(
         if key in chosen:
             chosen[key] = tuple(chosen[key])
     return chosen
+
+
+def _layer_weights(given: Any) -> tuple[tuple[str, float], ...]:
+    """Weights by layer or block, in order, of a mapping, pairs, or texts such as ``conv4_1=2``."""
+    pairs = list(given.items()) if isinstance(given, Mapping) else list(given)
+    found: dict[str, float] = {}
+    for pair in pairs:
+        name, weight = pair.partition("=")[::2] if isinstance(pair, str) else pair
+        name = name.strip()
+        try:
+            found[name] = float(weight)
+        except ValueError:
+            raise UsageError(
+                f"layer_weights {pair!r}: expected LAYER=WEIGHT, such as conv4_1=2 or conv5=0.5."
+            ) from None
+        _at_least(f"layer_weights {name}", found[name], 0)
+        if not re.fullmatch(r"(conv|relu)[1-5]", name):
+            _network_layers((name,))
+    return tuple(sorted(found.items()))
 
 
 def _network_layers(layers: tuple[str, ...]) -> tuple[str, ...]:

@@ -50,7 +50,7 @@ def in_strips(objective: Objective, elements: int = ELEMENTS) -> Objective:
     """
     step = _Passes(objective, objective.trunk, elements)
     exact = step if objective.exact_trunk is objective.trunk else _Passes(objective, objective.exact_trunk, elements)
-    return objective.computed_by(step.step, exact.look)
+    return objective.computed_by(step.step, exact.look, exact.gather)
 
 
 class _Passes:
@@ -84,6 +84,12 @@ class _Passes:
             found = self._matched(merged, inputs, weighted=False)
             style = [found[layer, region][0] for region in range(len(inputs["regions"])) for layer in self._layers]
             return backend.tree(np.stack(style, axis=1)), [backend.tree(content[at]) for at in self._content_layers]
+
+    def gather(self, pictures: Any, inputs: Any) -> list[Any]:
+        """Return (mean, covariance) of every style layer, for `Objective.gaussians`."""
+        with backend.memory_errors():
+            _, merged, _ = self._forward(backend.to_numpy(pictures), inputs, with_content=False)
+            return [tuple(map(backend.tree, merged[layer, 0].moments())) for layer in self._layers]
 
     def _forward(
         self, pictures: Pixels, inputs: Any, *, with_content: bool
@@ -128,7 +134,8 @@ class _Passes:
                 mean, cov = (backend.tree(part) for part in sums.moments())
                 weight = None
                 if weighted:
-                    weight = region["weights"][:, at] / backend.tree(sums.count.astype(np.float32))
+                    counted = np.maximum(sums.count, 1e-12).astype(np.float32)
+                    weight = region["weights"][:, at] / backend.tree(counted)
                 value, linear, constant = matched(mean, cov, region["targets"][at], weight)
                 parts = {"mean": mean, "linear": linear, "constant": constant} if weighted else None
                 found[layer, number] = backend.to_numpy(value), parts

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from stylebank.errors import StylebankError
 from stylebank.images import Picture, shown_size
 
+from .masks import Regions
 from .plan import Task
 from .record import Entry
 from .run import Run
@@ -27,6 +28,7 @@ class Item:
     entry: Entry
     size: tuple[int, int] | None = None
     picture: Picture | None = None
+    regions: Regions | None = None
     seconds: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -57,6 +59,11 @@ def survey(runs: Sequence[Run]) -> Iterator[tuple[Item, Entry | None]]:
             own = shown_size(task.subject)
             with contextlib.suppress(StylebankError):
                 item.size = run.size_of(own) if own else None
+            if item.size is not None and own is not None:
+                try:
+                    run.regions_of(task, own, item.size)
+                except StylebankError as error:
+                    return item, run.failed(task, item.entry, str(error))
         return item, made
 
     with ThreadPoolExecutor(_SURVEYORS) as pool:

@@ -4,34 +4,27 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 
-from stylebank import gaussian, images
+from stylebank import images
 from stylebank.errors import UsageError
-from stylebank.gaussian import moments
 from stylebank.images import Pixels
-from stylebank.style import PIXELS, Style, nearest_scale
+from stylebank.style import PIXELS, Style
 
-from . import backend, precision
-from .distance import EXACT, layer_target
+from . import palette, precision
+from .masks import Regions
 from .memory import require_memory
-from .objective import CONTENT_LAYER, Objective, Region, Task
+from .objective import CONTENT_LAYER, Objective, Region
 from .optimise import minimise
+from .pyramid import pyramid
 from .settings import SynthesisSettings
 from .strips import in_strips
+from .targets import Targets
 from .weights import Weights
-
-#: Below this longest side a step is in float32: the gradients of the deep layers' few positions are too rough in
-#: bfloat16, with which a picture of 128 ended at a loss of 0.53 instead of 0.38, and one of 256 at the same.
-_BFLOAT16_FROM = 256
-#: The coarsest picture's longest side is at least this, where the size allows.
-COARSEST = 160
-#: Grey levels squared: how much a colour that hardly varies in the subject may be spread.
-_COLOR_RIDGE = 25.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +61,8 @@ class Synthesis:
     pixels : ndarray, float32, shape (H, W, 3)
         In 0..255.
     start_loss, final_loss : float
-        The objective at the final size, in float32: of the picture begun with, and of the result.
+        The objective at the final size, in float32: of the picture begun with, and of the result before it
+        is given the subject's colours or put into its mask; both 0 where nothing is to be done.
     steps : int
         Iterations taken over all sizes.
     seconds : float
@@ -83,47 +77,70 @@ class Synthesis:
 
 
 class Stylist:
-    """One style set up once: network, compiled objective and targets, for any number of subjects.
+    """Styles set up once: network, compiled objective and targets, for any number of subjects.
 
     Parameters
     ----------
-    style
-        With the measured scales that `scales_for` names, or all of them.
+    styles
+        One, or one a region, with the measured scales that `pyramid.scales_for` names, or all of them.
     weights
-        Those the style was measured with.
+        Those the styles were measured with.
     settings
         How pictures are made.
 
     Raises
     ------
     FingerprintMismatch
-        If `weights` or the wanted layers are not the style's.
+        If `weights` or the wanted layers are not a style's, or the styles were measured in different ways.
+    UsageError
+        If there is a weight for a layer that takes no part.
     """
 
-    def __init__(self, style: Style, weights: Weights, settings: SynthesisSettings | None = None) -> None:
+    def __init__(
+        self, styles: Style | Sequence[Style], weights: Weights, settings: SynthesisSettings | None = None
+    ) -> None:
         self.settings = settings or SynthesisSettings()
-        self.style = style
-        fingerprint = style.header.fingerprint
-        wanted = self.settings.layers or tuple(layer for layer in fingerprint.layers if layer != PIXELS)
-        fingerprint.require(style.name, weights_sha256=weights.sha256, layers=wanted)
+        self.styles = (styles,) if isinstance(styles, Style) else tuple(styles)
+        fingerprint = self.styles[0].header.fingerprint
+        shared = tuple(
+            layer
+            for layer in fingerprint.layers
+            if layer != PIXELS and all(layer in style.header.fingerprint.layers for style in self.styles)
+        )
+        wanted = self.settings.layers or shared
+        for style in self.styles:
+            style.header.fingerprint.require(
+                style.name,
+                weights_sha256=weights.sha256,
+                pooling=fingerprint.pooling,
+                padding=fingerprint.padding,
+                layers=wanted,
+            )
         self._layers = tuple(layer for layer in fingerprint.layers if layer in wanted)
+        self._layer_weights = self.settings.weights_of(self._layers)
         #: Of the convolutions: the setting, or what a timing chose.
         self.precision = precision.choose(self.settings.precision)
         content_layers = (CONTENT_LAYER,) if self.settings.content_weight > 0 else ()
         self._common = weights, fingerprint.pooling, fingerprint.padding, self._layers, content_layers
-        self._regions: dict[int, Region] = {}
+        self._targets = [Targets(style, self._layers, self.settings) for style in self.styles]
 
     def stylise(
-        self, subject: Pixels, *, init: Pixels | None = None, on_moment: Callable[[Moment], None] = lambda moment: None
+        self,
+        subject: Pixels,
+        *,
+        init: Pixels | None = None,
+        regions: Regions | None = None,
+        on_moment: Callable[[Moment], None] = lambda moment: None,
     ) -> Synthesis:
         """Make one picture; arguments and errors as for `stylise_many`."""
-        return self.stylise_many([subject], inits=[init], on_moment=on_moment)[0]
+        return self.stylise_many([subject], inits=[init], regions=[regions], on_moment=on_moment)[0]
 
     def stylise_many(
         self,
         subjects: Sequence[Pixels],
         *,
         inits: Sequence[Pixels | None] | None = None,
+        regions: Sequence[Regions | None] | None = None,
         on_moment: Callable[[Moment], None] = lambda moment: None,
     ) -> list[Synthesis]:
         """Make pictures of one size side by side, each as if it were alone.
@@ -134,6 +151,8 @@ class Stylist:
             In 0..255, at any size, of one shape once brought to the size wanted.
         inits : sequence of ndarray, float32, shape (h, w, 3), optional
             The pictures to begin with when the setting ``init`` names a file.
+        regions : sequence of Regions, optional
+            Where each style goes, with one mask a style; everywhere unless given.
         on_moment
             Called after every iteration of every picture.
 
@@ -141,90 +160,64 @@ class Stylist:
         ------
         UsageError
             If a picture would be too thin for the network at the size wanted, or too large
-            for the memory, or they differ in size.
+            for the memory, or they differ in size, or there are several styles and no regions.
         OutOfMemory
             If the device's memory does not suffice after all.
         """
-        began = time.perf_counter()
-        settings = self.settings
-        sizes = _common_pyramid(subjects, settings)
+        given = list(inits) if inits is not None else [None] * len(subjects)
+        placed = list(regions) if regions is not None else [None] * len(subjects)
+        if len(self.styles) > 1 and any(one is None for one in placed):
+            raise UsageError(f"{len(self.styles)} styles and no masks: expected one a style, the rest for the last.")
+        sizes = _common_pyramid(subjects, self.settings)
         strips = [self._needs_strips(size, len(subjects)) for size in reversed(sizes)][::-1]
-        work = [settings.steps * width * height for width, height in sizes]
-        prepared = [self._prepared(subject, sizes[-1]) for subject in subjects]
-        given = inits if inits is not None else [None] * len(subjects)
-        taken = np.zeros(len(subjects), int)
-        pixels: Pixels | None = None
-        for level, size in enumerate(sizes):
-            here = np.stack([images.resize(subject, size) for subject in prepared])
-            objective = _objective(*self._common, self.precision if max(size) >= _BFLOAT16_FROM else "float32")
-            objective = _in_strips(objective) if strips[level] else objective
-            task = objective.task(
-                [self._region(max(size))],
-                here,
-                content_weight=settings.content_weight,
-                normalise=settings.normalise,
-            )
-            beginning = np.stack([self._beginning(subject, init) for subject, init in zip(here, given, strict=True)])
-            pixels = beginning if pixels is None else np.stack([images.resize(picture, size) for picture in pixels])
+        # targets on the way from the subject's own, and masks, are each picture's alone
+        if len(subjects) > 1 and (self.settings.strength < 1 or any(one is not None for one in placed)):
+            made = []
+            for number, (subject, init, one) in enumerate(zip(subjects, given, placed, strict=True)):
 
-            def evaluate(
-                at: Pixels, objective: Objective = objective, task: Task = task
-            ) -> tuple[npt.NDArray[np.float64], Pixels]:
-                evaluation = objective(at, task)
-                return evaluation.value, evaluation.gradient
+                def told(moment: Moment, number: int = number) -> None:
+                    on_moment(replace(moment, picture=number))
 
-            def on_step(picture: int, step: int, loss: float, at: Pixels, level: int = level) -> None:
-                done = sum(work[:level]) + work[level] * step / settings.steps
-                planned = len(sizes) * settings.steps
-                on_moment(Moment(level * settings.steps + step, planned, done / sum(work), loss, at, picture))
-
-            optimum = minimise(
-                evaluate,
-                pixels,
-                optimizer=settings.optimizer,
-                steps=settings.steps,
-                learning_rate=settings.rate,
-                on_step=on_step,
-            )
-            pixels = optimum.pixels
-            taken += optimum.steps
-        assert pixels is not None
-        start = objective.exactly(beginning, task).value
-        final = objective.exactly(pixels, task).value
-        seconds = (time.perf_counter() - began) / len(subjects)
-        return [
-            Synthesis(pixels[number], float(start[number]), float(final[number]), int(taken[number]), seconds)
-            for number in range(len(subjects))
+                made.append(self.stylise(subject, init=init, regions=one, on_moment=told))
+            return made
+        began = time.perf_counter()
+        whole = [
+            images.resize(subject, sizes[-1]) if max(sizes[-1]) < max(subject.shape[:2]) else subject
+            for subject in subjects
         ]
+        masks = placed[0].resized(sizes[-1]) if placed and placed[0] is not None else None
+        finals = [images.resize(subject, sizes[-1]) for subject in whole]
+        if self.settings.strength == 0:
+            return [Synthesis(final, 0.0, 0.0, 0, time.perf_counter() - began) for final in finals]
+        work = _Work(self, whole, finals, given, masks, sizes, on_moment)
+        for level in range(len(sizes)):
+            work.refine(level, strips[level])
+        return work.finished(began)
 
     def _needs_strips(self, size: tuple[int, int], count: int) -> bool:
         settings = self.settings
         return require_memory(size, count, self.precision, optimizer=settings.optimizer, limit=settings.memory_limit)
 
-    def _prepared(self, subject: Pixels, size: tuple[int, int]) -> Pixels:
-        if max(size) < max(subject.shape[:2]):
-            subject = images.resize(subject, size)
-        return self._recolored(subject, max(size)) if self.settings.match_color else subject
+    def _recolored(self, subject: Pixels, longest_side: int, regions: Regions | None = None) -> Pixels:
+        """The subject, as far as strength has it, with the mean and covariance of the painting's pixels."""
+        made = []
+        for number, targets in enumerate(self._targets):
+            own = targets.palette(longest_side)
+            mask = None if regions is None else regions.masks[number]
+            made.append(subject if own is None else palette.recolored(subject, own, self.settings.strength, mask))
+        return made[0] if regions is None else regions.blended(made, subject)
 
-    def _recolored(self, subject: Pixels, longest_side: int) -> Pixels:
-        """The subject with the mean and covariance of the painting's pixels."""
-        style = self.style.scales[nearest_scale(self.style.scales, longest_side)].get(PIXELS)
-        if style is None:
-            return subject
-        mean, cov, _count = moments(subject)
-        transport = gaussian.transport(cov, style.cov, ridge=_COLOR_RIDGE)
-        return np.clip((subject - mean) @ transport + style.mean, 0, 255).astype(np.float32)
+    def _objective(self, strips: bool) -> Objective:
+        objective = _objective(*self._common, self.precision)
+        return _in_strips(objective) if strips else objective
 
-    def _region(self, longest_side: int) -> Region:
-        scale = nearest_scale(self.style.scales, longest_side)
-        if scale not in self._regions:
-            gaussians = self.style.scales[scale]
-            targets, exact = (
-                [backend.tree(layer_target(gaussians[layer], tolerance)) for layer in self._layers]
-                for tolerance in (self.settings.tolerance, EXACT)
-            )
-            self._regions[scale] = Region(targets, exact)
-        return self._regions[scale]
+    def _regions(self, objective: Objective, subject: Pixels, regions: Regions | None) -> list[Region]:
+        masks: Sequence[npt.NDArray[np.float32] | None] = [None] if regions is None else list(regions.masks)
+        if self.settings.strength < 1:
+            pairs = zip(self._targets, masks, strict=True)
+            return [targets.on_the_way(objective, subject, mask) for targets, mask in pairs]
+        side = max(subject.shape[:2])
+        return [targets.region(side, mask) for targets, mask in zip(self._targets, masks, strict=True)]
 
     def _beginning(self, subject: Pixels, init: Pixels | None) -> Pixels:
         height, width = subject.shape[:2]
@@ -234,6 +227,116 @@ class Stylist:
             noise = np.random.default_rng(self.settings.seed).uniform(0, 255, subject.shape)
             return noise.astype(np.float32)
         return subject
+
+
+class _Work:
+    """Pictures on their way through the sizes."""
+
+    def __init__(
+        self,
+        stylist: Stylist,
+        subjects: Sequence[Pixels],
+        finals: Sequence[Pixels],
+        inits: Sequence[Pixels | None],
+        regions: Regions | None,
+        sizes: Sequence[tuple[int, int]],
+        on_moment: Callable[[Moment], None],
+    ) -> None:
+        self._stylist = stylist
+        self._settings = stylist.settings
+        self._subjects, self._finals, self._inits = subjects, finals, inits
+        self._whole = regions
+        self._sizes = sizes
+        self._on_moment = on_moment
+        self._prepared = list(subjects)
+        if self._settings.match_color:
+            at = None if regions is None else regions.resized((subjects[0].shape[1], subjects[0].shape[0]))
+            self._prepared = [stylist._recolored(subject, max(sizes[-1]), at) for subject in subjects]
+        self._work = [self._settings.steps * width * height for width, height in sizes]
+        self._taken = np.zeros(len(subjects), int)
+        self._pixels: Pixels | None = None
+
+    def refine(self, level: int, strips: bool) -> None:
+        """Work at one size, from what the one before has left."""
+        settings, size = self._settings, self._sizes[level]
+        here = np.stack([images.resize(subject, size) for subject in self._prepared])
+        regions = None if self._whole is None else self._whole.resized(size)
+        self._objective = self._stylist._objective(strips)
+        own = images.resize(self._subjects[0], size)
+        self._task = self._objective.task(
+            self._stylist._regions(self._objective, own, regions),
+            here,
+            content_weight=settings.content_weight,
+            tv_weight=settings.tv_weight,
+            layer_weights=self._stylist._layer_weights,
+            normalise=settings.normalise,
+            strength=settings.strength,
+        )
+        begun = [self._stylist._beginning(subject, init) for subject, init in zip(here, self._inits, strict=True)]
+        covered = None if regions is None else (regions.coverage > 0)[..., None]
+        if covered is not None:
+            begun = [np.where(covered, one, subject) for one, subject in zip(begun, here, strict=True)]
+        self._beginning = np.stack(begun)
+        self._pixels = self._beginning if self._pixels is None else self._carried(level, here)
+        objective, task = self._objective, self._task
+
+        def evaluate(at: Pixels) -> tuple[npt.NDArray[np.float64], Pixels]:
+            evaluation = objective(at, task)
+            gradient = evaluation.gradient if covered is None else np.where(covered, evaluation.gradient, 0)
+            return evaluation.value, gradient.astype(np.float32, copy=False)
+
+        optimum = minimise(
+            evaluate,
+            self._pixels,
+            optimizer=settings.optimizer,
+            steps=settings.steps,
+            learning_rate=settings.rate,
+            on_step=self._told(level),
+        )
+        self._pixels = optimum.pixels
+        self._taken += optimum.steps
+
+    def _carried(self, level: int, here: Pixels) -> Pixels:
+        """What the size before has left, larger, with the subject's detail that it could not hold."""
+        assert self._pixels is not None
+        if self._settings.init != "subject":
+            return np.stack([images.resize(picture, self._sizes[level]) for picture in self._pixels])
+        size, before = self._sizes[level], self._sizes[level - 1]
+        made = []
+        for picture, subject in zip(self._pixels, here, strict=True):
+            detail = subject - images.resize(images.resize(subject, before), size)
+            made.append(np.clip(images.resize(picture, size) + detail, 0, 255))
+        return np.stack(made)
+
+    def _told(self, level: int) -> Callable[[int, int, float, Pixels], None]:
+        steps, work = self._settings.steps, self._work
+
+        def told(picture: int, step: int, loss: float, at: Pixels) -> None:
+            share = (sum(work[:level]) + work[level] * step / steps) / sum(work)
+            self._on_moment(Moment(level * steps + step, len(work) * steps, share, loss, at, picture))
+
+        return told
+
+    def finished(self, began: float) -> list[Synthesis]:
+        """Measure the pictures, and put back what is the subject's."""
+        assert self._pixels is not None
+        start = self._objective.exactly(self._beginning, self._task).value
+        final = self._objective.exactly(self._pixels, self._task).value
+        pictures = [self._with_the_subjects(*pair) for pair in zip(self._pixels, self._finals, strict=True)]
+        seconds = (time.perf_counter() - began) / len(pictures)
+        return [
+            Synthesis(picture, float(start[number]), float(final[number]), int(self._taken[number]), seconds)
+            for number, picture in enumerate(pictures)
+        ]
+
+    def _with_the_subjects(self, picture: Pixels, subject: Pixels) -> Pixels:
+        """The picture in the subject's colours where that is wanted, and only where a mask has it."""
+        coverage = None if self._whole is None else self._whole.coverage
+        if self._settings.keep_color is not None:
+            picture = palette.with_colors_of(picture, subject, self._settings.keep_color, coverage)
+        if self._whole is None:
+            return picture
+        return Regions(self._whole.coverage[None]).blended([picture], subject)
 
 
 @lru_cache(maxsize=4)
@@ -260,29 +363,3 @@ def _common_pyramid(subjects: Sequence[Pixels], settings: SynthesisSettings) -> 
         told = ", ".join(sorted({f"{size[-1][0]} x {size[-1][1]}" for size in sizes}))
         raise UsageError(f"pictures of {told}: expected one size. Make the others apart.")
     return sizes[0]
-
-
-def pyramid(own: tuple[int, int], settings: SynthesisSettings) -> list[tuple[int, int]]:
-    """Sizes (width, height) to work at, coarsest first; the last is the output's.
-
-    Raises
-    ------
-    UsageError
-        If the final one is too thin for the network.
-    """
-    final = images.fit(own, settings.size or max(own))
-    sizes = [final]
-    while settings.coarse_to_fine and max(sizes[0]) // 2 >= COARSEST:
-        try:
-            sizes.insert(0, images.fit(final, max(sizes[0]) // 2))
-        except UsageError:
-            break
-    return sizes
-
-
-def scales_for(style_scales: list[int], settings: SynthesisSettings) -> list[int] | None:
-    """Return which measured scales a run at a fixed size needs; None when it may be any."""
-    if not settings.size:
-        return None
-    sides = [max(size) for size in pyramid((settings.size, settings.size), settings)]
-    return sorted({nearest_scale(style_scales, side) for side in sides})

@@ -121,7 +121,9 @@ def work(
             on_moment(chunk.numbers[index], moment)
 
         with _computing(place):
-            together = buckets.stylise_together(stylist, chunk.subjects, init=parcel.init, on_moment=moment_of)
+            together = buckets.stylise_together(
+                stylist, chunk.subjects, init=parcel.init, regions=chunk.regions, on_moment=moment_of
+            )
         made = {
             number: _made(
                 result, losses[index] if len(losses[index]) == getattr(result, "steps", 0) else [], ways[index]
@@ -172,7 +174,7 @@ def _set_up(parcel: Parcel) -> Stylist:
 
         weights = _weights.get(parcel.weights_sha256) or parcel.weights or weight_files.matching(parcel.weights_sha256)
         _weights[parcel.weights_sha256] = weights
-        stylist = _stylists[parcel.key] = Stylist(parcel.style, weights, parcel.settings)
+        stylist = _stylists[parcel.key] = Stylist(parcel.styles, weights, parcel.settings)
     _stylists.move_to_end(parcel.key)
     while len(_stylists) > _KEPT:
         _stylists.popitem(last=False)

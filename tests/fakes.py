@@ -21,6 +21,10 @@ from stylebank.images import Pixels, fit, resize
 from . import styles
 
 
+def _silent(moment: Any) -> None:
+    """Hears nothing."""
+
+
 class OutOfMemory(Exception):
     """Named as the backend's own."""
 
@@ -43,7 +47,9 @@ class Stylist:
         self.seen = seen
         self.precision = "float32"
 
-    def stylise(self, subject: Pixels, *, init: Any = None, on_moment: Any = lambda moment: None) -> Any:
+    def stylise(
+        self, subject: Pixels, *, init: Any = None, regions: Any = None, on_moment: Any = lambda moment: None
+    ) -> Any:
         self.seen(subject)
         size = fit((subject.shape[1], subject.shape[0]), self.settings.size or max(subject.shape[:2]))
         subject = resize(subject, size)
@@ -69,11 +75,15 @@ class Together(Stylist):
         if self.bad is not None and any((subject == self.bad).all() for subject in subjects):
             raise ValueError("a bad one")
 
-    def stylise(self, subject: Pixels, *, init: Any = None, on_moment: Any = lambda moment: None) -> Any:
+    def stylise(
+        self, subject: Pixels, *, init: Any = None, regions: Any = None, on_moment: Any = lambda moment: None
+    ) -> Any:
         self._check([subject])
         return super().stylise(subject, init=init, on_moment=on_moment)
 
-    def stylise_many(self, subjects: Any, *, inits: Any = None, on_moment: Any = lambda moment: None) -> Any:
+    def stylise_many(
+        self, subjects: Any, *, inits: Any = None, regions: Any = None, on_moment: Any = lambda moment: None
+    ) -> Any:
         self._check(list(subjects))
         made = []
         for picture, subject in enumerate(subjects):
@@ -87,7 +97,7 @@ class Together(Stylist):
 
 
 def parcel() -> Parcel:
-    return Parcel("key", styles.style(), SynthesisSettings(), "ab" * 32)
+    return Parcel("key", (styles.style(),), SynthesisSettings(), "ab" * 32)
 
 
 def chunks(values: list[float], most: int = 1) -> list[Chunk]:

@@ -51,12 +51,34 @@ def _write(folder: Path, text: str = WHOLE) -> Path:
     return path
 
 
+@pytest.mark.parametrize(
+    ("text", "stylings"),
+    [
+        ('styles = ["wave", "again"]', (("wave",), ("again",))),
+        ('styles = ["wave", ["wave:0.6", "again:0.4"]]', (("wave",), ("wave:0.6", "again:0.4"))),
+        ("styles = { wave = 0.6, again = 0.4 }", (("wave:0.6", "again:0.4"),)),
+        ('style = ["sky=wave", "rest=again"]', (("sky=wave", "rest=again"),)),
+    ],
+)
+def test_styles_are_crossed_or_belong_together(
+    text: str, stylings: tuple[tuple[str, ...], ...], tmp_path: Path
+) -> None:
+    path = tmp_path / "JOBS.toml"
+    path.write_text(
+        f'[[job]]\n{text}\nsubjects = "in"\nmask = ["sky=masks/sky.png"]\nlayer_weights = {{conv4 = 0.5}}\n'
+    )
+    (job,) = jobs.read(path)
+    assert job.styles == stylings
+    assert job.options["mask"] == [f"sky={tmp_path / 'masks/sky.png'}"]
+    assert job.options["layer_weights"] == {"conv4": 0.5}
+
+
 def test_jobs_take_what_the_defaults_say_and_say_more(tmp_path: Path) -> None:
     first, second = jobs.read(_write(tmp_path))
-    assert (first.line, first.styles, first.output) == (6, ("wave",), "some")
+    assert (first.line, first.styles, first.output) == (6, (("wave",),), "some")
     assert first.subjects == (str(tmp_path / "in/a*.jpg"), str(tmp_path / "in/r*.jpg"))
     assert first.options == {"size": 64, "steps": 2, "match_color": False}
-    assert (second.line, second.styles) == (15, ("wave", "again"))
+    assert (second.line, second.styles) == (15, (("wave",), ("again",)))
     assert second.options == {"size": 64, "steps": 1, "format": "png"}
 
 
@@ -92,7 +114,9 @@ def test_styles_are_crossed_with_subjects_and_all_are_made_and_resumed(
         ("steps = 1", "steps = true", r"line 19: steps = True: expected a whole number"),
         ("match-color = false", 'match-color = "no"', r"line 13: match-color = 'no': expected true or false"),
         ('  "in/r*.jpg",', "  7,", r"line 8: subjects = .*expected a list of texts"),
-        ('styles = ["wave", "again"]', "styles = { wave = 0.5 }", r"line 16: styles = .*expected a list of texts"),
+        ('styles = ["wave", "again"]', 'styles = { wave = "0.5" }', r"line 16: styles = .*expected a list of texts"),
+        ("steps = 1", "layer_weights = 3", r"line 19: layer_weights = 3: expected a list of texts such as"),
+        ("steps = 1", "mask = []", r"line 19: mask = \[\]: expected a text in quotes, or a list"),
         ('styles = ["wave", "again"]', 'styles = ["wave", "wave"]', "line 16: styles: one is named twice"),
         ('style = "wave"\n', "", r"line 6: no style\. Add style"),
         ('style = "wave"\n', 'style = "wave"\nstyles = ["again"]\n', "line 6: both style and styles"),

@@ -7,7 +7,7 @@ import pytest
 
 from pipeline import strips, synthesis
 from pipeline.settings import SynthesisSettings
-from pipeline.synthesis import Moment, Stylist, pyramid, scales_for
+from pipeline.synthesis import Moment, Stylist
 from pipeline.weights import Weights
 from stylebank.bank import Bank
 from stylebank.errors import FingerprintMismatch, UsageError
@@ -80,23 +80,6 @@ def test_progress_goes_from_nothing_to_all(wave: Style, vgg: Weights, china: np.
     assert shares == sorted(shares) and shares[-1] == 1.0
     assert shares[1] == pytest.approx(1 / 5, abs=0.01)  # half the size is a quarter of the work
     assert moments_seen[0].pixels.shape[1] == 160 and moments_seen[-1].pixels.shape[1] == 320
-
-
-def test_the_pyramid_halves_down_to_its_coarsest() -> None:
-    assert pyramid((4000, 3000), SynthesisSettings(size=1024)) == [(256, 192), (512, 384), (1024, 768)]
-    assert pyramid((640, 427), SynthesisSettings(size=0)) == [(160, 107), (320, 214), (640, 427)]
-    assert pyramid((640, 427), SynthesisSettings(size=384, coarse_to_fine=False)) == [(384, 256)]
-    assert pyramid((100, 1000), SynthesisSettings(size=512)) == [(51, 512)]
-
-
-def test_a_subject_too_thin_for_the_size_is_refused_with_advice() -> None:
-    with pytest.raises(UsageError, match=r"4000 x 40.*at least 32.*larger --size"):
-        pyramid((4000, 40), SynthesisSettings(size=512))
-
-
-def test_only_the_scales_a_run_needs_are_loaded() -> None:
-    assert scales_for([256, 512, 720], SynthesisSettings(size=512)) == [256, 512]
-    assert scales_for([256, 512, 720], SynthesisSettings(size=0)) is None
 
 
 def test_other_weights_and_layers_that_were_not_measured_are_refused(wave: Style, vgg: Weights) -> None:

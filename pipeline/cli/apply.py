@@ -13,6 +13,7 @@ from stylebank.images import WRITE_FORMATS
 from ..naming import DEFAULT_TEMPLATE, FIELDS
 from ..settings import LEARNING_RATES, OPTIMIZERS, PRECISIONS, SynthesisSettings
 from . import options
+from .controls import controls
 from .progress import reporter, sum_up
 
 _DEFAULT = SynthesisSettings()
@@ -20,23 +21,8 @@ _DEFAULT = SynthesisSettings()
 
 @click.command("apply")
 @click.argument("subjects", metavar="SUBJECT...", nargs=-1, required=True, type=click.Path())
-@click.option("--style", required=True, type=options.StyleName(), help="Name of a style in the bank.")
+@controls
 @click.option("-o", "--output", type=click.Path(), help="A folder, or a file for one SUBJECT.  [default: .]")
-@click.option(
-    "--size", type=int, help=f"Longest side in pixels; 0 keeps the subject's own.  [default: {_DEFAULT.size}]"
-)
-@click.option("--steps", type=int, help=f"Iterations at each size on the way.  [default: {_DEFAULT.steps}]")
-@click.option(
-    "--content-weight",
-    type=float,
-    help=f"How much the subject holds out against the style; 0 lets it go.  [default: {_DEFAULT.content_weight:g}]",
-)
-@click.option(
-    "--match-color/--no-match-color",
-    default=None,
-    help="Give the subject the painting's palette to begin with.  "
-    f"[default: {'match-color' if _DEFAULT.match_color else 'no-match-color'}]",
-)
 @click.option("--optimizer", type=click.Choice(OPTIMIZERS), help=f"[default: {_DEFAULT.optimizer}]")
 @click.option(
     "--learning-rate",
@@ -55,10 +41,8 @@ _DEFAULT = SynthesisSettings()
     help="Share of a style's largest eigenvalue below which its tail is left out of a step.  "
     f"[default: {_DEFAULT.tolerance:g}]",
 )
-@click.option("--layers", type=options.Layers(), help="Style layers.  [default: all the style was measured at]")
 @click.option("--init", metavar="subject|noise|FILE", help=f"What to begin with.  [default: {_DEFAULT.init}]")
 @click.option("--seed", type=int, help=f"Of the noise.  [default: {_DEFAULT.seed}]")
-@options.preset
 @click.option("--save-every", type=click.IntRange(1), metavar="N", help="Keep a picture every N steps, too.")
 @click.option("--animation", type=click.Path(), metavar="FILE", help="A .gif or .webp of the way, for one SUBJECT.")
 @click.option("--overwrite", is_flag=True, help="Make pictures again that are there already.")
@@ -92,9 +76,15 @@ _DEFAULT = SynthesisSettings()
 @click.option("--json", is_flag=True, help="Print the record's lines.")
 @click.pass_obj
 def command(
-    shared: options.Shared, /, subjects: tuple[str, ...], style: str, json: bool, keep_going: bool, **settings: Any
+    shared: options.Shared,
+    /,
+    subjects: tuple[str, ...],
+    style: tuple[str, ...],
+    json: bool,
+    keep_going: bool,
+    **settings: Any,
 ) -> int:
-    """Make pictures of the SUBJECTs in a style.
+    """Make pictures of the SUBJECTs in a style, or several.
 
     SUBJECTs are files, folders, and quoted patterns. Outputs are named
     {subject}.{style}.jpg, or by --name-template; stylebank.jsonl beside them says how each was
@@ -105,6 +95,9 @@ def command(
       $ stylebank apply --style great_wave in/ "more/*.png" --output out --size 1024
       $ stylebank apply --style poppies scan.tif --format tiff --depth 16 --no-metadata
       $ stylebank apply --style poppies in/ --output out --name-template "{style}/{subject}-{size}"
+      $ stylebank apply --style starry_night:0.6 --style great_wave:0.4 photo.jpg --keep-color luma
+      $ stylebank apply --style sky=starry_night --style rest=poppies --mask sky=sky.png photo.jpg
+      $ stylebank apply --style great_wave photo.jpg --strength 0.5 --style-scale 1.5 --preset draft
       $ stylebank apply --style great_wave in/ --output out --devices 0,1
       $ stylebank apply --style starry_night photo.jpg --size 2048 --memory-limit 8GB
     """

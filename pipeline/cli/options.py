@@ -41,7 +41,8 @@ class StyleName(click.ParamType):  # type: ignore[type-arg]
         """Offer the bank's names that begin with what is typed."""
         root = ctx.find_root()
         bank = Bank(root.params.get("bank") or default_folder())
-        return [CompletionItem(name) for name in bank.names() if name.startswith(incomplete)]
+        region, equals, begun = incomplete.rpartition("=")
+        return [CompletionItem(f"{region}{equals}{name}") for name in bank.names() if name.startswith(begun)]
 
 
 class Integers(click.ParamType):  # type: ignore[type-arg]

@@ -31,8 +31,9 @@ from pipeline.distance import EXACT, layer_target
 from pipeline.ingest import measure_pixels
 from pipeline.network import Trunk
 from pipeline.objective import Objective, Region
+from pipeline.pyramid import pyramid
 from pipeline.settings import SynthesisSettings
-from pipeline.synthesis import Moment, Stylist, pyramid
+from pipeline.synthesis import Moment, Stylist
 from stylebank import images
 from stylebank.images import Pixels
 from stylebank.style import CONVOLUTIONS, PIXELS, Fingerprint, Header, Source, Style
@@ -81,7 +82,9 @@ class Pair:
         self._painting = timing.picture("styles", style, 1 << 20, enlarge=False)
         self._vgg = weights.load()
         self._trunk = Trunk(self._vgg, "avg", "zero")
-        self.settings = SynthesisSettings(size=size, content_weight=0.0, normalise=False, match_color=False)
+        self.settings = SynthesisSettings(
+            size=size, content_weight=0.0, tv_weight=0.0, normalise=False, match_color=False
+        )
         sides = [max(at) for at in pyramid((self.subject.shape[1], self.subject.shape[0]), self.settings)]
         scaled = {side: self._painting_at(side) for side in sides}
         scales = {side: measure_pixels(pixels, self._trunk, LAYERS) for side, pixels in scaled.items()}
@@ -131,7 +134,10 @@ class Pair:
 
     def _with(self, **changed: Any) -> SynthesisSettings:
         return SynthesisSettings(
-            **{**{key: getattr(self.settings, key) for key in ("size", "content_weight", "normalise")}, **changed}
+            **{
+                **{key: getattr(self.settings, key) for key in ("size", "content_weight", "tv_weight", "normalise")},
+                **changed,
+            }
         )
 
 
