@@ -70,9 +70,8 @@ class Run:
         self.overwrite = overwrite
         self.record = Record(planned.folder)
         self.earlier: dict[str, list[Entry]] = {}
-        for entry in self.record.entries():
-            if entry.status == "done":
-                self.earlier.setdefault(entry.output, []).append(entry)
+        #: Of the convolutions; `agreement.agree` puts one in the place of ``auto``, which the record keeps.
+        self.precision = settings.precision
         self.animation: Path | None = None
         self.recorded = settings.recorded()
         self.init: images.Pixels | None = None
@@ -82,6 +81,12 @@ class Run:
             picture = images.load(settings.init, max_pixels=max_pixels)
             self.init = images.over_white(picture.pixels, picture.alpha)
             self.recorded["init_sha256"] = picture.sha256
+        self._alike: list[Entry] = []
+        for entry in self.record.entries():
+            if entry.status == "done":
+                self.earlier.setdefault(entry.output, []).append(entry)
+                if entry.same_settings(self.recorded):
+                    self._alike.append(entry)
         self._subjects = {os.path.realpath(task.subject) for task in planned.tasks}
         self._parcel: Parcel | None = None
         self._frames: list[npt.NDArray[np.uint8]] = []
@@ -155,6 +160,13 @@ class Run:
             "style with these settings. Add --overwrite to replace it, or give another --output."
         )
 
+    def precision_before(self, backend: str, device: str) -> str | None:
+        """Return the precision of the newest picture made with these settings on such a machine; None to begin anew."""
+        for entry in () if self.overwrite else reversed(self._alike):
+            if (entry.backend, entry.device) == (backend, device) and entry.precision in {"float32", "bfloat16"}:
+                return entry.precision
+        return None
+
     def load(self, task: Task) -> images.Picture:
         """Read a subject, no larger than it is worked at."""
         picture = images.load(task.subject, max_pixels=self.max_pixels, metadata=self.settings.metadata)
@@ -222,9 +234,10 @@ class Run:
                 raise StylebankError(f"style {self.header.name!r} was replaced meanwhile. Run this again.")
             sha256 = self.weights.sha256
             packaged = elsewhere and weight_files.load().sha256 == sha256
-            named = [self.header.content_sha256, sorted(style.scales), sorted(self.recorded.items())]
+            settings = dataclasses.replace(self.settings, precision=self.precision)
+            named = [self.header.content_sha256, sorted(style.scales), sorted(self.recorded.items()), self.precision]
             key = hashlib.sha256(repr(named).encode("utf-8", "backslashreplace")).hexdigest()
-            self._parcel = Parcel(key, style, self.settings, sha256, None if packaged else self.weights, self.init)
+            self._parcel = Parcel(key, style, settings, sha256, None if packaged else self.weights, self.init)
         return self._parcel
 
     def release(self) -> None:

@@ -27,6 +27,7 @@ from stylebank.images import to_uint8
 from . import buckets
 from . import weights as weight_files
 from .parcel import Chunk, Made, Outcome, Parcel
+from .settings import AUTO
 
 if TYPE_CHECKING:
     from .synthesis import Stylist
@@ -64,6 +65,23 @@ class Place:
     folder: str | None = None
     device: str | None = None
     deterministic: bool = False
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What computes in a process.
+
+    Attributes
+    ----------
+    backend : str
+    device : {"cpu", "gpu"}
+    gpu_bytes : int or None
+        Memory of the GPU; None on a CPU.
+    """
+
+    backend: str
+    device: str
+    gpu_bytes: int | None = None
 
 
 @dataclass
@@ -142,11 +160,24 @@ def _computing(place: Place) -> Iterator[None]:
         yield
 
 
-def describe(place: Place) -> int | None:
-    """Return the memory of the GPU that computes here, None on a CPU."""
+def describe(place: Place) -> Machine:
+    """Tell what computes here; the network's library is loaded for it."""
     with _turn:
         _settle(place)
-        return buckets.device_bytes()
+        from . import backend
+
+        device = _device(place)
+        return Machine(backend.NAME, device, buckets.device_bytes() if device == "gpu" else None)
+
+
+def faster_precision(place: Place) -> str:
+    """Return the precision that a timing finds faster here."""
+    with _turn:
+        _settle(place)
+        from . import precision
+
+        with _computing(place):
+            return precision.choose(AUTO)
 
 
 def _made(result: Any, losses: list[float], way: list[tuple[int, Any]]) -> Made:
@@ -231,11 +262,17 @@ def _take_seat(folder: Path) -> int:
 def _machine(place: Place, stylist: Stylist) -> dict[str, str]:
     from . import backend
 
-    device = "cpu" if place.device == "cpu" else backend.device()
+    device = _device(place)
     if place.devices and device != "gpu":
         wanted = os.environ.get("CUDA_VISIBLE_DEVICES")
         raise UsageError(f"devices: {backend.NAME} finds no GPU {wanted} here. Leave out --devices, or name others.")
     return {"backend": backend.NAME, "device": device, "precision": stylist.precision}
+
+
+def _device(place: Place) -> str:
+    from . import backend
+
+    return "cpu" if place.device == "cpu" else backend.device()
 
 
 def _name(place: Place) -> str:

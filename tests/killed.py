@@ -21,6 +21,9 @@ from stylebank.bank import Bank
 
 from .fakes import Stylist
 
+#: What the engine would ask the network's library for.
+LIGHT: dict[str, Any] = {"batch_size": 1, "precision": "float32"}
+
 
 def main(bank: str, subjects: str, output: str, point: int) -> None:
     """Run it."""
@@ -56,7 +59,7 @@ def main(bank: str, subjects: str, output: str, point: int) -> None:
     files.flush = counted(files.flush)
     Path.replace = counted(Path.replace)  # type: ignore[method-assign]
     Path.open = counted(Path.open)  # type: ignore[method-assign]
-    entries = pipeline.apply(Bank(bank), "wave", [subjects], output, size=0, steps=2, batch_size=1, format="png")
+    entries = pipeline.apply(Bank(bank), "wave", [subjects], output, size=0, steps=2, format="png", **LIGHT)
     sys.exit(any(entry.status == "failed" for entry in entries))
 
 
