@@ -217,7 +217,7 @@ class Engine:
             return 1
         wanted = self._batch_size
         if wanted is None:
-            wanted = buckets.automatic(item.size, self._device_bytes)
+            wanted = buckets.automatic(item.size, self._device_bytes, run.precision)
         return int(max(1, min(wanted, self._fitting // (item.size[0] * item.size[1]))))
 
     def _read(self, item: Item) -> Made | None:

@@ -59,6 +59,21 @@ def test_a_style_is_set_up_once_and_the_packaged_weights_are_found(
     worker.forget()
 
 
+def test_compiling_counts_as_setting_up_and_once(bank: Bank, photographs: Path, tmp_path: Path) -> None:
+    """Three pictures together are a kind of their own: nothing before them has compiled that."""
+    worker.forget()
+    from pipeline import synthesis
+
+    synthesis._objective.cache_clear()
+    run = prepare(bank, "wave", [photographs], tmp_path / "out", size=64, steps=3, precision="float32")
+    parcel = run.parcel(elsewhere=True)
+    subjects = [*_chunk().subjects] * 3
+    first, second = (worker.work(HERE, parcel, Chunk((1, 2, 3), subjects)) for _ in range(2))
+    assert first.setup > 0.3 and second.setup < 0.1 < first.setup
+    assert first.compute < 2 * second.compute + 0.2
+    worker.forget()
+
+
 def test_weights_that_are_nowhere_are_everybodys_error(parcel: Parcel) -> None:
     outcome = worker.work(HERE, dataclasses.replace(parcel, key="x", weights_sha256="0" * 64), _chunk())
     assert outcome.fatal is not None and "000" in outcome.fatal[0] and outcome.made == {}
