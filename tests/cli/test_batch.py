@@ -65,7 +65,16 @@ def test_a_dry_run_says_what_there_is_to_do_and_does_nothing(run: Run, jobs_file
     first, reason, last = result.stdout.splitlines()
     assert "text.jpg: not an image" in reason
     assert "wave: 3 to make, 0 made already, 1 that cannot be; " in first and "1 of 64 x 64" in first and "MB" in first
-    assert last.startswith("in all: 3 pictures, about 0:0") and "MB free" in last
+    assert last.startswith("in all: 3 pictures, about 0:") and "of it setting up" in last and "MB free" in last
+    told = run("-q", "batch", jobs_file, "-o", tmp_path / "out", "--dry-run", "--json")
+    assert told.code == 0 and told.stderr == ""
+    plan = json.loads(told.stdout)
+    assert (plan["pictures"], plan["workers"]) == (3, 1) and plan["disk"] < plan["free"]
+    assert plan["seconds"] > 0 and plan["setup"] > 0
+    (job,) = plan["runs"]
+    assert (job["style"], job["to_make"], job["made"], job["failed"]) == ("wave", 3, 0, 1)
+    assert job["folder"] == str(tmp_path / "out/prints") and "text.jpg: not an image" in job["reasons"][0]
+    assert sum(size["count"] for size in job["sizes"]) == 3 and max(size["width"] for size in job["sizes"]) == 64
     assert not (tmp_path / "out").exists()
     run("batch", jobs_file, "-o", tmp_path / "out")
     assert "0 to make, 3 made already" in run("batch", jobs_file, "-o", tmp_path / "out", "--dry-run").stdout
