@@ -137,7 +137,7 @@ class Engine:
                 known = []
         if known:
             self._record(known)
-        self._drain()
+        self._drain(wait=True)
         return rest
 
     def _compute(self, items: list[Item]) -> None:

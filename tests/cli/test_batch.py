@@ -53,6 +53,18 @@ def test_a_job_file_is_made_told_of_and_resumed(run: Run, jobs_file: Path, tmp_p
     result = run("-q", "batch", jobs_file, "-o", tmp_path / "out", "--json")
     assert result.code == 0 and result.stderr == ""
     assert [json.loads(line)["status"] for line in result.stdout.splitlines()] == ["skipped"] * 3
+    said = run("batch", jobs_file, "-o", tmp_path / "out").stderr
+    assert said.count("made already") == 1 and "3 made already, skipped\n" in said
+    said = run("-v", "batch", jobs_file, "-o", tmp_path / "out").stderr
+    assert [name in said for name in ("chelsea.wave.jpg is made already", "rocket.wave.jpg is made already")] == [
+        True
+    ] * 2
+    assert "3 made already" not in said
+    (tmp_path / "out/prints/rocket.wave.jpg").unlink()
+    (tmp_path / "out/prints/chelsea.wave.jpg").write_bytes(b"somebody else's")
+    said = run("batch", jobs_file, "-o", tmp_path / "out").stderr
+    assert "astronaut.wave.jpg is made already" in said and said.index("made already") < said.index("rocket.wave.jpg, ")
+    (tmp_path / "out/prints/chelsea.wave.jpg").unlink()
     assert run("batch", jobs_file, "-o", tmp_path / "out", "--overwrite").stderr.splitlines()[-1] == "3 done"
 
 
