@@ -166,12 +166,26 @@ def compile_function(function: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-_compiling = [0.0]
+_preparing = [0.0]
 
 
-def compiling_seconds() -> float:
-    """Return what compiling has taken in this process: what first calls took beyond second ones at the same shapes."""
-    return _compiling[0]
+def preparing_seconds() -> float:
+    """Return the seconds this process has spent on what is done once for all pictures that follow.
+
+    That is what stood under `preparing`, and compiling: what a function's first call takes beyond
+    the second at the same shapes.
+    """
+    return _preparing[0]
+
+
+@contextlib.contextmanager
+def preparing() -> Iterator[None]:
+    """Count what is done here as done once for all pictures that follow; a decorator, too."""
+    began = time.perf_counter()
+    try:
+        yield
+    finally:
+        _preparing[0] += time.perf_counter() - began
 
 
 def _first_calls_timed(function: Callable[..., Any], kind: Callable[[Any], str]) -> Callable[..., Any]:
@@ -191,7 +205,7 @@ def _first_calls_timed(function: Callable[..., Any], kind: Callable[[Any], str])
             first[of] = shapes, seconds
         elif shapes == before[0]:
             first[of] = None
-            _compiling[0] += max(0.0, before[1] - seconds)
+            _preparing[0] += max(0.0, before[1] - seconds)
         return result
 
     return call

@@ -85,7 +85,7 @@ class Entry:
 
     def same_settings(self, settings: Mapping[str, Any]) -> bool:
         """Tell whether `settings`, as a record has them, are these in all that decides a picture."""
-        return _deciding(self.settings) == _deciding(settings)
+        return isinstance(self.settings, dict) and _deciding(self.settings) == _deciding(settings)
 
 
 _LATER = ("weights_sha256", "losses", "timings", "worker")
@@ -127,7 +127,7 @@ class Record:
         for line in lines:
             with contextlib.suppress(ValueError, TypeError, RecursionError):
                 entry = Entry(**json.loads(line))
-                if isinstance(entry.output, str) and isinstance(entry.style, str) and isinstance(entry.settings, dict):
+                if isinstance(entry.output, str) and isinstance(entry.style, str):
                     entries.append(entry)
         return entries
 

@@ -138,29 +138,29 @@ def work(
                 ways[index].append((moment.step, to_uint8(moment.pixels)))
             on_moment(chunk.numbers[index], moment)
 
-        with _computing(place) as compiling:
+        with _computing(place) as preparing:
             together = buckets.stylise_together(stylist, chunk.subjects, init=parcel.init, on_moment=moment_of)
             spent = time.perf_counter() - ready
-            compiled = min(compiling(), spent)  # by the first picture of a kind, for all that follow
+            prepared = min(preparing(), spent)  # by the first picture of a kind, for all that follow
         made = {
             number: _made(
                 result, losses[index] if len(losses[index]) == getattr(result, "steps", 0) else [], ways[index]
             )
             for index, (number, result) in enumerate(zip(chunk.numbers, together.results, strict=True))
         }
-    return Outcome(made, _name(place), machine, ready - began + compiled, spent - compiled, together.limit)
+    return Outcome(made, _name(place), machine, ready - began + prepared, spent - prepared, together.limit)
 
 
 @contextlib.contextmanager
 def _computing(place: Place) -> Iterator[Callable[[], float]]:
-    """On the device wanted, and the same way every time where that is wanted; tells how long was spent compiling."""
+    """On the device wanted, and the same way every time where that is wanted; tells what was done once for all."""
     from . import backend
 
     if place.deterministic:
         backend.make_deterministic()
-    before = backend.compiling_seconds()
+    before = backend.preparing_seconds()
     with backend.use(place.device):
-        yield lambda: backend.compiling_seconds() - before
+        yield lambda: backend.preparing_seconds() - before
 
 
 def describe(place: Place) -> Machine:

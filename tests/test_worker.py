@@ -6,7 +6,9 @@ import dataclasses
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -59,18 +61,40 @@ def test_a_style_is_set_up_once_and_the_packaged_weights_are_found(
     worker.forget()
 
 
-def test_compiling_counts_as_setting_up_and_once(bank: Bank, photographs: Path, tmp_path: Path) -> None:
-    """Three pictures together are a kind of their own: nothing before them has compiled that."""
-    worker.forget()
-    from pipeline import synthesis
+def test_compiling_counts_as_setting_up_and_once(parcel: Parcel, monkeypatch: pytest.MonkeyPatch) -> None:
+    from keras import ops
 
-    synthesis._objective.cache_clear()
-    run = prepare(bank, "wave", [photographs], tmp_path / "out", size=64, steps=3, precision="float32")
-    parcel = run.parcel(elsewhere=True)
-    subjects = [*_chunk().subjects] * 3
-    first, second = (worker.work(HERE, parcel, Chunk((1, 2, 3), subjects)) for _ in range(2))
-    assert first.setup > 0.3 and second.setup < 0.1 < first.setup
-    assert first.compute < 2 * second.compute + 0.2
+    from pipeline import backend
+
+    class Slow(fakes.Stylist):
+        def stylise(self, subject: Any, **more: Any) -> Any:
+            compiled(ops.convert_to_tensor(subject))
+            compiled(ops.convert_to_tensor(subject))
+            time.sleep(0.2)
+            return super().stylise(subject, **more)
+
+    def traced(at: Any) -> Any:
+        time.sleep(0.6)  # Python runs where it is compiled, and never again
+        return at * 2
+
+    compiled = backend.compile_function(traced)
+    stylist = Slow()
+    monkeypatch.setattr(worker, "_set_up", lambda parcel: stylist)
+    first, second = (worker.work(HERE, parcel, _chunk()) for _ in range(2))
+    assert first.setup > 0.5 and first.setup - second.setup > 0.4
+    assert first.compute >= 0.2 and second.compute >= 0.2
+
+
+def test_the_styles_own_work_counts_as_setting_up(parcel: Parcel) -> None:
+    from pipeline import backend, distance
+
+    gaussian = next(iter(parcel.style.scales.values()))["conv3_1"]
+    before, began = backend.preparing_seconds(), time.perf_counter()
+    distance.layer_target(gaussian)
+    spent = time.perf_counter() - began
+    assert 0 < backend.preparing_seconds() - before <= spent
+    outcomes = [worker.work(HERE, parcel, _chunk()) for _ in range(2)]
+    assert outcomes[0].setup > outcomes[1].setup
     worker.forget()
 
 
