@@ -5,109 +5,47 @@
     >>> pipeline.add(bank, "starry_night.jpg")
     >>> pipeline.apply(bank, "starry_night", ["in/"], "out", size=768)
 
-Keras is loaded when the first painting is measured or the first picture made.
+Keras is loaded when the first painting is measured or the first picture made, and every module when it is asked for.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import Any
+import importlib
+from typing import TYPE_CHECKING, Any
 
-from stylebank.bank import Bank
-from stylebank.errors import NameRefused
-from stylebank.images import MAX_PIXELS
-from stylebank.library import without_pictures
-from stylebank.style import Header
-
-from . import report
-from .batch import apply
-from .jobs import run_jobs
-from .neighbours import similar
-from .progress import Progress
-from .record import Entry
-from .settings import MeasureSettings, SynthesisSettings, measure_settings
+if TYPE_CHECKING:
+    from . import report
+    from .adding import add
+    from .batch import apply
+    from .jobs import run_jobs
+    from .neighbours import similar
+    from .progress import Progress
+    from .record import Entry
+    from .settings import MeasureSettings, SynthesisSettings
 
 __all__ = ["Entry", "MeasureSettings", "Progress", "SynthesisSettings", "add", "apply", "report", "run_jobs", "similar"]
 
+_MODULES = {
+    "Entry": "record",
+    "MeasureSettings": "settings",
+    "Progress": "progress",
+    "SynthesisSettings": "settings",
+    "add": "adding",
+    "apply": "batch",
+    "run_jobs": "jobs",
+    "similar": "neighbours",
+}
 
-def add(
-    bank: Bank,
-    image: str | os.PathLike[str],
-    *,
-    name: str | None = None,
-    tags: Sequence[str] = (),
-    replace: bool = False,
-    preset: str | None = None,
-    weights: str | Path | None = None,
-    allow_unknown_weights: bool = False,
-    max_pixels: int = MAX_PIXELS,
-    no_thumbnail: bool = False,
-    note: Callable[[str], None] = lambda text: None,
-    on_scale: Callable[[int, int, int], None] = lambda scale, number, total: None,
-    **settings: Any,
-) -> Header:
-    """Measure a painting and keep it in a bank.
 
-    Parameters
-    ----------
-    bank
-        Where to.
-    image
-        A picture file.
-    name
-        The file's stem unless given.
-    tags
-        Words to find the style by.
-    max_pixels
-        Refuse a larger picture.
-    no_thumbnail
-        Keep no small picture of the painting.
-    replace
-        Let go of a style of the same name.
-    preset : {"original"}, optional
-        Settings of the original program; those given beside it win.
-    weights, allow_unknown_weights
-        As for `weights.load`.
-    note
-        Called with what the user should know of the picture.
-    on_scale
-        Called with a scale, its number from 1, and how many there are, before it is measured.
-    **settings
-        Fields of `MeasureSettings`.
+def __getattr__(name: str) -> Any:
+    """Load what is asked for from where it is; a command's help needs none of it."""
+    if name == "report":
+        return importlib.import_module(".report", __name__)
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = globals()[name] = getattr(importlib.import_module(f".{_MODULES[name]}", __name__), name)
+    return found
 
-    Returns
-    -------
-    Header
-        As it stands in the bank.
 
-    Raises
-    ------
-    StylebankError
-        Before the painting is measured where that can be told: a bad name or setting, a
-        style that exists.
-    """
-    from . import weights as weight_files
-
-    chosen = measure_settings(preset, **settings)
-    try:
-        name = bank.require_free(Path(image).stem if name is None else name, replace=replace)
-    except NameRefused as error:
-        if name is not None:
-            raise
-        raise NameRefused(str(error).replace("Choose another.", "Give another with --name.")) from error
-    loaded = weight_files.load(weights, allow_unknown=allow_unknown_weights)
-    from . import ingest
-
-    style = ingest.measure(
-        image,
-        loaded,
-        chosen,
-        name=name,
-        tags=tuple(tags),
-        max_pixels=max_pixels,
-        note=note,
-        on_scale=on_scale,
-    )
-    return bank.add(without_pictures(style) if no_thumbnail else style, replace=replace)
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

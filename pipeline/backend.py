@@ -9,9 +9,10 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -149,7 +150,7 @@ def to_numpy(tensor: Any) -> npt.NDArray[Any]:
 def compile_function(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile a function of nested tensors; another size of any axis but the last costs TensorFlow no new trace."""
     if NAME == "jax":
-        return cast("Callable[..., Any]", jax.jit(function))
+        return _first_calls_timed(jax.jit(function), _shapes)
     if NAME == "torch":
         return function
     compiled: dict[str, Any] = {}
@@ -158,10 +159,60 @@ def compile_function(function: Callable[..., Any]) -> Callable[..., Any]:
         signature = keras.tree.map_structure(_any_size, arguments)
         key = repr(signature)
         if key not in compiled:
-            compiled[key] = tf.function(function, input_signature=signature, autograph=False)
+            traced = tf.function(function, input_signature=signature, autograph=False)
+            compiled[key] = _first_calls_timed(traced, lambda arguments: "")
         return compiled[key](*arguments)
 
     return call
+
+
+_preparing = [0.0]
+
+
+def preparing_seconds() -> float:
+    """Return the seconds this process has spent on what is done once for all pictures that follow.
+
+    That is what stood under `preparing`, and compiling: what a function's first call takes beyond
+    the second at the same shapes.
+    """
+    return _preparing[0]
+
+
+@contextlib.contextmanager
+def preparing() -> Iterator[None]:
+    """Count what is done here as done once for all pictures that follow; a decorator, too."""
+    began = time.perf_counter()
+    try:
+        yield
+    finally:
+        _preparing[0] += time.perf_counter() - began
+
+
+def _first_calls_timed(function: Callable[..., Any], kind: Callable[[Any], str]) -> Callable[..., Any]:
+    """Time a compiled function's first call of each kind, and the next with the same shapes."""
+    first: dict[str, tuple[str, float] | None] = {}
+
+    def call(*arguments: Any) -> Any:
+        of = kind(arguments)
+        before = first.get(of)
+        if of in first and before is None:
+            return function(*arguments)
+        began = time.perf_counter()
+        result = function(*arguments)
+        seconds = time.perf_counter() - began
+        shapes = _shapes(arguments)
+        if before is None:
+            first[of] = shapes, seconds
+        elif shapes == before[0]:
+            first[of] = None
+            _preparing[0] += max(0.0, before[1] - seconds)
+        return result
+
+    return call
+
+
+def _shapes(arguments: Any) -> str:
+    return repr(keras.tree.map_structure(lambda tensor: (tuple(tensor.shape), str(tensor.dtype)), arguments))
 
 
 def compile_bound(function: Callable[..., Any], parameters: Any) -> Callable[..., Any]:

@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 from stylebank.errors import UsageError
 from stylebank.images import Pixels
 
+from . import memory
+
 AUTO = "auto"
-#: Measured on a CPU with 16 layers: 3.9 to 4.8 kB a pixel of output; a GPU keeps the same activations.
-_BYTES_A_PIXEL = 4_800
 #: Share of a GPU's memory that a batch may take, and the most pictures in one.
 _MEMORY_SHARE = 0.6
 _MOST = 32
@@ -39,15 +39,16 @@ def parse(text: str | int) -> int | None:
     return number
 
 
-def automatic(size: tuple[int, int], device_bytes: int | None) -> int:
+def automatic(size: tuple[int, int], device_bytes: int | None, precision: str = "float32") -> int:
     """Return how many pictures of `size` (width, height) to optimise at once.
 
     One on a CPU, whose cores a single picture's convolutions keep busy already; on a GPU
-    as many as its memory, `device_bytes`, holds with room to spare.
+    as many as its memory, `device_bytes`, holds with room to spare, where a pixel takes
+    what it takes on a CPU: a GPU keeps the same activations.
     """
     if device_bytes is None:
         return 1
-    fitting = int(_MEMORY_SHARE * device_bytes / (_BYTES_A_PIXEL * size[0] * size[1]))
+    fitting = int(_MEMORY_SHARE * device_bytes / (memory.WHOLE[precision] * size[0] * size[1]))
     return max(1, min(_MOST, fitting))
 
 

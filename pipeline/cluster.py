@@ -13,7 +13,7 @@ from typing import Any
 from stylebank.errors import StylebankError, UsageError, printable
 
 from . import crew, worker
-from .crew import Note, Task
+from .crew import Note, T, Task
 from .parcel import Chunk, Outcome, Parcel, failed
 from .worker import Place
 
@@ -112,15 +112,15 @@ class Cluster:
     def __exit__(self, *_error: object) -> None:
         self._stack.close()
 
-    def device_bytes(self) -> int | None:
-        """Memory of a worker's GPU, None on a CPU."""
+    def ask(self, question: Callable[[Place], T]) -> T:
+        """Return one worker's answer to a question of `worker`."""
         try:
-            told = self._client.submit(worker.describe, self._place, pure=False).result()
+            told: T = self._client.submit(question, self._place, pure=False).result()
         except StylebankError:
             raise
         except Exception as error:  # a worker without this package, or with another version of it, says so here first
             raise _troubled(error) from error
-        return None if told is None else int(told)
+        return told
 
     def outcomes(self, tasks: Iterable[Task], note: Note) -> Iterator[Outcome]:
         """Yield what became of each chunk, as they finish."""

@@ -10,7 +10,7 @@ import tempfile
 import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 from . import worker
 from .parcel import Chunk, Outcome, Parcel, failed
@@ -23,6 +23,7 @@ _MAPPED_BYTES = 1 << 16
 
 Task = tuple[Parcel, Chunk]
 Note = Callable[[str], None]
+T = TypeVar("T")
 
 
 class Here:
@@ -51,9 +52,9 @@ class Here:
     def __exit__(self, *_error: object) -> None:
         worker.forget()
 
-    def device_bytes(self) -> int | None:
-        """Memory of the GPU that computes, None on a CPU."""
-        return worker.describe(self._place)
+    def ask(self, question: Callable[[Place], T]) -> T:
+        """Return this process' answer to a question of `worker`."""
+        return question(self._place)
 
     def outcomes(self, tasks: Iterable[Task], note: Note) -> Iterator[Outcome]:
         """Yield what became of each chunk."""
@@ -100,12 +101,12 @@ class Pool:
         _shut_down_loky(at_once=kind is not None)
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def device_bytes(self) -> int | None:
-        """Memory of the GPU that computes, None on a CPU."""
+    def ask(self, question: Callable[[Place], T]) -> T:
+        """Return one process' answer to a question of `worker`."""
         import joblib
 
-        (told,) = _parallel(max(2, self.workers))([joblib.delayed(worker.describe)(self._place)])
-        return None if told is None else int(told)
+        told: list[T] = list(_parallel(max(2, self.workers))([joblib.delayed(question)(self._place)]))
+        return told[0]
 
     def outcomes(self, tasks: Iterable[Task], note: Note) -> Iterator[Outcome]:
         """Yield what became of each chunk, as they finish."""

@@ -33,6 +33,8 @@ from keras import ops
 from stylebank import gaussian
 from stylebank.style import Gaussian
 
+from . import backend
+
 #: Share of the largest eigenvalue below which a style's tail is left out where a loss is told: what the
 #: float32 of the bank's files rounds away.
 EXACT = 1e-7
@@ -44,6 +46,7 @@ _SMALLEST_EIGENVALUE = 1e-12
 _FLOAT32_FROM = 512
 
 
+@backend.preparing()
 def layer_target(style: Gaussian, tolerance: float = EXACT) -> dict[str, npt.NDArray[np.float32]]:
     """Return what the objective needs of a style's layer.
 

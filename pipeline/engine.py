@@ -14,7 +14,8 @@ from typing import Any
 from stylebank.errors import StylebankError, printable
 from stylebank.files import make_folder, remove_temporaries
 
-from . import buckets
+from . import buckets, worker
+from .agreement import agree, undecided
 from .cluster import Cluster
 from .crew import Here, Pool
 from .parcel import Chunk, Made, Outcome, Parcel
@@ -136,7 +137,7 @@ class Engine:
                 known = []
         if known:
             self._record(known)
-        self._drain()
+        self._drain(wait=True)
         return rest
 
     def _compute(self, items: list[Item]) -> None:
@@ -148,9 +149,11 @@ class Engine:
             self._crew.on_moment = self._on_moment
         else:
             self._clock.start()
-        if self._batch_size is None:
+        if self._batch_size is None or undecided(self._runs):
             began = time.perf_counter()
-            self._device_bytes = self._crew.device_bytes()
+            machine = self._crew.ask(worker.describe)
+            self._device_bytes = machine.gpu_bytes
+            agree(self._runs, machine, lambda: self._crew.ask(worker.faster_precision))
             self._asking = time.perf_counter() - began  # the network's library is loaded in it
         outcomes = self._crew.outcomes(self._guarded(items), self._note)
         with contextlib.closing(outcomes):  # type: ignore[type-var]
@@ -214,7 +217,7 @@ class Engine:
             return 1
         wanted = self._batch_size
         if wanted is None:
-            wanted = buckets.automatic(item.size, self._device_bytes)
+            wanted = buckets.automatic(item.size, self._device_bytes, run.precision)
         return int(max(1, min(wanted, self._fitting // (item.size[0] * item.size[1]))))
 
     def _read(self, item: Item) -> Made | None:

@@ -18,6 +18,7 @@ from stylebank.errors import StylebankError
 from stylebank.images import Pixels
 
 from . import worker
+from .agreement import agree
 from .parcel import Chunk
 from .record import Entry
 from .run import Run
@@ -56,6 +57,9 @@ class Estimate:
         Outputs to make by (width, height).
     seconds : float or None
         Of computing in one process; None without a trial.
+    setup : float or None
+        Seconds until its first picture is begun: the style, and for the first run of its kind the library's
+        loading and the step's compiling.
     disk : int
         Bytes of the outputs to make.
     """
@@ -68,7 +72,30 @@ class Estimate:
     reasons: tuple[str, ...]
     sizes: Counter[tuple[int, int]]
     seconds: float | None
+    setup: float | None
     disk: int
+
+    def plain(self) -> dict[str, Any]:
+        """Return the estimate as JSON can hold it."""
+        sizes = [{"width": width, "height": height, "count": count} for (width, height), count in self.sizes.items()]
+        rounded = {key: None if (at := getattr(self, key)) is None else round(at, 3) for key in ("seconds", "setup")}
+        return {
+            **{key: getattr(self, key) for key in ("style", "to_make", "made", "failed")},
+            "folder": str(self.folder),
+            "reasons": list(self.reasons),
+            "sizes": sizes,
+            **rounded,
+            "disk": self.disk,
+        }
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """Seconds a pixel and step, of loading a style, and of all else before the first step."""
+
+    rate: float
+    loading: float
+    setup: float
 
 
 def estimate(runs: Sequence[Run], *, trial: bool = True) -> list[Estimate]:
@@ -82,22 +109,28 @@ def estimate(runs: Sequence[Run], *, trial: bool = True) -> list[Estimate]:
     found: dict[int, list[tuple[Item, Any]]] = {id(run): [] for run in runs}
     for item, entry in survey(runs):
         found[id(item.run)].append((item, entry or _unreadable(item)))
-    rates: dict[Any, float | None] = {}
+    trials: dict[Any, _Trial | None] = {}
+    settled = False
     estimates = []
     for run in runs:
         pairs = found[id(run)]
         todo = [item for item, entry in pairs if entry is None]
         sizes = Counter(item.size for item in todo if item.size is not None)
         reasons = tuple(str(entry.error) for _item, entry in pairs if entry is not None and entry.status == "failed")
-        seconds = None
+        seconds = setup = None
         if trial and sizes:
             settings = dataclasses.replace(run.settings, size=0, steps=1, format="jpg", quality=1, seed=0)
             key = (run.fingerprint, settings)  # styles measured alike cost alike
-            if key not in rates:
-                rates[key] = _seconds_a_work(run, sizes.most_common(1)[0][0])
-            rate = rates[key]
-            if rate is not None:
-                seconds = rate * sum(_work(size, run.settings) * count for size, count in sizes.items())
+            before = 0.0
+            if not settled:
+                before, settled = _settle(runs), True
+            new = key not in trials
+            if new:
+                trials[key] = _try(run, sizes.most_common(1)[0][0])
+            tried = trials[key]
+            if tried is not None:
+                seconds = tried.rate * sum(_work(size, run.settings) * count for size, count in sizes.items())
+                setup = before + tried.loading + (tried.setup if new else 0.0)
         a_pixel = _BYTES_A_PIXEL[run.settings.format, run.settings.depth]
         estimates.append(
             Estimate(
@@ -109,6 +142,7 @@ def estimate(runs: Sequence[Run], *, trial: bool = True) -> list[Estimate]:
                 reasons,
                 sizes,
                 seconds,
+                setup,
                 round(sum(width * height * a_pixel * count for (width, height), count in sizes.items())),
             )
         )
@@ -139,25 +173,36 @@ def _work(size: tuple[int, int], settings: SynthesisSettings) -> float:
     return float(sum(settings.steps * width * height for width, height in pyramid(size, settings)))
 
 
-def _seconds_a_work(run: Run, size: tuple[int, int]) -> float | None:
+def _settle(runs: Sequence[Run]) -> float:
+    """Load the network's library and agree on a precision, as a run does; return the seconds that took."""
+    began = time.perf_counter()
+    place = Place(os.getpid())
+    agree(runs, worker.describe(place), lambda: worker.faster_precision(place))
+    return time.perf_counter() - began
+
+
+def _try(run: Run, size: tuple[int, int]) -> _Trial | None:
     """Time a few steps on a made-up subject of the shape most wanted; None where it cannot be stylised."""
     ratio = min(1.0, _TRIAL_SIZE / max(size))
     width, height = (max(32, round(side * ratio)) for side in size)
-    settings = dataclasses.replace(run.settings, size=0, steps=_TRIAL_STEPS)
+    settings = dataclasses.replace(run.settings, size=0, steps=_TRIAL_STEPS, precision=run.precision)
+    began = time.perf_counter()
     try:
         parcel = dataclasses.replace(run.parcel(elsewhere=False), settings=settings, key=f"trial {id(run)}")
+        loading = time.perf_counter() - began
         blocks = np.random.default_rng(0).uniform(0, 255, (height // 8 + 1, width // 8 + 1, 3))
         subject: Pixels = np.kron(blocks, np.ones((8, 8, 1)))[:height, :width].astype(np.float32)
         moments: list[tuple[float, float]] = []
         place = Place(os.getpid())
+        setup = 0.0
         for _warm_up in range(2):
             moments.clear()
-            worker.work(
+            setup += worker.work(
                 place,
                 parcel,
                 Chunk((0,), [subject]),
                 on_moment=lambda _number, moment: moments.append((time.perf_counter(), moment.share)),
-            )
+            ).setup
     except StylebankError:
         return None
     finally:
@@ -165,4 +210,4 @@ def _seconds_a_work(run: Run, size: tuple[int, int]) -> float | None:
     if len(moments) < 2:
         return None
     (began, before), (ended, after) = moments[0], moments[-1]
-    return (ended - began) / ((after - before) * _work((width, height), settings))
+    return _Trial((ended - began) / ((after - before) * _work((width, height), settings)), loading, setup)

@@ -7,13 +7,13 @@ from pathlib import Path
 
 from stylebank.errors import UsageError
 
-from . import backend, optimise
+from . import optimise
 
 #: Measured on TensorFlow with all 16 layers and content, and a tenth or two more (`tests.bench.large`):
 #: Python, the library and the weights.
 _ONCE = 1_000_000_000
 #: What a step takes a pixel, by precision: of the whole picture, and in strips, whose blocks' inputs stay in float32.
-_WHOLE = {"float32": 3_000, "bfloat16": 2_200}
+WHOLE = {"float32": 3_000, "bfloat16": 2_200}
 _STRIPS = {"float32": 300, "bfloat16": 300}
 #: What one strip takes, whatever the picture's size.
 _STRIP = 800_000_000
@@ -25,7 +25,7 @@ _NO_LIMIT = 1 << 60
 def needed(size: tuple[int, int], count: int, precision: str, *, strips: bool, optimizer: str = "lbfgs") -> int:
     """Return the bytes a process needs to make `count` pictures of `size` (width, height)."""
     pixels = count * size[0] * size[1]
-    each = _STRIPS[precision] if strips else _WHOLE[precision]
+    each = _STRIPS[precision] if strips else WHOLE[precision]
     kept = count * optimise.bytes_kept(optimizer, 3 * size[0] * size[1])
     return _ONCE + (_STRIP if strips else 0) + (each + 12 * _PICTURES) * pixels + kept
 
@@ -62,6 +62,8 @@ def require_memory(
         With what is needed, what there is, and the size that fits.
     """
     if available is None:
+        from . import backend
+
         available = free_memory() if backend.device() == "cpu" else None
     most = min(available if available is not None else _NO_LIMIT, limit if limit is not None else _NO_LIMIT)
     if needed(size, count, precision, strips=False, optimizer=optimizer) <= most:

@@ -109,7 +109,7 @@ class Outcome:
     machine : mapping of str to str
         ``backend``, ``device``, ``precision``.
     setup, compute : float
-        Seconds.
+        Seconds; compiling, and the style's eigendecompositions, count as setting up.
     limit : int or None
         How many pictures of this size fit the device's memory at once, where that was found out.
     fatal : (str, int) or None

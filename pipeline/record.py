@@ -80,8 +80,12 @@ class Entry:
         return (
             len(weights) <= 1
             and all(getattr(self, key) == getattr(other, key) for key in keys)
-            and _deciding(self.settings) == _deciding(other.settings)
+            and self.same_settings(other.settings)
         )
+
+    def same_settings(self, settings: Mapping[str, Any]) -> bool:
+        """Tell whether `settings`, as a record has them, are these in all that decides a picture."""
+        return isinstance(self.settings, dict) and _deciding(self.settings) == _deciding(settings)
 
 
 _LATER = ("weights_sha256", "losses", "timings", "worker")

@@ -76,9 +76,8 @@ class Run:
         self.overwrite = overwrite
         self.record = Record(planned.folder)
         self.earlier: dict[str, list[Entry]] = {}
-        for entry in self.record.entries():
-            if entry.status == "done":
-                self.earlier.setdefault(entry.output, []).append(entry)
+        #: Of the convolutions; `agreement.agree` puts one in the place of ``auto``, which the record keeps.
+        self.precision = settings.precision
         self.animation: Path | None = None
         self.recorded = settings.recorded()
         self.init: images.Pixels | None = None
@@ -89,6 +88,13 @@ class Run:
             self.init = images.over_white(picture.pixels, picture.alpha)
             self.recorded["init_sha256"] = picture.sha256
         self._placing = Placing(styling, max_pixels)
+        self._alike: list[Entry] = []
+        for entry in self.record.entries():
+            if entry.status == "done":
+                self.earlier.setdefault(entry.output, []).append(entry)
+                masks = {key: entry.settings[key] for key in ("masks",) if styling.masked and key in entry.settings}
+                if entry.same_settings({**self.recorded, **masks}):
+                    self._alike.append(entry)
         self._subjects = {os.path.realpath(task.subject) for task in planned.tasks}
         self._parcel: Parcel | None = None
         self._frames: list[npt.NDArray[np.uint8]] = []
@@ -190,6 +196,13 @@ class Run:
         """
         return self._placing.regions(task.subject, own, size)
 
+    def precision_before(self, backend: str, device: str) -> str | None:
+        """Return the precision of the newest picture made with these settings on such a machine; None to begin anew."""
+        for entry in () if self.overwrite else reversed(self._alike):
+            if (entry.backend, entry.device) == (backend, device) and entry.precision in {"float32", "bfloat16"}:
+                return entry.precision
+        return None
+
     def load(self, task: Task) -> images.Picture:
         """Read a subject, no larger than it is worked at."""
         picture = images.load(task.subject, max_pixels=self.max_pixels, metadata=self.settings.metadata)
@@ -246,9 +259,11 @@ class Run:
             styles = tuple(self._style(region) for region in self.styling.regions)
             sha256 = self.weights.sha256
             packaged = elsewhere and weight_files.load().sha256 == sha256
-            named = [self.style_sha256, [sorted(style.scales) for style in styles], sorted(self.recorded.items())]
+            settings = dataclasses.replace(self.settings, precision=self.precision)
+            scales = [sorted(style.scales) for style in styles]
+            named = [self.style_sha256, scales, sorted(self.recorded.items()), self.precision]
             key = hashlib.sha256(repr(named).encode("utf-8", "backslashreplace")).hexdigest()
-            self._parcel = Parcel(key, styles, self.settings, sha256, None if packaged else self.weights, self.init)
+            self._parcel = Parcel(key, styles, settings, sha256, None if packaged else self.weights, self.init)
         return self._parcel
 
     def _style(self, region: StyledRegion) -> Style:

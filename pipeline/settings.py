@@ -15,7 +15,9 @@ from stylebank.style import CONVOLUTIONS, PADDINGS, PIXELS, layer_order
 
 MEASURED_POOLINGS = ("avg", "max")
 OPTIMIZERS = ("lbfgs", "adam", "rmsprop")
-PRECISIONS = ("auto", "float32", "bfloat16")
+#: Leaves the precision to a timing, once a run.
+AUTO = "auto"
+PRECISIONS = (AUTO, "float32", "bfloat16")
 KEEP_COLORS = ("luma", "transport")
 #: Grey levels a step, for the optimisers that take one.
 LEARNING_RATES: Mapping[str, float] = {"adam": 4.0, "rmsprop": 1.0}

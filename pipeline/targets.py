@@ -89,10 +89,13 @@ class Targets:
         side = longest_side * self._settings.style_scale if share else float(below)
         if side not in self._gaussians:
             first, second = self._style.scales[below], self._style.scales[above]
-            self._gaussians[side] = {
-                layer: _between(first[layer].mean, first[layer].cov, second[layer], share) if share else first[layer]
-                for layer in self._layers
-            }
+            with backend.preparing():
+                self._gaussians[side] = {
+                    layer: _between(first[layer].mean, first[layer].cov, second[layer], share)
+                    if share
+                    else first[layer]
+                    for layer in self._layers
+                }
         return self._gaussians[side]
 
 

@@ -27,6 +27,7 @@ from stylebank.images import to_uint8
 from . import buckets
 from . import weights as weight_files
 from .parcel import Chunk, Made, Outcome, Parcel
+from .settings import AUTO
 
 if TYPE_CHECKING:
     from .synthesis import Stylist
@@ -64,6 +65,23 @@ class Place:
     folder: str | None = None
     device: str | None = None
     deterministic: bool = False
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What computes in a process.
+
+    Attributes
+    ----------
+    backend : str
+    device : {"cpu", "gpu"}
+    gpu_bytes : int or None
+        Memory of the GPU; None on a CPU.
+    """
+
+    backend: str
+    device: str
+    gpu_bytes: int | None = None
 
 
 @dataclass
@@ -120,35 +138,51 @@ def work(
                 ways[index].append((moment.step, to_uint8(moment.pixels)))
             on_moment(chunk.numbers[index], moment)
 
-        with _computing(place):
+        with _computing(place) as preparing:
             together = buckets.stylise_together(
                 stylist, chunk.subjects, init=parcel.init, regions=chunk.regions, on_moment=moment_of
             )
+            spent = time.perf_counter() - ready
+            prepared = min(preparing(), spent)  # by the first picture of a kind, for all that follow
         made = {
             number: _made(
                 result, losses[index] if len(losses[index]) == getattr(result, "steps", 0) else [], ways[index]
             )
             for index, (number, result) in enumerate(zip(chunk.numbers, together.results, strict=True))
         }
-    return Outcome(made, _name(place), machine, ready - began, time.perf_counter() - ready, together.limit)
+    return Outcome(made, _name(place), machine, ready - began + prepared, spent - prepared, together.limit)
 
 
 @contextlib.contextmanager
-def _computing(place: Place) -> Iterator[None]:
-    """On the device wanted, and the same way every time where that is wanted."""
+def _computing(place: Place) -> Iterator[Callable[[], float]]:
+    """On the device wanted, and the same way every time where that is wanted; tells what was done once for all."""
     from . import backend
 
     if place.deterministic:
         backend.make_deterministic()
+    before = backend.preparing_seconds()
     with backend.use(place.device):
-        yield
+        yield lambda: backend.preparing_seconds() - before
 
 
-def describe(place: Place) -> int | None:
-    """Return the memory of the GPU that computes here, None on a CPU."""
+def describe(place: Place) -> Machine:
+    """Tell what computes here; the network's library is loaded for it."""
     with _turn:
         _settle(place)
-        return buckets.device_bytes()
+        from . import backend
+
+        device = _device(place)
+        return Machine(backend.NAME, device, buckets.device_bytes() if device == "gpu" else None)
+
+
+def faster_precision(place: Place) -> str:
+    """Return the precision that a timing finds faster here."""
+    with _turn:
+        _settle(place)
+        from . import precision
+
+        with _computing(place):
+            return precision.choose(AUTO)
 
 
 def _made(result: Any, losses: list[float], way: list[tuple[int, Any]]) -> Made:
@@ -233,11 +267,17 @@ def _take_seat(folder: Path) -> int:
 def _machine(place: Place, stylist: Stylist) -> dict[str, str]:
     from . import backend
 
-    device = "cpu" if place.device == "cpu" else backend.device()
+    device = _device(place)
     if place.devices and device != "gpu":
         wanted = os.environ.get("CUDA_VISIBLE_DEVICES")
         raise UsageError(f"devices: {backend.NAME} finds no GPU {wanted} here. Leave out --devices, or name others.")
     return {"backend": backend.NAME, "device": device, "precision": stylist.precision}
+
+
+def _device(place: Place) -> str:
+    from . import backend
+
+    return "cpu" if place.device == "cpu" else backend.device()
 
 
 def _name(place: Place) -> str:

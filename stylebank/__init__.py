@@ -4,9 +4,33 @@ This package loads neither Keras nor TensorFlow: it opens, lists, checks and cha
 milliseconds. Measuring paintings and making pictures is `pipeline`'s.
 """
 
-from .bank import Bank
-from .errors import StylebankError
-from .style import Fingerprint, Gaussian, Header, Source, Style
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .bank import Bank
+    from .errors import StylebankError
+    from .style import Fingerprint, Gaussian, Header, Source, Style
 
 __version__ = "0.1.0"
 __all__ = ["Bank", "Fingerprint", "Gaussian", "Header", "Source", "Style", "StylebankError", "__version__"]
+
+_MODULES = {
+    "Bank": "bank",
+    "StylebankError": "errors",
+    **dict.fromkeys(("Fingerprint", "Gaussian", "Header", "Source", "Style"), "style"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Load what is asked for from where it is: a command's help needs neither NumPy nor h5py."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = globals()[name] = getattr(importlib.import_module(f".{_MODULES[name]}", __name__), name)
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipeline import buckets
+from pipeline import buckets, memory
 from stylebank.errors import UsageError
 
 from .fakes import Stylist, Together
@@ -46,6 +46,8 @@ def test_automatic_is_one_on_a_cpu_and_by_memory_on_a_gpu() -> None:
     assert buckets.automatic((512, 384), None) == 1
     small, large = buckets.automatic((512, 384), 8 << 30), buckets.automatic((512, 384), 16 << 30)
     assert 1 < small < large <= 32
+    assert small * 512 * 384 * memory.WHOLE["float32"] < 8 << 30
+    assert buckets.automatic((512, 384), 8 << 30, "bfloat16") > small
     assert buckets.automatic((4096, 4096), 8 << 30) == 1
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pipeline import worker
 from pipeline.batch import choose_crew
 from pipeline.cluster import Cluster
 from pipeline.crew import RETRIES, Here, Pool
@@ -106,7 +107,7 @@ def test_a_worker_without_the_package_is_one_line() -> None:
     crew = Cluster("tcp://10.0.0.1:8786", 1)
     crew._client, crew._place = Client(), Place(0)
     with pytest.raises(StylebankError, match=r"No module named 'pipeline'.*each needs the same version of stylebank"):
-        crew.device_bytes()
+        crew.ask(worker.describe)
 
 
 def test_a_device_is_one_of_those_there_are() -> None:

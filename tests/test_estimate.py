@@ -25,6 +25,8 @@ def test_an_estimate_counts_what_is_left_by_size_and_goes_with_the_work(
     assert dict(few.sizes) == {(64, 64): 1}
     assert "exists already" in few.reasons[0] and "empty.jpg: the file is empty" in few.reasons[1]
     assert few.seconds is not None and many.seconds is not None and many.seconds > 20 * few.seconds > 0
+    assert few.setup is not None and many.setup is not None  # the library and the compiled step are there for the next
+    assert 0 < many.setup < few.setup
     assert 500 < few.disk < 20_000
     assert estimate(runs[:1], trial=False)[0].seconds is None
 

@@ -6,7 +6,9 @@ import dataclasses
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -56,6 +58,43 @@ def test_a_style_is_set_up_once_and_the_packaged_weights_are_found(
     for key in ("second", "third"):
         worker.work(HERE, dataclasses.replace(parcel, key=key), _chunk())
     assert len(built) == 3 and len(worker._stylists) == 2
+    worker.forget()
+
+
+def test_compiling_counts_as_setting_up_and_once(parcel: Parcel, monkeypatch: pytest.MonkeyPatch) -> None:
+    from keras import ops
+
+    from pipeline import backend
+
+    class Slow(fakes.Stylist):
+        def stylise(self, subject: Any, **more: Any) -> Any:
+            compiled(ops.convert_to_tensor(subject))
+            compiled(ops.convert_to_tensor(subject))
+            time.sleep(0.2)
+            return super().stylise(subject, **more)
+
+    def traced(at: Any) -> Any:
+        time.sleep(0.6)  # Python runs where it is compiled, and never again
+        return at * 2
+
+    compiled = backend.compile_function(traced)
+    stylist = Slow()
+    monkeypatch.setattr(worker, "_set_up", lambda parcel: stylist)
+    first, second = (worker.work(HERE, parcel, _chunk()) for _ in range(2))
+    assert first.setup > 0.5 and first.setup - second.setup > 0.4
+    assert first.compute >= 0.2 and second.compute >= 0.2
+
+
+def test_the_styles_own_work_counts_as_setting_up(parcel: Parcel) -> None:
+    from pipeline import backend, distance
+
+    gaussian = next(iter(parcel.style.scales.values()))["conv3_1"]
+    before, began = backend.preparing_seconds(), time.perf_counter()
+    distance.layer_target(gaussian)
+    spent = time.perf_counter() - began
+    assert 0 < backend.preparing_seconds() - before <= spent
+    outcomes = [worker.work(HERE, parcel, _chunk()) for _ in range(2)]
+    assert outcomes[0].setup > outcomes[1].setup
     worker.forget()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import os
 import sys
@@ -10,32 +11,31 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 import stylebank
-from stylebank.bank import Bank
 from stylebank.errors import StylebankError, printable
 
-from .options import Shared
-
-_COMMANDS = (
-    "add",
-    "list",
-    "show",
-    "remove",
-    "rename",
-    "tag",
-    "apply",
-    "batch",
-    "report",
-    "mix",
-    "pool",
-    "similar",
-    "map",
-    "gallery",
-    "export",
-    "import",
-    "verify",
-)
+#: Every command with the beginning of its help, for a list of them that loads none.
+_COMMANDS = {
+    "add": "Measure paintings and keep them in the bank.",
+    "list": "List the styles in the bank.",
+    "show": "Show what the bank knows of a style.",
+    "remove": "Remove styles from the bank; none of them unless all are there.",
+    "rename": "Give a style another name.",
+    "tag": "Give tags to styles, or take them away.",
+    "apply": "Make pictures of the SUBJECTs in a style.",
+    "batch": "Make the pictures of a job file.",
+    "report": "Write a page to look over the pictures of an output folder.",
+    "mix": "Make style NEW from others: their Wasserstein barycentre, at every scale and layer.",
+    "pool": "Make style NEW from many paintings taken as one, such as all of an artist's.",
+    "similar": "Find the styles nearest to one of the bank, or to a picture.",
+    "map": "Draw the bank as a map: like styles lie together.",
+    "gallery": "Make a page of the bank to look at: pictures, palettes, tags to filter by.",
+    "export": "Write styles to files of their own, to share.",
+    "import": "Take style files from elsewhere into the bank.",
+    "verify": "Check style files in full; all of the bank by default.",
+}
 #: Modules that cannot have their command's name.
 _MODULES = {"import": "import_"}
 _INTERRUPTED = 130
@@ -52,6 +52,29 @@ class _Lazy(click.Group):
             return None
         command: click.Command = importlib.import_module(f".{_MODULES.get(cmd_name, cmd_name)}", __name__).command
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        limit = formatter.width - 6 - max(map(len, _COMMANDS))
+        rows = [(name, click.Command(name, help=text).get_short_help_str(limit)) for name, text in _COMMANDS.items()]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        found = [
+            CompletionItem(name, help=click.Command(name, help=text).get_short_help_str())
+            for name, text in _COMMANDS.items()
+            if name.startswith(incomplete)
+        ]
+        return [*found, *click.Command.shell_complete(self, ctx, incomplete)]
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if name not in _COMMANDS and not name.startswith("-") and not ctx.resilient_parsing:
+            near = difflib.get_close_matches(name, _COMMANDS)
+            ctx.fail(f"No such command {name!r}." + (f" Did you mean {' or '.join(near)}?" if near else ""))
+        return super().resolve_command(ctx, args)
 
 
 @click.group(cls=_Lazy, context_settings={"auto_envvar_prefix": "STYLEBANK", "help_option_names": ["-h", "--help"]})
@@ -78,6 +101,10 @@ def group(ctx: click.Context, bank: Path | None, verbose: bool, quiet: bool) -> 
     """
     if verbose and quiet:
         raise click.UsageError("--verbose and --quiet exclude each other. Give one of them.")
+    from stylebank.bank import Bank
+
+    from .options import Shared
+
     ctx.obj = Shared(Bank(bank), verbose, quiet)
 
 

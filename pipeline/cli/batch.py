@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,6 +12,9 @@ from stylebank.errors import printable
 
 from . import options
 from .progress import clock, reporter, sum_up
+
+if TYPE_CHECKING:
+    from ..estimate import Estimate
 
 
 @click.command("batch")
@@ -21,7 +25,7 @@ from .progress import clock, reporter, sum_up
 @click.option("--dry-run", is_flag=True, help="Print what there is to do, its time and its disk, and do nothing.")
 @click.option("--overwrite", is_flag=True, help="Make pictures again that are there already.")
 @options.who_computes
-@click.option("--json", is_flag=True, help="Print the record's lines.")
+@click.option("--json", is_flag=True, help="Print the record's lines; with --dry-run, the plan.")
 @click.pass_obj
 def command(
     shared: options.Shared,
@@ -59,7 +63,7 @@ def command(
     runs = job_files.prepare(shared.bank, jobs_file, output, overwrite=overwrite)
     chosen = choose_crew(**crew)
     if dry_run:
-        return _tell(shared, runs, chosen.workers)
+        return _tell(shared, runs, chosen.workers, with_json=json)
     began = time.monotonic()
     with reporter(shared, with_json=json) as listener:
         entries = execute(runs, chosen, batch_size=batch_size, fail_fast=not keep_going, listener=listener)
@@ -69,16 +73,37 @@ def command(
 _MOST_REASONS = 5
 
 
-def _tell(shared: options.Shared, runs: Any, workers: int) -> int:
+def _tell(shared: options.Shared, runs: Any, workers: int, *, with_json: bool) -> int:
     from ..batch import left_out
     from ..estimate import estimate, free_bytes
 
     for text in left_out(runs):
         shared.note(f"note: {text}")
     shared.note("timing a few steps")
-    seconds = 0.0
-    disk = pictures = 0
-    for told in estimate(runs):
+    estimates = estimate(runs)
+    setup = sum(told.setup or 0.0 for told in estimates)
+    seconds = sum(told.seconds or 0.0 for told in estimates)
+    disk = sum(told.disk for told in estimates)
+    pictures = sum(told.to_make for told in estimates)
+    free = min((free_bytes(run.planned.folder) for run in runs), default=0)
+    if with_json:
+        totals = {"pictures": pictures, "seconds": round(seconds, 3), "setup": round(setup, 3)}
+        totals |= {"workers": workers, "disk": disk, "free": free}
+        options.print_json({"runs": [told.plain() for told in estimates], **totals})
+    else:
+        _print(estimates)
+        click.echo(
+            f"in all: {pictures} pictures, about {clock(setup + seconds)} in one process"
+            f"{f' of {workers}, which share the cores or have a GPU each' if workers > 1 else ''}, "
+            f"{clock(setup)} of it setting up, {disk / 1e6:.1f} MB of {free / 1e6:,.0f} MB free"
+        )
+    if disk > free:
+        click.echo("Warning: the disk will not hold them. Free some space, or give another --output.", err=True)
+    return 0
+
+
+def _print(estimates: Sequence[Estimate]) -> None:
+    for told in estimates:
         sizes = ", ".join(f"{count} of {width} x {height}" for (width, height), count in told.sizes.most_common(5))
         more = f" and {len(told.sizes) - 5} more sizes" if len(told.sizes) > 5 else ""
         takes = f"; {clock(told.seconds)}" if told.seconds is not None else ""
@@ -91,15 +116,3 @@ def _tell(shared: options.Shared, runs: Any, workers: int) -> int:
             click.echo(f"  {reason}")
         if len(told.reasons) > _MOST_REASONS:
             click.echo(f"  and {len(told.reasons) - _MOST_REASONS} more")
-        seconds += told.seconds or 0.0
-        disk += told.disk
-        pictures += told.to_make
-    free = min((free_bytes(run.planned.folder) for run in runs), default=0)
-    click.echo(
-        f"in all: {pictures} pictures, about {clock(seconds)} in one process"
-        f"{f' of {workers}, which share the cores or have a GPU each' if workers > 1 else ''}, "
-        f"{disk / 1e6:.1f} MB of {free / 1e6:,.0f} MB free"
-    )
-    if disk > free:
-        click.echo("Warning: the disk will not hold them. Free some space, or give another --output.", err=True)
-    return 0

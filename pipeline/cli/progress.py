@@ -43,7 +43,9 @@ def _shown(shared: Shared) -> Iterator[Callable[[Progress], None]]:
         with _bar(shared.verbose) as listener:
             yield listener
     else:
-        yield _Lines(shared.verbose)
+        lines = _Lines(shared.verbose)
+        yield lines
+        lines.end()
 
 
 def sum_up(shared: Shared, entries: Sequence[Entry], seconds: float) -> int:
@@ -114,28 +116,56 @@ class _Tally:
         return "; ".join(parts)
 
 
-class _Lines:
+class _Events:
+    """What there is to say of an event; pictures made already are counted, and told in one line."""
+
     def __init__(self, verbose: bool) -> None:
         self._verbose = verbose
+        self._skipped = 0
+        self._last = ""
+
+    def lines(self, progress: Progress) -> list[str]:
+        entry = progress.entry
+        line = _event(progress, self._verbose)
+        if entry is not None and entry.status == "skipped" and not self._verbose:
+            self._skipped += 1
+            self._last = line
+            return []
+        begun = progress.kind in {"step", "detail"} or (entry is not None and entry.status == "done")
+        return [*(self.rest() if begun else []), *([line] if line else [])]
+
+    def rest(self) -> list[str]:
+        """Return what was kept back."""
+        count, self._skipped = self._skipped, 0
+        return [self._last if count == 1 else f"{count:,} made already, skipped"] if count else []
+
+
+class _Lines:
+    def __init__(self, verbose: bool) -> None:
+        self._events = _Events(verbose)
         self._pause = _SECONDS_WHEN_VERBOSE if verbose else _SECONDS_BETWEEN_LINES
         self._said = time.monotonic()
         self._stood = time.monotonic()
         self._tally = _Tally()
 
     def __call__(self, progress: Progress) -> None:
+        for line in self._events.lines(progress):
+            self._say(line)
         if progress.kind == "step":
             if time.monotonic() - self._said >= self._pause:
                 self._say(f"{_place(progress)}: {_state(progress)}")
             return
-        line = _event(progress, self._verbose)
-        if line:
-            self._say(line)
         if progress.entry is not None:
             self._tally.count(progress.entry)
             # a picture alone has said all in its own line
             if progress.total > 1 and time.monotonic() - self._stood >= self._pause:
                 self._say(self._tally.line(progress))
                 self._stood = time.monotonic()
+
+    def end(self) -> None:
+        """Say what was kept back."""
+        for line in self._events.rest():
+            self._say(line)
 
     def _say(self, line: str) -> None:
         click.echo(line, err=True)
@@ -152,26 +182,30 @@ def _bar(verbose: bool) -> Iterator[Callable[[Progress], None]]:
         rich_progress.BarColumn(bar_width=24),
         rich_progress.TextColumn("{task.fields[state]}", markup=False),
     )
-    tally = _Tally()
+    tally, events = _Tally(), _Events(verbose)
     with rich_progress.Progress(*columns, console=Console(stderr=True), transient=True) as shown:
         bar = shown.add_task("setting up", total=None, state="")
         all_of_them = shown.add_task("all", total=None, state="", visible=False)
 
+        def say(line: str) -> None:
+            shown.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
         def listener(progress: Progress) -> None:
+            for line in events.lines(progress):
+                say(line)
             if progress.kind == "step":
                 shown.update(bar, total=progress.steps, completed=progress.step, state=_state(progress))
                 return
             if progress.kind == "begin":
                 shown.update(bar, description=_place(progress), total=None, completed=0, state="")
                 return
-            line = _event(progress, verbose)
-            if line:
-                shown.console.print(line, markup=False, highlight=False, soft_wrap=True)
             if progress.entry is not None and progress.total > 1:
                 tally.count(progress.entry)
                 shown.update(all_of_them, total=progress.total, advance=1, state=tally.line(progress), visible=True)
 
         yield listener
+        for line in events.rest():
+            say(line)
 
 
 def _place(progress: Progress) -> str:

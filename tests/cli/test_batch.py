@@ -53,6 +53,18 @@ def test_a_job_file_is_made_told_of_and_resumed(run: Run, jobs_file: Path, tmp_p
     result = run("-q", "batch", jobs_file, "-o", tmp_path / "out", "--json")
     assert result.code == 0 and result.stderr == ""
     assert [json.loads(line)["status"] for line in result.stdout.splitlines()] == ["skipped"] * 3
+    said = run("batch", jobs_file, "-o", tmp_path / "out").stderr
+    assert said.count("made already") == 1 and "3 made already, skipped\n" in said
+    said = run("-v", "batch", jobs_file, "-o", tmp_path / "out").stderr
+    assert [name in said for name in ("chelsea.wave.jpg is made already", "rocket.wave.jpg is made already")] == [
+        True
+    ] * 2
+    assert "3 made already" not in said
+    (tmp_path / "out/prints/rocket.wave.jpg").unlink()
+    (tmp_path / "out/prints/chelsea.wave.jpg").write_bytes(b"somebody else's")
+    said = run("batch", jobs_file, "-o", tmp_path / "out").stderr
+    assert "astronaut.wave.jpg is made already" in said and said.index("made already") < said.index("rocket.wave.jpg, ")
+    (tmp_path / "out/prints/chelsea.wave.jpg").unlink()
     assert run("batch", jobs_file, "-o", tmp_path / "out", "--overwrite").stderr.splitlines()[-1] == "3 done"
 
 
@@ -65,7 +77,16 @@ def test_a_dry_run_says_what_there_is_to_do_and_does_nothing(run: Run, jobs_file
     first, reason, last = result.stdout.splitlines()
     assert "text.jpg: not an image" in reason
     assert "wave: 3 to make, 0 made already, 1 that cannot be; " in first and "1 of 64 x 64" in first and "MB" in first
-    assert last.startswith("in all: 3 pictures, about 0:0") and "MB free" in last
+    assert last.startswith("in all: 3 pictures, about 0:") and "of it setting up" in last and "MB free" in last
+    told = run("-q", "batch", jobs_file, "-o", tmp_path / "out", "--dry-run", "--json")
+    assert told.code == 0 and told.stderr == ""
+    plan = json.loads(told.stdout)
+    assert (plan["pictures"], plan["workers"]) == (3, 1) and plan["disk"] < plan["free"]
+    assert plan["seconds"] > 0 and plan["setup"] > 0
+    (job,) = plan["runs"]
+    assert (job["style"], job["to_make"], job["made"], job["failed"]) == ("wave", 3, 0, 1)
+    assert job["folder"] == str(tmp_path / "out/prints") and "text.jpg: not an image" in job["reasons"][0]
+    assert sum(size["count"] for size in job["sizes"]) == 3 and max(size["width"] for size in job["sizes"]) == 64
     assert not (tmp_path / "out").exists()
     run("batch", jobs_file, "-o", tmp_path / "out")
     assert "0 to make, 3 made already" in run("batch", jobs_file, "-o", tmp_path / "out", "--dry-run").stdout

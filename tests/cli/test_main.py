@@ -8,11 +8,15 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import click
 import filelock
 import pytest
+from click.shell_completion import ShellComplete
 
+import pipeline
+import stylebank
 from pipeline import cli
 from pipeline.cli.options import StyleName
 from stylebank import __version__
@@ -93,6 +97,43 @@ def test_looking_at_a_bank_loads_no_keras(bank_folder: Path, arguments: list[str
     assert done.returncode == 0, done.stderr
 
 
+def test_the_list_of_commands_has_their_own_words_and_loads_none(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, command in COMMANDS.items():
+        assert cli._COMMANDS[name] == command.get_short_help_str(1000), name
+    for columns in ("80", "60", "120"):
+        monkeypatch.setenv("COLUMNS", columns)
+        told = run("--help").stdout
+        with monkeypatch.context() as patched:
+            patched.setattr(type(cli.group), "format_commands", click.Group.format_commands)
+            assert run("--help").stdout == told
+    program = (
+        "import sys; from pipeline import cli\n"
+        "try: cli.main(['--help'])\n"
+        "except SystemExit: pass\n"
+        "sys.exit(', '.join({'numpy', 'h5py', 'PIL', 'scipy', 'rich', 'pipeline.cli.apply'} & set(sys.modules)) or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_commands_and_their_options_complete() -> None:
+    def offered(arguments: str, incomplete: str) -> dict[str, str | None]:
+        completion = ShellComplete(cli.group, {}, "stylebank", "_STYLEBANK_COMPLETE")
+        return {item.value: item.help for item in completion.get_completions(arguments.split(), incomplete)}
+
+    assert set(offered("", "")) == set(COMMANDS)
+    assert offered("", "re") == {name: COMMANDS[name].get_short_help_str() for name in ("remove", "rename", "report")}
+    assert "--bank" in offered("", "--") and "--steps" in offered("apply", "--st")
+
+
+@pytest.mark.parametrize("package", [stylebank, pipeline])
+def test_a_package_has_all_that_it_names_and_nothing_else(package: ModuleType) -> None:
+    for name in package.__all__:
+        assert name in dir(package) and getattr(package, name) is not None
+    with pytest.raises(AttributeError, match="has no attribute 'frobnicate'"):
+        _ = package.frobnicate
+
+
 def test_the_ground_floor_loads_no_pipeline() -> None:
     program = "import sys, stylebank; sys.exit(bool({'pipeline', 'keras', 'tensorflow'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
@@ -125,7 +166,9 @@ def test_quiet_and_verbose_exclude_each_other(run: Run) -> None:
     ("arguments", "code", "said"),
     [
         (["show", "nobody"], 2, "style 'nobody' is not in the bank"),
-        (["frobnicate"], 2, "No such command"),
+        (["frobnicate"], 2, "No such command 'frobnicate'."),
+        (["aply", "x.jpg"], 2, "No such command 'aply'. Did you mean apply?"),
+        (["--frobnicate"], 2, "No such option"),
         (["apply", "--style", "wave"], 2, "Missing argument"),
         (["add", "nowhere.jpg"], 1, "nowhere.jpg: No such file"),
     ],
