@@ -186,6 +186,12 @@ class Placing:
         masked = [region for region in self._regions if region.mask is not None]
         return {"masks": {region.name: self._digest(_path(str(region.mask), subject)) for region in masked}}
 
+    def told_by(self, settings: Any) -> dict[str, Any]:
+        """Return what settings in a record say of masks, where there are any here, too."""
+        return (
+            {"masks": settings["masks"]} if self._regions and isinstance(settings, dict) and "masks" in settings else {}
+        )
+
     def _digest(self, path: str) -> str | None:
         try:
             return self._mask(path)[1]

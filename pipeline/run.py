@@ -92,8 +92,7 @@ class Run:
         for entry in self.record.entries():
             if entry.status == "done":
                 self.earlier.setdefault(entry.output, []).append(entry)
-                masks = {key: entry.settings[key] for key in ("masks",) if styling.masked and key in entry.settings}
-                if entry.same_settings({**self.recorded, **masks}):
+                if entry.same_settings({**self.recorded, **self._placing.told_by(entry.settings)}):
                     self._alike.append(entry)
         self._subjects = {os.path.realpath(task.subject) for task in planned.tasks}
         self._parcel: Parcel | None = None

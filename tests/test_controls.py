@@ -69,7 +69,7 @@ def test_strength_0_is_the_subject_and_more_goes_further(wave: Style, vgg: Weigh
 def test_halfway_is_half_the_distance_at_every_layer(wave: Style, vgg: Weights, china: np.ndarray) -> None:
     settings = dataclasses.replace(QUICK, strength=0.5)
     stylist = Stylist(wave, vgg, settings)
-    objective = stylist._objective(False)
+    objective = stylist.objective(False)
     region = Targets(wave, LAYERS, settings).on_the_way(objective, china)
     for layer, target, (mean, cov) in zip(LAYERS, region.exact, objective.gaussians(china), strict=True):
         factor = np.asarray(target["factor_transposed"]).T
@@ -111,7 +111,7 @@ def test_each_region_comes_near_its_own_style(
     both = regions([left.masks[0], None], (96, 64))
     stylist = Stylist([wave, night], vgg, dataclasses.replace(QUICK, steps=20, content_weight=0))
     picture = stylist.stylise(china, regions=both).pixels
-    objective = stylist._objective(False)
+    objective = stylist.objective(False)
 
     def distance(mask: np.ndarray, style: Gaussian) -> float:
         mean, cov = objective.gaussians(picture, mask)[1]
@@ -136,7 +136,7 @@ def test_tv_weight_makes_the_picture_smoother(wave: Style, vgg: Weights, china: 
 def test_a_layer_that_counts_more_comes_nearer(wave: Style, vgg: Weights, china: np.ndarray) -> None:
     def distance(**weights: float) -> float:
         stylist = Stylist(wave, vgg, dataclasses.replace(QUICK, steps=12, layer_weights=tuple(weights.items())))
-        mean, cov = stylist._objective(False).gaussians(stylist.stylise(china).pixels)[2]
+        mean, cov = stylist.objective(False).gaussians(stylist.stylise(china).pixels)[2]
         style = wave.scales[96]["conv3_1"]
         return gaussian.wasserstein2(mean, cov, style.mean, style.cov)
 
@@ -176,7 +176,7 @@ def test_a_preview_is_as_near_to_the_style_as_the_final_picture(night: Style, vg
     def distances(size: int) -> np.ndarray:
         settings = dataclasses.replace(QUICK, size=size, steps=10, coarse_to_fine=False)
         stylist = Stylist(night, vgg, settings)
-        found = stylist._objective(False).gaussians(stylist.stylise(subject).pixels)
+        found = stylist.objective(False).gaussians(stylist.stylise(subject).pixels)
         ends = [night.scales[size][layer] for layer in LAYERS]
         return np.array(
             [

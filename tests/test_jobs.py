@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import pipeline
-from pipeline import jobs
+from pipeline import job_schema, jobs
 from stylebank.bank import Bank
 from stylebank.errors import UsageError
 
@@ -187,4 +187,4 @@ def test_every_option_of_apply_about_pictures_is_known() -> None:
 
     options = {parameter.name for parameter in apply.command.params if isinstance(parameter, click.Option)}
     crew = {"jobs", "devices", "cluster", "batch_size", "keep_going", "json", "device", "list_devices", "deterministic"}
-    assert options - crew <= jobs.known_keys()
+    assert options - crew <= job_schema.known_keys()

@@ -41,13 +41,13 @@ def test_a_content_weight_keeps_the_subject(wave: Style, vgg: Weights, china: np
 
 
 def test_the_palette_is_the_paintings_before_the_first_step(wave: Style, vgg: Weights, china: np.ndarray) -> None:
-    recolored = Stylist(wave, vgg, QUICK)._recolored(china, 96)
+    recolored = Stylist(wave, vgg, QUICK).recolored(china, 96)
     painting = wave.scales[96][PIXELS]
     mean, cov, _count = moments(recolored)
     assert np.abs(mean - painting.mean).max() < 6
     assert np.linalg.norm(cov - painting.cov) < 0.25 * np.linalg.norm(painting.cov)
     grey = np.repeat(china.mean(axis=2, keepdims=True), 3, axis=2)
-    assert np.isfinite(Stylist(wave, vgg, QUICK)._recolored(grey, 96)).all()
+    assert np.isfinite(Stylist(wave, vgg, QUICK).recolored(grey, 96)).all()
 
 
 def test_the_same_settings_give_the_same_picture(wave: Style, vgg: Weights, china: np.ndarray) -> None:
