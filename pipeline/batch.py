@@ -148,7 +148,7 @@ def prepare(
         raise UsageError(f"save_every {save_every}: expected 1 or more.")
     run = Run(bank, styling, planned, chosen, max_pixels, save_every, overwrite)
     run.check_style(preset, weights, allow_unknown_weights)
-    run.check_animation(animation)
+    run.outputs.check_animation(animation)
     return run
 
 

@@ -101,8 +101,8 @@ class Engine:
                 make_folder(folder)
                 stack.enter_context(held(folder, alone=lambda folder=folder: self._tidy(folder)))  # type: ignore[misc]
             for run in self._runs:
-                if run.animation is not None:
-                    make_folder(run.animation.parent)
+                if run.outputs.animation is not None:
+                    make_folder(run.outputs.animation.parent)
             self._scribe = stack.enter_context(ThreadPoolExecutor(1, "stylebank-write"))
             self._readers = ThreadPoolExecutor(_READERS, "stylebank-read")
             try:
@@ -213,7 +213,7 @@ class Engine:
     def _most(self, item: Item) -> int:
         """How many pictures like this one to optimise at once."""
         run = item.run
-        if item.size is None or run.animation or run.save_every:
+        if item.size is None or run.outputs.animation or run.save_every:
             return 1
         wanted = self._batch_size
         if wanted is None:
@@ -279,7 +279,7 @@ class Engine:
             return dataclasses.replace(entry, timings=timings, seconds=round(sum(seconds.values()), 3))
 
         try:
-            entry = item.run.save(item.task, item.picture, made, item.entry, timed)
+            entry = item.run.outputs.save(item.task, item.picture, made, item.entry, timed)
         except StylebankError as error:
             return self._lines([(item, item.run.failed(item.task, item.entry, str(error)))])
         except Exception as error:
@@ -320,7 +320,7 @@ class Engine:
         if item.picture is not None:
             for text in item.picture.notes:
                 self._tell("note", item, text=f"{printable(item.task.subject)}: {text}")
-            if item.run.loses_alpha(item.picture):
+            if item.run.outputs.lose_alpha(item.picture):
                 format = item.run.settings.format
                 text = f"{format} holds no transparency; composited over white (--format png keeps it)"
                 self._tell("note", item, text=f"{printable(item.task.output)}: {text}")
@@ -347,7 +347,7 @@ class Engine:
             self._tell("step", item, together=together, **facts)
         except Exception as error:
             raise _Through(error) from error
-        item.run.on_moment(item.task, item.picture, moment)
+        item.run.outputs.on_moment(item.task, item.picture, moment)
 
     def _tell(self, kind: str, item: Item, **more: Any) -> None:
         self._listener(Progress(kind, item.task.subject, item.number, self._total, **more))

@@ -176,7 +176,7 @@ def prepare(
             except UsageError as error:
                 raise type(error)(f"{printable(path)}, job at line {job.line}: {error}") from error
     tasks = [task for run in runs for task in run.planned.tasks]
-    animations = [run.animation for run in runs if run.animation is not None]
+    animations = [run.outputs.animation for run in runs if run.outputs.animation is not None]
     try:
         refuse_clashes(tasks)
     except UsageError as error:
@@ -185,7 +185,7 @@ def prepare(
         raise UsageError(f"{printable(path)}: two jobs would write the same animation. Give each a name of its own.")
     subjects = {os.path.realpath(task.subject) for task in tasks}
     for run in runs:
-        run.protect(subjects)
+        run.outputs.protect(subjects)
     return runs
 
 

@@ -6,34 +6,26 @@ import dataclasses
 import hashlib
 import os
 import stat
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-import numpy as np
-import numpy.typing as npt
 
 import stylebank
 from stylebank import images
 from stylebank.bank import Bank
 from stylebank.combine import mix, require_comparable
 from stylebank.errors import FingerprintMismatch, OutputRefused, StylebankError, UsageError, printable
-from stylebank.files import digest_file, make_folder
+from stylebank.files import digest_file
 from stylebank.style import PIXELS, Header, Style
 
 from . import weights as weight_files
 from .masks import Placing, Regions
-from .parcel import Made, Parcel
-from .plan import Plan, Task, steps_folder
+from .outputs import Outputs
+from .parcel import Parcel
+from .plan import Plan, Task
 from .pyramid import scales_for
 from .record import Entry, Record
 from .settings import PRESET_FINGERPRINTS, SynthesisSettings
 from .styling import StyledRegion, Styling
-
-if TYPE_CHECKING:
-    from .synthesis import Moment
-
-_ANIMATION_FRAMES = 48
 
 
 class Run:
@@ -78,7 +70,6 @@ class Run:
         self.earlier: dict[str, list[Entry]] = {}
         #: Of the convolutions; `agreement.agree` puts one in the place of ``auto``, which the record keeps.
         self.precision = settings.precision
-        self.animation: Path | None = None
         self.recorded = settings.recorded()
         self.init: images.Pixels | None = None
         if settings.init not in {"subject", "noise"}:
@@ -94,9 +85,8 @@ class Run:
                 self.earlier.setdefault(entry.output, []).append(entry)
                 if entry.same_settings({**self.recorded, **self._placing.told_by(entry.settings)}):
                     self._alike.append(entry)
-        self._subjects = {os.path.realpath(task.subject) for task in planned.tasks}
+        self.outputs = Outputs(planned, settings, save_every, self.record)
         self._parcel: Parcel | None = None
-        self._frames: list[npt.NDArray[np.uint8]] = []
 
     @property
     def style_sha256(self) -> str:
@@ -128,26 +118,6 @@ class Run:
             if scale > 1 and scale * size > 1.5 * max(header.sizes)
         ]
 
-    def check_animation(self, animation: str | os.PathLike[str] | None) -> None:
-        """Refuse an animation that cannot be, before any work."""
-        if animation is None:
-            return
-        path = Path(animation)
-        if path.suffix.lower() not in images.ANIMATION_FORMATS:
-            raise UsageError(f"{printable(path)}: an animation is a .gif or a .webp. Change the name.")
-        if len(self.planned.tasks) > 1:
-            raise UsageError(
-                f"{printable(path)}: one animation cannot show {len(self.planned.tasks)} subjects. Give one subject."
-            )
-        task = self.planned.tasks[0]
-        if os.path.realpath(path) in {os.path.realpath(task.subject), os.path.realpath(task.output)}:
-            raise UsageError(f"{printable(path)}: is the subject or the output itself. Give another --animation.")
-        self.animation = path
-
-    def protect(self, subjects: Collection[str]) -> None:
-        """Write over none of these real paths either: the subjects of other runs beside this one."""
-        self._subjects |= set(subjects)
-
     def made_already(self, task: Task) -> Entry | None:
         """Return the line of a picture that need not be made, None for one to make.
 
@@ -159,8 +129,9 @@ class Run:
         if self.overwrite:
             return None
         entry = self._proven(task)
-        if entry is None and self.animation and self.animation.exists():
-            raise OutputRefused(f"{printable(self.animation)}: exists already. Add --overwrite to replace it.")
+        animation = self.outputs.animation
+        if entry is None and animation and animation.exists():
+            raise OutputRefused(f"{printable(animation)}: exists already. Add --overwrite to replace it.")
         return entry
 
     def _proven(self, task: Task) -> Entry | None:
@@ -177,7 +148,7 @@ class Run:
         }
         entry = proofs.get(_digest_regular(task.output) or "") if proofs else None
         if entry is not None:
-            if self._wants_the_way(task):
+            if self.outputs.lack_the_way(task):
                 return None
             return dataclasses.replace(entry, subject=wanted.subject, status="skipped", losses=None, timings=None)
         raise OutputRefused(
@@ -245,13 +216,6 @@ class Run:
             weights_sha256=self.fingerprint.weights_sha256,
         )
 
-    def _wants_the_way(self, task: Task) -> bool:
-        """Tell whether pictures on the way to a finished one are asked for and not there."""
-        return bool(
-            (self.animation and not self.animation.exists())
-            or (self.save_every and not steps_folder(task.output).exists())
-        )
-
     def parcel(self, *, elsewhere: bool) -> Parcel:
         """Load the styles for workers; those in other processes find the packaged weights by themselves."""
         if self._parcel is None:
@@ -287,83 +251,6 @@ class Run:
             f"{machine['backend']} on {machine['device']}, {machine['precision']}; style {self.styling.text}, "
             f"{fingerprint.pooling} pooling, {fingerprint.padding} padding, "
             f"{len(self.layers)} layers, weights {fingerprint.weights_sha256[:12]}"
-        )
-
-    def on_moment(self, task: Task, picture: images.Picture, moment: Moment) -> None:
-        """Keep a picture on the way, and a frame of the animation, where they are wanted."""
-        if self.save_every and moment.step % self.save_every == 0 and moment.step < moment.steps:
-            self._save_step(task, picture, moment.step, moment.pixels)
-        if self.animation and moment.step % max(1, moment.steps // _ANIMATION_FRAMES) == 0:
-            self._frames.append(images.to_uint8(moment.pixels))
-
-    def _save_step(self, task: Task, picture: images.Picture, step: int, pixels: images.Pixels) -> None:
-        make_folder(steps_folder(task.output))
-        self._save(steps_folder(task.output) / f"{step:04d}{task.output.suffix}", pixels, picture)
-
-    def save(
-        self, task: Task, picture: images.Picture, made: Made, entry: Entry, timed: Callable[[Entry], Entry]
-    ) -> Entry:
-        """Write a picture and its line; the line comes first.
-
-        Parameters
-        ----------
-        entry
-            All of the line but what only the writing tells.
-        timed
-            Puts the time into it, once the file is encoded.
-
-        Raises
-        ------
-        StylebankError
-            If it cannot be written.
-        """
-        assert made.pixels is not None
-        make_folder(task.output.parent)
-        for step, pixels in made.way:
-            self._save_step(task, picture, step, pixels.astype(np.float32))
-        height, width = made.pixels.shape[:2]
-        if self.animation:
-            shown = [images.to_uint8(picture.pixels), *self._frames, images.to_uint8(made.pixels)]
-            images.save_animation(self.animation, shown, (width, height))
-        done = dataclasses.replace(entry, width=width, height=height, status="done")
-
-        def promise(digest: str) -> None:
-            nonlocal done
-            done = timed(dataclasses.replace(done, output_sha256=digest))
-            # before the rename: a line without its picture is made good by the next run,
-            # and a picture without its line would be nobody's
-            self.record.append(done)
-
-        self._save(task.output, made.pixels, picture, promise)
-        return done
-
-    def loses_alpha(self, picture: images.Picture) -> bool:
-        """Tell whether the output's format cannot hold what the subject has of transparency."""
-        return picture.alpha is not None and not images.WRITE_FORMATS[self.settings.format][2]
-
-    def _save(
-        self,
-        path: Path,
-        pixels: images.Pixels,
-        picture: images.Picture,
-        before_rename: Callable[[str], None] = lambda sha256: None,
-    ) -> str:
-        if os.path.realpath(path) in self._subjects:  # a picture on the way, named like an original
-            raise OutputRefused(f"{printable(path)}: is one of the subjects. Give another --output.")
-        alpha = None
-        if picture.alpha is not None:
-            size = pixels.shape[1], pixels.shape[0]
-            alpha = images.resize(picture.alpha[..., None].astype(np.float32), size)[..., 0]
-        settings = self.settings
-        return images.save(
-            path,
-            pixels,
-            format=settings.format,
-            quality=settings.quality,
-            depth=settings.depth,
-            alpha=alpha,
-            metadata=picture.metadata,
-            before_rename=before_rename,
         )
 
 
