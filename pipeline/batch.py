@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ from . import buckets
 from .cluster import Cluster
 from .crew import Here, Pool
 from .engine import Crew, Engine
-from .plan import plan
+from .placement import Placement
+from .plan import Plan, plan
 from .progress import Listener, Progress
 from .record import Entry
 from .run import Run
@@ -82,7 +84,7 @@ def prepare(
     subjects: Sequence[str | os.PathLike[str]],
     output: str | os.PathLike[str] | None = None,
     *,
-    mask: str | Sequence[str] = (),
+    mask: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
     preset: str | None = None,
     name_template: str | None = None,
     overwrite: bool = False,
@@ -129,8 +131,8 @@ def prepare(
     """
     styling = parse(
         [style] if isinstance(style, str) else style,
-        [mask] if isinstance(mask, str) else mask,
-        exists=lambda name: name in bank.names(),
+        [os.fspath(each) for each in ([mask] if isinstance(mask, str | os.PathLike) else mask)],
+        exists=bank.has,
     )
     planned = plan(
         subjects,
@@ -146,10 +148,33 @@ def prepare(
     chosen = synthesis_settings(preset, format=planned.format, **settings)
     if save_every is not None and save_every < 1:
         raise UsageError(f"save_every {save_every}: expected 1 or more.")
-    run = Run(bank, styling, planned, chosen, max_pixels, save_every, overwrite)
+    placement = Placement(styling, max_pixels)
+    planned = _without_masks(planned, placement)
+    run = Run(bank, styling, planned, chosen, max_pixels, save_every, overwrite, placement)
     run.check_style(preset, weights, allow_unknown_weights)
+    run.outputs.protect(placement.paths(task.subject for task in planned.tasks))
     run.outputs.check_animation(animation)
     return run
+
+
+def _without_masks(planned: Plan, placement: Placement) -> Plan:
+    """Take no mask for a subject, and write over none.
+
+    Raises
+    ------
+    UsageError
+    """
+    masks = placement.paths(task.subject for task in planned.tasks)
+    if not masks:
+        return planned
+    tasks = tuple(task for task in planned.tasks if os.path.realpath(task.subject) not in masks)
+    for task in tasks:
+        if os.path.realpath(task.output) in masks:
+            raise UsageError(f"{printable(task.output)}: this output is a mask itself. Give another --output.")
+    if not tasks:
+        raise UsageError("nothing but masks among the subjects. Give the pictures they belong to.")
+    left = [task.subject for task in planned.tasks if os.path.realpath(task.subject) in masks]
+    return replace(planned, tasks=tasks, ignored=(*planned.ignored, *left))
 
 
 def choose_crew(
@@ -225,8 +250,11 @@ def execute(
 
 def left_out(runs: Sequence[Run]) -> list[str]:
     """Tell which files of the subjects' folders are no subjects, and why."""
+    masks = {path for run in runs for path in run.placement.paths(task.subject for task in run.planned.tasks)}
 
     def why(path: Path) -> str:
+        if os.path.realpath(path) in masks:
+            return "a mask"
         made = path.suffix.lower() in images.READ_SUFFIXES
         return "made in this style before" if made else "not a picture by its name"
 

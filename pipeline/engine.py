@@ -213,7 +213,8 @@ class Engine:
     def _most(self, item: Item) -> int:
         """How many pictures like this one to optimise at once."""
         run = item.run
-        if item.size is None or run.outputs.animation or run.save_every:
+        alone = run.outputs.animation or run.save_every or run.styling.masked or run.settings.strength < 1
+        if item.size is None or alone:
             return 1
         wanted = self._batch_size
         if wanted is None:
@@ -224,16 +225,18 @@ class Engine:
         """Decode a subject; return why not, where it cannot be."""
         began = time.perf_counter()
         try:
-            item.picture = item.run.load(item.task)
-            item.size = item.run.size_of(item.picture.size)
-            item.regions = item.run.regions_of(item.task, item.picture.size, item.size)
+            picture = item.run.load(item.task)
+            item.size = item.run.size_of(picture.size)
+            item.regions, told = item.run.regions_of(item.task, picture.size, item.size)
+            item.picture = picture
         except StylebankError as error:
             return Made(error=str(error))
         except Exception as error:
             return Made(error=f"{type(error).__name__}: {printable(str(error))}. Check the file.")
         finally:
             item.seconds["decode"] = time.perf_counter() - began
-        item.entry = dataclasses.replace(item.entry, subject_sha256=item.picture.sha256)
+        settings = {**item.entry.settings, **told}
+        item.entry = dataclasses.replace(item.entry, subject_sha256=picture.sha256, settings=settings)
         return None
 
     def _take(self, outcome: Outcome) -> None:
@@ -253,6 +256,7 @@ class Engine:
             self._clock.finished(item.work, made=not made.error)
             if made.error:
                 self._record([(item, item.run.failed(item.task, item.entry, made.error))])
+                item.picture = item.regions = None
                 continue
             item.entry = dataclasses.replace(
                 item.entry,
@@ -286,7 +290,7 @@ class Engine:
             reason = f"{type(error).__name__}: {printable(str(error))}. Try another --format."
             return self._lines([(item, item.run.failed(item.task, item.entry, reason))])
         finally:
-            item.picture = None
+            item.picture = item.regions = None
         return [(item, entry)]
 
     def _lines(self, pairs: list[tuple[Item, Entry]]) -> list[tuple[Item, Entry]]:

@@ -19,6 +19,7 @@ from stylebank.images import Pixels
 
 from . import worker
 from .agreement import agree
+from .masks import Regions
 from .parcel import Chunk
 from .record import Entry
 from .run import Run
@@ -120,7 +121,7 @@ def estimate(runs: Sequence[Run], *, trial: bool = True) -> list[Estimate]:
         seconds = setup = None
         if trial and sizes:
             settings = dataclasses.replace(run.settings, size=0, steps=1, format="jpg", quality=1, seed=0)
-            key = (run.fingerprint, settings)  # styles measured alike cost alike
+            key = (run.fingerprint, settings, len(run.styling.regions))  # styles measured alike cost alike
             before = 0.0
             if not settled:
                 before, settled = _settle(runs), True
@@ -185,6 +186,8 @@ def _try(run: Run, size: tuple[int, int]) -> _Trial | None:
     """Time a few steps on a made-up subject of the shape most wanted; None where it cannot be stylised."""
     ratio = min(1.0, _TRIAL_SIZE / max(size))
     width, height = (max(32, round(side * ratio)) for side in size)
+    if run.settings.strength == 0:
+        return _Trial(0.0, 0.0, 0.0)
     settings = dataclasses.replace(run.settings, size=0, steps=_TRIAL_STEPS, precision=run.precision)
     began = time.perf_counter()
     try:
@@ -192,6 +195,8 @@ def _try(run: Run, size: tuple[int, int]) -> _Trial | None:
         loading = time.perf_counter() - began
         blocks = np.random.default_rng(0).uniform(0, 255, (height // 8 + 1, width // 8 + 1, 3))
         subject: Pixels = np.kron(blocks, np.ones((8, 8, 1)))[:height, :width].astype(np.float32)
+        count = len(run.styling.regions)
+        even = Regions(np.full((count, height, width), 1 / count, np.float32)) if run.styling.masked else None
         moments: list[tuple[float, float]] = []
         place = Place(os.getpid())
         setup = 0.0
@@ -200,7 +205,7 @@ def _try(run: Run, size: tuple[int, int]) -> _Trial | None:
             setup += worker.work(
                 place,
                 parcel,
-                Chunk((0,), [subject]),
+                Chunk((0,), [subject], regions=[even]),
                 on_moment=lambda _number, moment: moments.append((time.perf_counter(), moment.share)),
             ).setup
     except StylebankError:

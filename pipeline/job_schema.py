@@ -20,6 +20,8 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
+#: Options of the command that are called otherwise in Python.
+_OPTIONS = {"layer_weight": "layer_weights"}
 _OWN_KEYS = {"style", "styles", "subjects", "output"}
 #: How a run is shared out belongs to the command, not to a job.
 _FOR_THE_COMMAND = {"jobs", "device", "devices", "deterministic", "cluster", "batch_size", "fail_fast", "keep_going"}
@@ -38,6 +40,7 @@ def checked(table: Mapping[str, Any], place: tuple[str | int, ...], where: Where
     found: dict[str, Any] = {}
     for given, value in table.items():
         key = given.replace("-", "_")
+        key = _OPTIONS.get(key, key)
         here = (*place, given)
         if key in _FOR_THE_COMMAND:
             option = "--" + key.replace("_", "-")
@@ -115,6 +118,8 @@ def _fits_many(key: str, value: Any) -> bool:
         return key in {"styles", "layer_weights"} and bool(value) and numbers
     if key == "styles":
         return isinstance(value, list) and bool(value) and all(texts([part]) or texts(part) for part in value)
+    if key == "mask" and value == []:  # none of the defaults'
+        return True
     return texts(value) or (key in {"style", "mask"} and isinstance(value, str) and bool(value))
 
 

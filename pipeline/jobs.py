@@ -211,7 +211,8 @@ def _job(shared: Mapping[str, Any], table: dict[str, Any], index: int, where: Wh
             merged[key] = str(folder / merged[key])
     if "mask" in merged:
         masks = [merged["mask"]] if isinstance(merged["mask"], str) else merged["mask"]
-        merged["mask"] = [styling.below(mask, folder) for mask in masks]
+        regions = any("=" in text for texts in styles for text in texts)
+        merged["mask"] = [styling.below(mask, folder, regions=regions) for mask in masks]
     line = where.line(place)
     return Job(line, styles, tuple(str(folder / subject) for subject in subjects), output, merged)
 

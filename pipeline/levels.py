@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -36,6 +37,8 @@ class Moment:
         At the size worked at now.
     picture : int
         Which of those made side by side, from 0.
+    finish : callable
+        Gives pixels the subject's colours, and the mask's place.
     """
 
     step: int
@@ -44,6 +47,11 @@ class Moment:
     loss: float
     pixels: Pixels
     picture: int = 0
+    finish: Callable[[Pixels], Pixels] = lambda pixels: pixels
+
+    def shown(self) -> Pixels:
+        """Return the picture as it would be finished: in the subject's colours, in its mask, where these are wanted."""
+        return self.finish(self.pixels)
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,7 +126,7 @@ class Work:
         if covered is not None:
             begun = [np.where(covered, one, subject) for one, subject in zip(begun, here, strict=True)]
         self._beginning = np.stack(begun)
-        self._pixels = self._beginning if self._pixels is None else self._carried(level, here)
+        self._pixels = self._beginning if self._pixels is None else self._carried(level, here, covered)
         objective, task = self._objective, self._task
 
         def evaluate(at: Pixels) -> tuple[npt.NDArray[np.float64], Pixels]:
@@ -137,16 +145,16 @@ class Work:
         self._pixels = optimum.pixels
         self._taken += optimum.steps
 
-    def _carried(self, level: int, here: Pixels) -> Pixels:
+    def _carried(self, level: int, here: Pixels, covered: npt.NDArray[np.bool_] | None) -> Pixels:
         """What the size before has left, larger, with the subject's detail that it could not hold."""
         assert self._pixels is not None
-        if self._settings.init != "subject":
-            return np.stack([images.resize(picture, self._sizes[level]) for picture in self._pixels])
         size, before = self._sizes[level], self._sizes[level - 1]
         made = []
         for picture, subject in zip(self._pixels, here, strict=True):
-            detail = subject - images.resize(images.resize(subject, before), size)
-            made.append(np.clip(images.resize(picture, size) + detail, 0, 255))
+            larger = images.resize(picture, size)
+            if self._settings.init == "subject":
+                larger = np.clip(larger + subject - images.resize(images.resize(subject, before), size), 0, 255)
+            made.append(larger if covered is None else np.where(covered, larger, subject))
         return np.stack(made)
 
     def _told(self, level: int) -> Callable[[int, int, float, Pixels], None]:
@@ -154,7 +162,9 @@ class Work:
 
         def told(picture: int, step: int, loss: float, at: Pixels) -> None:
             share = (sum(work[:level]) + work[level] * step / steps) / sum(work)
-            self._on_moment(Moment(level * steps + step, len(work) * steps, share, loss, at, picture))
+            self._on_moment(
+                Moment(level * steps + step, len(work) * steps, share, loss, at, picture, partial(self._shown, picture))
+            )
 
         return told
 
@@ -163,18 +173,21 @@ class Work:
         assert self._pixels is not None
         start = self._objective.exactly(self._beginning, self._task).value
         final = self._objective.exactly(self._pixels, self._task).value
-        pictures = [self._with_the_subjects(*pair) for pair in zip(self._pixels, self._finals, strict=True)]
+        pictures = [self._shown(number, picture) for number, picture in enumerate(self._pixels)]
         seconds = (time.perf_counter() - began) / len(pictures)
         return [
             Synthesis(picture, float(start[number]), float(final[number]), int(self._taken[number]), seconds)
             for number, picture in enumerate(pictures)
         ]
 
-    def _with_the_subjects(self, picture: Pixels, subject: Pixels) -> Pixels:
+    def _shown(self, number: int, picture: Pixels) -> Pixels:
         """The picture in the subject's colours where that is wanted, and only where a mask has it."""
-        coverage = None if self._whole is None else self._whole.coverage
-        if self._settings.keep_color is not None:
-            picture = palette.with_colors_of(picture, subject, self._settings.keep_color, coverage)
-        if self._whole is None:
+        how = self._settings.keep_color
+        if how == "none" and self._whole is None:
             return picture
-        return Regions(self._whole.coverage[None]).blended([picture], subject)
+        size = picture.shape[1], picture.shape[0]
+        subject = images.resize(self._finals[number], size)
+        coverage = None if self._whole is None else self._whole.resized(size).coverage
+        if how != "none":
+            picture = palette.with_colors_of(picture, subject, how, coverage)
+        return picture if coverage is None else Regions(coverage[None]).blended([picture], subject)

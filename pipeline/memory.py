@@ -14,18 +14,22 @@ from . import optimise
 _ONCE = 1_000_000_000
 #: What a step takes a pixel, by precision: of the whole picture, and in strips, whose blocks' inputs stay in float32.
 WHOLE = {"float32": 3_000, "bfloat16": 2_200}
+#: What a region beyond the first takes a pixel of the whole picture: gradients at all layers, until they are summed.
+_REGION = {"float32": 1_200, "bfloat16": 600}
 _STRIPS = {"float32": 300, "bfloat16": 300}
 #: What one strip takes, whatever the picture's size.
 _STRIP = 800_000_000
-#: The subject, resized and recoloured, what is begun with, and the like: arrays of three float32 a pixel.
-_PICTURES = 6
+#: The subject, resized and recoloured, what is begun with, smoothness, and the like: arrays of three float32 a pixel.
+_PICTURES = 14
 _NO_LIMIT = 1 << 60
 
 
-def needed(size: tuple[int, int], count: int, precision: str, *, strips: bool, optimizer: str = "lbfgs") -> int:
+def needed(
+    size: tuple[int, int], count: int, precision: str, *, strips: bool, optimizer: str = "lbfgs", regions: int = 1
+) -> int:
     """Return the bytes a process needs to make `count` pictures of `size` (width, height)."""
     pixels = count * size[0] * size[1]
-    each = _STRIPS[precision] if strips else WHOLE[precision]
+    each = _STRIPS[precision] if strips else WHOLE[precision] + (regions - 1) * _REGION[precision]
     kept = count * optimise.bytes_kept(optimizer, 3 * size[0] * size[1])
     return _ONCE + (_STRIP if strips else 0) + (each + 12 * _PICTURES) * pixels + kept
 
@@ -38,6 +42,7 @@ def require_memory(
     *,
     optimizer: str = "lbfgs",
     limit: int | None = None,
+    regions: int = 1,
 ) -> bool:
     """Say whether `count` pictures of `size` (width, height) are to be made in strips; refuse those too large for that.
 
@@ -50,6 +55,8 @@ def require_memory(
         Bytes; what the system says is free unless given.
     limit : int, optional
         Bytes; no more than this is used, however much is available.
+    regions : int
+        Styles by region.
 
     Returns
     -------
@@ -66,7 +73,7 @@ def require_memory(
 
         available = free_memory() if backend.device() == "cpu" else None
     most = min(available if available is not None else _NO_LIMIT, limit if limit is not None else _NO_LIMIT)
-    if needed(size, count, precision, strips=False, optimizer=optimizer) <= most:
+    if needed(size, count, precision, strips=False, optimizer=optimizer, regions=regions) <= most:
         return False
     least = needed(size, count, precision, strips=True, optimizer=optimizer)
     if least <= most:

@@ -80,9 +80,9 @@ class Outputs:
     def on_moment(self, task: Task, picture: images.Picture, moment: Moment) -> None:
         """Keep a picture on the way, and a frame of the animation, where they are wanted."""
         if self._save_every and moment.step % self._save_every == 0 and moment.step < moment.steps:
-            self._save_step(task, picture, moment.step, moment.pixels)
+            self._save_step(task, picture, moment.step, moment.shown())
         if self.animation and moment.step % max(1, moment.steps // _ANIMATION_FRAMES) == 0:
-            self._frames.append(images.to_uint8(moment.pixels))
+            self._frames.append(images.to_uint8(moment.shown()))
 
     def _save_step(self, task: Task, picture: images.Picture, step: int, pixels: images.Pixels) -> None:
         make_folder(steps_folder(task.output))

@@ -8,24 +8,29 @@ import os
 import stat
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import stylebank
 from stylebank import images
 from stylebank.bank import Bank
-from stylebank.combine import mix, require_comparable
+from stylebank.combine import mix, require_common_scales, require_comparable
 from stylebank.errors import FingerprintMismatch, OutputRefused, StylebankError, UsageError, printable
 from stylebank.files import digest_file
 from stylebank.style import PIXELS, Header, Style
 
 from . import weights as weight_files
-from .masks import Placing, Regions
+from .masks import Regions
 from .outputs import Outputs
 from .parcel import Parcel
+from .placement import Placement
 from .plan import Plan, Task
 from .pyramid import scales_for
 from .record import Entry, Record
 from .settings import PRESET_FINGERPRINTS, SynthesisSettings
 from .styling import StyledRegion, Styling
+
+#: Beyond this ratio between the size worked at and the scales measured, strokes differ for anyone to see.
+_FAR = 1.5
 
 
 class Run:
@@ -45,6 +50,8 @@ class Run:
         Keep a picture every so many steps.
     overwrite
         Make pictures again that are there already.
+    placement
+        The styling's masks, where they have been read.
     """
 
     def __init__(
@@ -56,6 +63,7 @@ class Run:
         max_pixels: int,
         save_every: int | None,
         overwrite: bool = False,
+        placement: Placement | None = None,
     ) -> None:
         self.bank = bank
         self.styling = styling
@@ -78,12 +86,12 @@ class Run:
             picture = images.load(settings.init, max_pixels=max_pixels)
             self.init = images.over_white(picture.pixels, picture.alpha)
             self.recorded["init_sha256"] = picture.sha256
-        self._placing = Placing(styling, max_pixels)
+        self.placement = placement or Placement(styling, max_pixels)
         self._alike: list[Entry] = []
         for entry in self.record.entries():
             if entry.status == "done":
                 self.earlier.setdefault(entry.output, []).append(entry)
-                if entry.same_settings({**self.recorded, **self._placing.told_by(entry.settings)}):
+                if entry.same_settings({**self.recorded, **self.placement.told_by(entry.settings)}):
                     self._alike.append(entry)
         self.outputs = Outputs(planned, settings, save_every, self.record)
         self._parcel: Parcel | None = None
@@ -106,17 +114,39 @@ class Run:
         common = require_comparable(list(self.headers.values()))
         self.layers = self.settings.layers or tuple(layer for layer in common if layer != PIXELS)
         self.settings.weights_of(self.layers)
+        self._check_scales()
         self.weights = weight_files.matching(self.fingerprint.weights_sha256, weights, allow_unknown=allow_unknown)
+
+    def _check_scales(self) -> None:
+        """Refuse a barycentre of styles that have no scale in common for this run."""
+        for region in self.styling.regions:
+            if len(region.parts) > 1:
+                wanted = [self._scales(self.headers[name]) for name, _weight in region.parts]
+                require_common_scales("styles with weights", [name for name, _ in region.parts], wanted)
+
+    def _scales(self, header: Header) -> list[int]:
+        return scales_for(list(header.sizes), self.settings) or list(header.sizes)
 
     def notes(self) -> list[str]:
         """Tell what will not be as it was asked for."""
-        scale, size = self.settings.style_scale, self.settings.size
-        return [
-            f"style {name}: measured at {max(header.sizes)} pixels at most, and --style-scale {scale:g} at {size} "
-            f"asks for {scale * size:g}; strokes come out smaller"
-            for name, header in self.headers.items()
-            if scale > 1 and scale * size > 1.5 * max(header.sizes)
-        ]
+        told = []
+        size = self.settings.size
+        wanted = [size] if size else []
+        for name, header in self.headers.items() if wanted else ():
+            side = size * self.settings.style_scale
+            how = f" (--style-scale {self.settings.style_scale:g})" if self.settings.style_scale != 1 else ""
+            largest, smallest = max(header.sizes), min(header.sizes)
+            if side > _FAR * largest:
+                told.append(
+                    f"style {name}: measured at {largest} pixels at most, for {side:g}{how}; the finest strokes come "
+                    "out smaller than the painting's"
+                )
+            elif side < smallest / _FAR:
+                told.append(
+                    f"style {name}: measured at {smallest} pixels at least, for {side:g}{how}; strokes come out "
+                    f"larger. Add the painting again with --scales {round(side)},..."
+                )
+        return told
 
     def made_already(self, task: Task) -> Entry | None:
         """Return the line of a picture that need not be made, None for one to make.
@@ -140,7 +170,7 @@ class Run:
             return None
         wanted = self.blank(task)
         digest = _digest_regular(task.subject)
-        if digest is None:  # reading it will say why
+        if digest is None or None in wanted.settings.get("masks", {}).values():  # reading it will say why
             return None
         wanted = dataclasses.replace(wanted, subject_sha256=digest)
         proofs = {
@@ -156,15 +186,11 @@ class Run:
             "style with these settings. Add --overwrite to replace it, or give another --output."
         )
 
-    def regions_of(self, task: Task, own: tuple[int, int], size: tuple[int, int]) -> Regions | None:
-        """Return where the styles go on a subject of `own` (width, height) at the output's `size`; None for everywhere.
-
-        Raises
-        ------
-        StylebankError
-            If a mask cannot be read, is of another shape, or leaves a region too few pixels.
-        """
-        return self._placing.regions(task.subject, own, size)
+    def regions_of(
+        self, task: Task, own: tuple[int, int], size: tuple[int, int]
+    ) -> tuple[Regions | None, dict[str, Any]]:
+        """Return where the styles go on a subject, and what the record says of it; as `Placement.regions` has it."""
+        return self.placement.regions(task.subject, own, size)
 
     def precision_before(self, backend: str, device: str) -> str | None:
         """Return the precision of the newest picture made with these settings on such a machine; None to begin anew."""
@@ -198,7 +224,7 @@ class Run:
             subject_sha256=None,
             style=self.styling.text,
             style_sha256=self.style_sha256,
-            settings={**self.recorded, **self._placing.recorded(task.subject)},
+            settings={**self.recorded, **self.placement.recorded(task.subject)},
             output=os.path.relpath(task.output, self.planned.folder),
             output_sha256=None,
             width=None,
@@ -224,7 +250,13 @@ class Run:
             packaged = elsewhere and weight_files.load().sha256 == sha256
             settings = dataclasses.replace(self.settings, precision=self.precision)
             scales = [sorted(style.scales) for style in styles]
-            named = [self.style_sha256, scales, sorted(self.recorded.items()), self.precision]
+            named = [
+                self.style_sha256,
+                scales,
+                sorted(self.recorded.items()),
+                self.precision,
+                self.settings.memory_limit,
+            ]
             key = hashlib.sha256(repr(named).encode("utf-8", "backslashreplace")).hexdigest()
             self._parcel = Parcel(key, styles, settings, sha256, None if packaged else self.weights, self.init)
         return self._parcel
@@ -234,7 +266,7 @@ class Run:
         styles = []
         for name, _weight in region.parts:
             header = self.headers[name]
-            style = self.bank.get(name, scales=scales_for(list(header.sizes), self.settings))
+            style = self.bank.get(name, scales=self._scales(header))
             if style.header.content_sha256 != header.content_sha256:
                 raise StylebankError(f"style {name!r} was replaced meanwhile. Run this again.")
             styles.append(style)

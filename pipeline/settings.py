@@ -18,7 +18,7 @@ OPTIMIZERS = ("lbfgs", "adam", "rmsprop")
 #: Leaves the precision to a timing, once a run.
 AUTO = "auto"
 PRECISIONS = (AUTO, "float32", "bfloat16")
-KEEP_COLORS = ("luma", "transport")
+KEEP_COLORS = ("none", "luma", "transport")
 #: Grey levels a step, for the optimisers that take one.
 LEARNING_RATES: Mapping[str, float] = {"adam": 4.0, "rmsprop": 1.0}
 #: Changes whenever the same settings would give another picture.
@@ -82,7 +82,7 @@ class SynthesisSettings:
         0 leaves the subject as it is.
     style_scale : float
         Size of the strokes: 2 takes the style as it is at twice the size worked at.
-    keep_color : {"luma", "transport"} or None
+    keep_color : {"none", "luma", "transport"}
         Give the result the subject's colours: by keeping nothing of it but luminance, or by mapping its
         colours to the subject's mean and covariance.
     match_color : bool
@@ -124,7 +124,7 @@ class SynthesisSettings:
     tv_weight: float = 1.0
     strength: float = 1.0
     style_scale: float = 1.0
-    keep_color: str | None = None
+    keep_color: str = "none"
     match_color: bool = True
     coarse_to_fine: bool = True
     normalise: bool = True
@@ -162,8 +162,7 @@ class SynthesisSettings:
             raise UsageError(f"strength {self.strength:g}: expected 0, the subject as it is, to 1, the full style.")
         if not 1 / 16 <= self.style_scale <= 16:
             raise UsageError(f"style_scale {self.style_scale:g}: expected 0.0625 to 16; 1 is the painting's own.")
-        if self.keep_color is not None:
-            _one_of("keep_color", self.keep_color, KEEP_COLORS)
+        _one_of("keep_color", self.keep_color, KEEP_COLORS)
         object.__setattr__(self, "layer_weights", _layer_weights(self.layer_weights))
         if self.memory_limit is not None:
             _at_least("memory_limit", self.memory_limit, 1)

@@ -108,6 +108,9 @@ def parse(styles: Sequence[str], masks: Sequence[str] = (), *, exists: Callable[
         )
     paths = _masks(masks, list(found))
     without = [region for region in found if region not in paths]
+    if len(found) == 1 and without and without != [""]:
+        name = printable(without[0])
+        raise UsageError(f"region {name}: no mask. Add --mask {name}=FILE, or leave the region out.")
     if len(without) > 1:
         raise UsageError(
             f"regions {' and '.join(map(printable, without))}: no masks. All but one need --mask REGION=FILE."
@@ -152,7 +155,7 @@ def _masks(masks: Sequence[str], regions: Sequence[str]) -> dict[str, str]:
     return paths
 
 
-def below(mask: str, folder: Path) -> str:
-    """Return a mask's text with its path in `folder`, unless it is absolute."""
-    match = _REGION.fullmatch(mask)
+def below(mask: str, folder: Path, *, regions: bool) -> str:
+    """Return a mask's text with its path in `folder`, unless it is absolute; with `regions` it may name one."""
+    match = _REGION.fullmatch(mask) if regions else None
     return f"{match[1]}={Path(folder, match[2])}" if match else str(Path(folder, mask))

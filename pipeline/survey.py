@@ -61,7 +61,7 @@ def survey(runs: Sequence[Run]) -> Iterator[tuple[Item, Entry | None]]:
                 item.size = run.size_of(own) if own else None
             if item.size is not None and own is not None:
                 try:
-                    run.regions_of(task, own, item.size)
+                    run.placement.check(task.subject, own, item.size)
                 except StylebankError as error:
                     return item, run.failed(task, item.entry, str(error))
         return item, made

@@ -149,7 +149,14 @@ class Stylist:
 
     def _needs_strips(self, size: tuple[int, int], count: int) -> bool:
         settings = self.settings
-        return require_memory(size, count, self.precision, optimizer=settings.optimizer, limit=settings.memory_limit)
+        return require_memory(
+            size,
+            count,
+            self.precision,
+            optimizer=settings.optimizer,
+            limit=settings.memory_limit,
+            regions=len(self.styles),
+        )
 
     def recolored(self, subject: Pixels, longest_side: int, regions: Regions | None = None) -> Pixels:
         """The subject, as far as strength has it, with the mean and covariance of the painting's pixels."""

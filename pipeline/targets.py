@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,9 @@ from .distance import EXACT, layer_target
 from .objective import Objective, Region
 from .pyramid import bracket
 from .settings import SynthesisSettings
+
+#: Sizes whose targets are kept: those of one picture on its way, and of others like it.
+_KEPT = 8
 
 
 class Targets:
@@ -44,8 +48,9 @@ class Targets:
 
     def region(self, longest_side: int, mask: npt.NDArray[np.float32] | None = None) -> Region:
         """Return the style's own targets for a picture of this longest side."""
-        side = longest_side * self._settings.style_scale
+        side = self._side(longest_side)
         if side not in self._regions:
+            _forget_oldest(self._regions)
             self._regions[side] = self._targets(list(self._at(longest_side).values()))
         whole = self._regions[side]
         return whole if mask is None else Region(whole.targets, whole.exact, mask)
@@ -79,6 +84,11 @@ class Targets:
     def _bracket(self, longest_side: int) -> tuple[int, int, float]:
         return bracket(self._style.scales, longest_side * self._settings.style_scale)
 
+    def _side(self, longest_side: int) -> float:
+        """The scale that stands for a size: a measured one where that will do."""
+        below, _above, share = self._bracket(longest_side)
+        return longest_side * self._settings.style_scale if share else float(below)
+
     def _at(self, longest_side: int) -> Mapping[str, Gaussian]:
         """The Gaussians by layer at a size: those of a scale that was measured, or between the two beside it.
 
@@ -86,8 +96,9 @@ class Targets:
         the nearer of the two.
         """
         below, above, share = self._bracket(longest_side)
-        side = longest_side * self._settings.style_scale if share else float(below)
+        side = self._side(longest_side)
         if side not in self._gaussians:
+            _forget_oldest(self._gaussians)
             first, second = self._style.scales[below], self._style.scales[above]
             with backend.preparing():
                 self._gaussians[side] = {
@@ -97,6 +108,11 @@ class Targets:
                     for layer in self._layers
                 }
         return self._gaussians[side]
+
+
+def _forget_oldest(kept: dict[float, Any]) -> None:
+    while len(kept) >= _KEPT:
+        del kept[next(iter(kept))]
 
 
 def _between(mean: npt.NDArray[np.float32], cov: npt.NDArray[np.float32], end: Gaussian, share: float) -> Gaussian:

@@ -135,7 +135,7 @@ def work(
         def moment_of(index: int, moment: Any) -> None:
             losses[index].append(float(f"{moment.loss:.4g}"))
             if chunk.every and moment.step % chunk.every == 0 and moment.step < moment.steps:
-                ways[index].append((moment.step, to_uint8(moment.pixels)))
+                ways[index].append((moment.step, to_uint8(moment.shown())))
             on_moment(chunk.numbers[index], moment)
 
         with _computing(place) as preparing:

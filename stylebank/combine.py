@@ -144,6 +144,15 @@ def pooled(means: Sequence[Any], covs: Sequence[Any], counts: Sequence[float]) -
     return mean, within + apart.T @ apart
 
 
+def require_common_scales(kind: str, names: Sequence[str], scales: Sequence[Sequence[int]]) -> list[tuple[int, ...]]:
+    """Return `common_scales` of several styles; `UsageError`, naming each, where there is none."""
+    matched = common_scales([dict.fromkeys(own) for own in scales])
+    if not matched:
+        each = "; ".join(f"{name!r} has {', '.join(map(str, own))}" for name, own in zip(names, scales, strict=True))
+        raise UsageError(f"{kind}: the styles have no scale in common: {each}. Measure them at the same --scales.")
+    return matched
+
+
 def common_scales(styles: Sequence[Mapping[int, Any]]) -> list[tuple[int, ...]]:
     """Return, for each scale that all styles have, which of each one's own it is.
 
@@ -169,10 +178,7 @@ def _combined(
 ) -> Style:
     name = check_name(name)
     layers = require_comparable([style.header for style in styles])
-    matched = common_scales([style.scales for style in styles])
-    if not matched:
-        each = "; ".join(f"{style.name!r} has {', '.join(map(str, style.scales))}" for style in styles)
-        raise UsageError(f"{kind}: the styles have no scale in common: {each}. Measure them at the same --scales.")
+    matched = require_common_scales(kind, [style.name for style in styles], [list(style.scales) for style in styles])
     sizes: dict[int, tuple[int, int]] = {}
     origins: dict[str, list[int]] = {}
     scales: dict[int, dict[str, Gaussian]] = {}

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from . import format
-from .errors import StylebankError, StyleDamaged, StyleNotFound, printable
+from .errors import NameRefused, StylebankError, StyleDamaged, StyleNotFound, printable
 from .files import explain
 from .names import SUFFIX, check_name, file_name, folded, may_hold
 from .style import Header
@@ -107,6 +107,13 @@ class Listing:
         among them.
         """
         return [path for path in self.paths() if may_hold(path.name, name)]
+
+    def has(self, name: str) -> bool:
+        """Tell whether a style of this name is there, whole or damaged; a text that is no name is none."""
+        try:
+            return self.find(check_name(name)) is not None
+        except NameRefused:
+            return False
 
     def find(self, name: str, *, thorough: bool = True) -> Path | None:
         """Return the file of a style if there is one, whole or damaged.

@@ -38,6 +38,9 @@ class Moment:
     pixels: Pixels
     picture: int = 0
 
+    def shown(self) -> Pixels:
+        return self.pixels
+
 
 class Stylist:
     """Turns pictures into their negatives, in as many steps as asked for."""

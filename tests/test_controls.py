@@ -87,7 +87,7 @@ def test_keep_color_luma_keeps_chroma_and_takes_the_styles_light(wave: Style, vg
 
 
 def test_keep_color_transport_keeps_the_palette(wave: Style, vgg: Weights, china: np.ndarray) -> None:
-    plain, kept = (made(wave, vgg, china, keep_color=how).pixels for how in (None, "transport"))
+    plain, kept = (made(wave, vgg, china, keep_color=how).pixels for how in ("none", "transport"))
 
     def palette_distance(picture: np.ndarray) -> float:
         (mean, cov, _), (own_mean, own_cov, _) = gaussian.moments(picture), gaussian.moments(china)

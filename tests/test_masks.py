@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from pipeline import masks
-from pipeline.masks import Placing
+from pipeline.placement import Placement
 from pipeline.styling import parse
 from stylebank.errors import ImageRefused, UsageError
 
@@ -73,37 +73,47 @@ def test_a_region_too_small_is_refused_by_name() -> None:
 
 @pytest.mark.parametrize("size", [(96, 64), (48, 32), (3000, 2000), (49, 32)])
 def test_a_mask_may_have_any_size_of_the_subjects_shape(size: tuple[int, int]) -> None:
-    masks.check_shape(np.zeros(size[::-1], np.float32), SIZE, "mask.png")
+    masks.check_shape(size, SIZE, "mask.png")
 
 
 @pytest.mark.parametrize("size", [(64, 96), (96, 70), (3000, 2100)])
 def test_a_mask_of_another_shape_is_refused(size: tuple[int, int]) -> None:
     with pytest.raises(UsageError, match=r"mask mask\.png: \d+ x \d+ pixels, and the subject has 96 x 64"):
-        masks.check_shape(np.zeros(size[::-1], np.float32), SIZE, "mask.png")
+        masks.check_shape(size, SIZE, "mask.png")
 
 
 def test_a_subject_can_have_a_mask_of_its_own(tmp_path: Path) -> None:
     for name, columns in (("one", 48), ("two", 72)):
         written(tmp_path / f"{name}.png", columns)
-    placing = Placing(parse(["a"], [f"{tmp_path}/{{subject}}.png"], exists=lambda name: False))
+    placing = Placement(parse(["a"], [f"{tmp_path}/{{subject}}.png"], exists=lambda name: False))
     shares = []
     for name in ("one", "two"):
-        found = placing.regions(Path(f"in/{name}.jpg"), SIZE, SIZE)
-        assert found is not None
+        found, told = placing.regions(Path(f"in/{name}.jpg"), SIZE, SIZE)
+        assert found is not None and told == placing.recorded(Path(f"in/{name}.jpg"))
         shares.append(float(found.coverage.mean()))
     assert shares == pytest.approx([0.5, 0.75], abs=0.02)
     recorded = [placing.recorded(Path(f"in/{name}.jpg"))["masks"][""] for name in ("one", "two")]
     assert len(set(recorded)) == 2
     assert placing.recorded(Path("in/three.jpg")) == {"masks": {"": None}}
-    with pytest.raises(ImageRefused, match=r"three\.png"):
-        placing.regions(Path("in/three.jpg"), SIZE, SIZE)
+    for look in (placing.regions, placing.check):
+        with pytest.raises(ImageRefused, match=r"three\.png"):
+            look(Path("in/three.jpg"), SIZE, SIZE)
+    assert placing.paths([Path("in/one.jpg")]) == {str((tmp_path / "one.png").resolve())}
+
+
+def test_beyond_a_hard_edge_nothing_is_left_at_any_size() -> None:
+    mask = np.zeros((200, 300), np.float32)
+    mask[:, :150] = 1
+    for size in ((96, 64), (600, 400)):
+        coverage = masks.regions([mask], size).coverage
+        assert not coverage[:, size[0] // 2 + 2 :].any() and coverage[:, : size[0] // 2 - 2].min() == 1
 
 
 def test_a_mask_that_cannot_be_read_is_told_before_any_subject(tmp_path: Path) -> None:
     with pytest.raises(ImageRefused, match=r"missing\.png"):
-        Placing(parse(["a"], [f"{tmp_path}/missing.png"], exists=lambda name: False))
+        Placement(parse(["a"], [f"{tmp_path}/missing.png"], exists=lambda name: False))
 
 
 def test_without_masks_there_is_nothing_to_place_or_record() -> None:
-    placing = Placing(parse(["a"], exists=lambda name: False))
-    assert placing.regions(Path("x.jpg"), SIZE, SIZE) is None and placing.recorded(Path("x.jpg")) == {}
+    placing = Placement(parse(["a"], exists=lambda name: False))
+    assert placing.regions(Path("x.jpg"), SIZE, SIZE) == (None, {}) and placing.recorded(Path("x.jpg")) == {}

@@ -53,6 +53,7 @@ def test_names_in_the_bank_win_over_the_grammar() -> None:
         (("a:0", "b:0"), (), "one of them above 0"),
         (("a", "sky=b"), (), r"a: no region.*REGION=NAME"),
         (("sky=a", "rest=b"), (), "no masks.*--mask REGION=FILE"),
+        (("sky=a",), (), "region sky: no mask"),
         (("sky=a", "rest=b"), ("ground=x.png",), "no region ground.*sky, rest"),
         (("sky=a", "rest=b"), ("x.png",), "of no region.*REGION=FILE"),
         (("sky=a", "rest=b"), ("sky=x.png", "sky=y.png"), "a second one"),
@@ -65,8 +66,9 @@ def test_what_makes_no_sense_is_refused(styles: tuple[str, ...], masks: tuple[st
 
 
 def test_masks_of_a_job_lie_below_its_folder(tmp_path: Path) -> None:
-    assert below("sky=sky.png", tmp_path) == f"sky={tmp_path / 'sky.png'}"
-    assert below("sky.png", tmp_path) == str(tmp_path / "sky.png")
-    assert below("/masks/sky.png", tmp_path) == "/masks/sky.png"
+    assert below("sky=sky.png", tmp_path, regions=True) == f"sky={tmp_path / 'sky.png'}"
+    assert below("sky.png", tmp_path, regions=True) == str(tmp_path / "sky.png")
+    assert below("/masks/sky.png", tmp_path, regions=True) == "/masks/sky.png"
+    assert below("w=1/a.png", tmp_path, regions=False) == str(tmp_path / "w=1/a.png")
     with pytest.raises(UsageError):
-        read("sky=a", "rest=b", masks=(below("other=x.png", tmp_path),))
+        read("sky=a", "rest=b", masks=(below("other=x.png", tmp_path, regions=True),))

@@ -32,9 +32,10 @@ _OPTIONS = (
     click.option(
         "--mask",
         multiple=True,
+        type=click.Path(),
         metavar="[REGION=]FILE",
         help="A picture that is white where the style goes, and black where the subject stays; {subject} in its path "
-        "stands for the SUBJECT's name. With regions each but one has a mask, which takes the rest.",
+        "stands for the SUBJECT's name. With regions each has a mask but one, which takes the rest.",
     ),
     click.option(
         "--preset",
@@ -72,7 +73,7 @@ _OPTIONS = (
         "--keep-color",
         type=click.Choice(KEEP_COLORS),
         help="Keep the subject's colours: 'luma' takes the style's luminance alone, 'transport' maps the result's "
-        "colours to the subject's.",
+        f"colours to the subject's.  [default: {_DEFAULT.keep_color}]",
     ),
     click.option(
         "--match-color/--no-match-color",

@@ -36,6 +36,7 @@ class StyleName(click.ParamType):  # type: ignore[type-arg]
     """The name of a style; completes from the bank."""
 
     name = "style"
+    envvar_list_splitter = ","
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         """Offer the bank's names that begin with what is typed."""
