@@ -127,5 +127,5 @@ def deadly_work(place: Place, parcel: Parcel, chunk: Chunk) -> Outcome:
         met.write_bytes(met.read_bytes() + b"." if met.exists() else b".")
         if value == DEADLY or (value == DEADLY_ONCE and met.stat().st_size == 1):
             os.kill(os.getpid(), signal.SIGKILL)
-        made[number] = Made(pixels=subject, steps=len(parcel.style.scales))
+        made[number] = Made(pixels=subject, steps=len(parcel.styles[0].scales))
     return Outcome(made, worker=str(os.getpid()))

@@ -22,6 +22,7 @@ import pytest
 import pipeline
 from pipeline import Progress, batch, worker
 from pipeline.crew import Here, Pool
+from pipeline.outputs import Outputs
 from pipeline.record import Record
 from pipeline.run import Run
 from stylebank import files, images
@@ -213,7 +214,7 @@ def test_decoding_and_encoding_overlap_with_computing(
     bank: Bank, many: Path, tmp_path: Path, stylist: Callable[[Stylist], Stylist], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stylist(Stylist(seen=lambda pixels: time.sleep(0.04)))
-    load, save = Run.load, Run._save
+    load, save = Run.load, Outputs._save
     threads: set[str] = set()
 
     def slow_load(self: Run, task: Any) -> Any:
@@ -221,13 +222,13 @@ def test_decoding_and_encoding_overlap_with_computing(
         time.sleep(0.03)
         return load(self, task)
 
-    def slow_save(self: Run, *arguments: Any) -> Any:
+    def slow_save(self: Outputs, *arguments: Any) -> Any:
         threads.add(threading.current_thread().name)
         time.sleep(0.03)
         return save(self, *arguments)
 
     monkeypatch.setattr(Run, "load", slow_load)
-    monkeypatch.setattr(Run, "_save", slow_save)
+    monkeypatch.setattr(Outputs, "_save", slow_save)
     began = time.monotonic()
     entries = _make(bank, many, tmp_path / "out")
     wall = time.monotonic() - began

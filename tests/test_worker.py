@@ -88,7 +88,7 @@ def test_compiling_counts_as_setting_up_and_once(parcel: Parcel, monkeypatch: py
 def test_the_styles_own_work_counts_as_setting_up(parcel: Parcel) -> None:
     from pipeline import backend, distance
 
-    gaussian = next(iter(parcel.style.scales.values()))["conv3_1"]
+    gaussian = next(iter(parcel.styles[0].scales.values()))["conv3_1"]
     before, began = backend.preparing_seconds(), time.perf_counter()
     distance.layer_target(gaussian)
     spent = time.perf_counter() - began

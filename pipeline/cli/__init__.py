@@ -24,7 +24,7 @@ _COMMANDS = {
     "remove": "Remove styles from the bank; none of them unless all are there.",
     "rename": "Give a style another name.",
     "tag": "Give tags to styles, or take them away.",
-    "apply": "Make pictures of the SUBJECTs in a style.",
+    "apply": "Make pictures of the SUBJECTs in a style, or several.",
     "batch": "Make the pictures of a job file.",
     "report": "Write a page to look over the pictures of an output folder.",
     "mix": "Make style NEW from others: their Wasserstein barycentre, at every scale and layer.",
