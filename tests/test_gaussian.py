@@ -88,7 +88,8 @@ def test_commuting_covariances_differ_by_their_roots() -> None:
     turn = np.linalg.qr(np.random.default_rng(3).normal(size=(16, 16)))[0]
     first, second = np.linspace(0, 3, 16), np.linspace(2, 1, 16)
     got = wasserstein2(np.zeros(16), turn * first**2 @ turn.T, np.ones(16), turn * second**2 @ turn.T)
-    assert got == pytest.approx(np.sqrt(16 + ((first - second) ** 2).sum()), rel=1e-12)
+    # one eigenvalue is 0, and the root of its rounding is what is left
+    assert got == pytest.approx(np.sqrt(16 + ((first - second) ** 2).sum()), rel=1e-7)
 
 
 @pytest.mark.parametrize(("channels", "rank"), [(1, 1), (8, 8), (64, 64), (64, 9), (256, 256), (256, 40)])
