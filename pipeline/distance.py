@@ -12,12 +12,17 @@ and its derivative by C is I - T, with T = F (F^T C F)^{-1/2} F^T the optimal ma
 
 where Y is what the map makes of X: rows with the style's mean and covariance, each as near to its own row of
 X as can be. So nothing is differentiated but the network, which pulls X - Y back to the picture; equal
-eigenvalues, where autodiff through `eigh` gives NaN, do no harm. A step costs two products of N x c by c x c, and an
-eigendecomposition of k x k, in float64: F^T C F squares the condition number, and in float32 its small
-eigenvalues, whose roots count, drown in the rounding of the large ones. F is thin: the tail of S that
+eigenvalues, where autodiff through `eigh` gives NaN, do no harm.
+
+C itself is not needed. With Z = (X - mu) F / sqrt N, of size N x k, the cross term is the nuclear norm of Z and
+
+    (X - mu) T / sqrt N = Z (Z^T Z)^{-1/2} F^T = (Z Z^T)^{-1/2} Z F^T
+
+so that the eigendecomposition, in float64, is of k x k or of N x N, whichever side is the shorter: where there are
+fewer positions than columns Z^T Z has no inverse root, and Z Z^T has. F is thin: the tail of S that
 `SynthesisSettings.tolerance` leaves out costs time and no loss that could be measured.
 
-Holding T or Y over several steps would save most of that, and was tried: with T held the function is a lower bound
+Holding T or Y over several steps would save some of that, and was tried: with T held the function is a lower bound
 of W2^2 without a minimum, with Y held an upper bound whose steps are too short. Both reach a given loss later.
 """
 
@@ -34,19 +39,22 @@ from stylebank import gaussian
 from stylebank.style import Gaussian
 
 from . import backend
+from .preparation import preparing
 
 #: Share of the largest eigenvalue below which a style's tail is left out where a loss is told: what the
 #: float32 of the bank's files rounds away.
 EXACT = 1e-7
 #: Eigenvalues of F^T C F below this share of the largest count as this share.
 _SMALLEST_EIGENVALUE = 1e-12
-#: From this many channels on X - Y is made in float32 whatever the network's precision: deep layers have few positions,
-#: and of directions in which these hardly vary T's entries are so large that bfloat16's rounding of them is all
-#: there is. A picture of 128 pixels ended at a loss of 0.61 instead of 0.41.
-_FLOAT32_FROM = 512
+#: From this many channels on X - Y is made of Z, in float32 whatever the network's precision, and not of T: deep layers
+#: have few positions, and of directions in which these hardly vary T's entries are so large that bfloat16's rounding of
+#: them is all there is. A picture of 128 pixels ended at a loss of 0.61 instead of 0.41.
+_DEEP = 512
+#: Positions over columns below which Z Z^T is taken apart: a bit above 1, where Z^T Z is as good as singular.
+_FEW = (6, 5)
 
 
-@backend.preparing()
+@preparing()
 def layer_target(style: Gaussian, tolerance: float = EXACT) -> dict[str, npt.NDArray[np.float32]]:
     """Return what the objective needs of a style's layer.
 
@@ -81,34 +89,57 @@ def moments(activations: Any, mask: Any = None) -> dict[str, Any]:
     Returns
     -------
     dict of float32 tensors
-        ``mean`` (n, 1, c), ``cov`` (n, c, c), and ``centred``, the activations less their mean,
-        (n, h * w, c).
+        ``mean`` (n, 1, c) and ``cov`` (n, c, c).
     """
+    mean, centred, share = _centred(activations, mask)
+    return {"mean": mean, "cov": _covariance(centred, share)}
+
+
+def _covariance(centred: Any, share: Any) -> Any:
+    if len(share.shape) == 0:
+        return share * backend.products(centred, centred, turned=True)
+    return backend.products(centred, share * centred, turned=True)
+
+
+def _projected(centred: Any, root: Any, factor: Any) -> Any:
+    """Z, (n, h * w, k): `root` being that of the shares."""
+    if len(root.shape) == 0:
+        return backend.products(centred, root * factor)
+    return root * backend.products(centred, factor)
+
+
+def _centred(activations: Any, mask: Any) -> tuple[Any, Any, Any]:
+    """Means (n, 1, c), rows less these (n, h * w, c), and what each counts, a number or (n or 1, h * w, 1): float32."""
     rows = ops.cast(_rows(activations), "float32")
     if mask is None:
-        count = ops.cast(ops.shape(rows)[1], "float32")
-        mean = ops.matmul(ops.ones_like(rows[:, :, :1])[:, None, :, 0] / count, rows)
-        centred = rows - mean
-        cov = ops.matmul(ops.transpose(centred, (0, 2, 1)), centred) / count
+        share = 1 / ops.cast(ops.shape(rows)[1], "float32")
+        mean = share * backend.products(ops.ones_like(rows[:, :, :1])[:, None, :, 0], rows)
     else:
-        shares = _shares(mask)
-        mean = ops.sum(shares * rows, axis=1, keepdims=True)
-        centred = rows - mean
-        cov = ops.matmul(ops.transpose(centred, (0, 2, 1)), shares * centred)
-    return {"mean": mean, "cov": cov, "centred": centred}
+        share = _shares(mask)
+        mean = ops.sum(share * rows, axis=1, keepdims=True)
+    return mean, rows - mean, share
 
 
 def optimal_map(cov: Any, factor_transposed: Any) -> tuple[Any, Any]:
-    """Return T, float32 (n, c, c), and the cross term tr (F^T C F)^{1/2}, float32 (n,)."""
-    # tensors' own @: Keras' matmul falls back to float32 on PyTorch
+    """Return T, float32 (n, c, c), and the cross term tr (F^T C F)^{1/2}, float32 (n,), from covariances (n, c, c)."""
     factor_transposed = ops.cast(factor_transposed, "float64")
     factor = ops.transpose(factor_transposed)
-    product = factor_transposed @ ops.cast(cov, "float64") @ factor
-    values, vectors = ops.linalg.eigh((product + ops.transpose(product, (0, 2, 1))) / 2)
+    half, cross = _half(factor_transposed @ ops.cast(cov, "float64") @ factor)
+    half = factor @ half
+    return ops.cast(half @ _turned(half), "float32"), cross
+
+
+def _half(product: Any) -> tuple[Any, Any]:
+    """H with H H^T = P^{-1/2}, float64, of matrices P (n, k, k) >= 0, and tr P^{1/2}, float32 (n,)."""
+    # tensors' own @: Keras' matmul falls back to float32 on PyTorch
+    product = ops.cast(product, "float64")
+    values, vectors = ops.linalg.eigh((product + _turned(product)) / 2)
     values = ops.maximum(values, _SMALLEST_EIGENVALUE * values[:, -1:] + 1e-30)
-    half = factor @ (vectors * values[:, None, :] ** -0.25)
-    transport = half @ ops.transpose(half, (0, 2, 1))
-    return ops.cast(transport, "float32"), ops.cast(ops.sum(ops.sqrt(values), axis=1), "float32")
+    return vectors * values[:, None, :] ** -0.25, ops.cast(ops.sum(ops.sqrt(values), axis=1), "float32")
+
+
+def _turned(matrices: Any) -> Any:
+    return ops.transpose(matrices, (0, 2, 1))
 
 
 def distance(activations: Any, target: Mapping[str, Any], weight: Any = None, mask: Any = None) -> tuple[Any, Any]:
@@ -130,17 +161,55 @@ def distance(activations: Any, target: Mapping[str, Any], weight: Any = None, ma
         The distance squared, not weighted.
     tensor like `activations`, or None
     """
-    found = moments(activations, mask)
-    value, linear, constant = matched(found["mean"], found["cov"], target, weight)
-    if weight is None:
-        return value, None
-    if mask is None:
-        count = ops.cast(ops.shape(found["centred"])[1], "float32")
-        linear, constant = linear / count, constant / count
-    gradient = matched_gradient(activations, found["mean"], linear, constant, found["centred"])
-    if mask is not None:
-        gradient = gradient * ops.reshape(ops.cast(_shares(mask), gradient.dtype), ops.shape(mask))
-    return value, gradient
+    mean, centred, share = _centred(activations, mask)
+    root = ops.sqrt(share)
+    factor_transposed = target["factor_transposed"]
+    factor = ops.transpose(factor_transposed)[None]
+    deep = activations.shape[-1] >= _DEEP
+    if deep:
+        projected = _projected(centred, root, factor)
+        product = backend.products(projected, projected, turned=True)
+        spread = backend.sum_of_squares(centred if mask is None else root * centred) * (share if mask is None else 1)
+    else:
+        cov = _covariance(centred, share)
+        product = backend.products(backend.products(factor_transposed[None], cov), factor)
+        spread = ops.trace(cov, axis1=1, axis2=2)
+    apart = mean - target["mean"]
+    scale = None if weight is None else 2 * ops.reshape(weight, (-1, 1, 1))
+
+    def less_carried(rows: Any, to_style: Any) -> Any:
+        """The gradient, the rows of Y - m being the product of both over the root of their share."""
+        gradient = scale * share * (centred + apart) - backend.products(scale * root * rows, to_style)
+        return ops.reshape(ops.cast(gradient, activations.dtype), ops.shape(activations))
+
+    def few_positions() -> tuple[Any, ...]:
+        rows = ops.cast(projected if deep else _projected(centred, root, factor), "float64")
+        roots = ops.cast(root, "float64") * ops.ones_like(rows[:, :, :1])
+        rows = rows - roots * ops.sum(roots * rows, axis=1, keepdims=True)  # of length 1, and nothing lies along them
+        half, cross = _half(rows @ _turned(rows))
+        if weight is None:
+            return (cross,)
+        return cross, less_carried(ops.cast(half @ (_turned(half) @ rows), "float32"), factor_transposed[None])
+
+    def many_positions() -> tuple[Any, ...]:
+        half, cross = _half(product)
+        if weight is None:
+            return (cross,)
+        half = ops.cast(half, "float32")
+        to_style = backend.products(half, backend.products(half, factor_transposed[None], turned=True))
+        if deep:
+            return cross, less_carried(projected, to_style)
+        linear = scale * (ops.eye(activations.shape[-1], dtype="float32") - backend.products(factor, to_style))
+        if mask is None:
+            return cross, matched_gradient(activations, mean, share * linear, scale * share * apart, centred)
+        gradient = matched_gradient(activations, mean, linear, scale * apart, centred)
+        return cross, gradient * ops.reshape(ops.cast(share, gradient.dtype), ops.shape(mask))
+
+    above, below = _FEW
+    few = below * ops.shape(centred)[1] < above * ops.shape(factor_transposed)[0]
+    found = backend.either(few, few_positions, many_positions)
+    value = ops.sum(ops.square(apart), axis=(1, 2)) + spread + target["trace"] - 2 * found[0]
+    return value, None if weight is None else found[1]
 
 
 def matched(mean: Any, cov: Any, target: Mapping[str, Any], weight: Any = None) -> tuple[Any, Any, Any]:
@@ -165,14 +234,19 @@ def matched(mean: Any, cov: Any, target: Mapping[str, Any], weight: Any = None) 
 
 def matched_gradient(activations: Any, mean: Any, linear: Any, constant: Any, centred: Any = None) -> Any:
     """Return (X - mean) L + d, like the activations X (n, h, w, c); `centred` is X - mean where it is there already."""
-    rows = _rows(activations)
-    if rows.dtype == mean.dtype or rows.shape[-1] >= _FLOAT32_FROM:
-        centred = ops.cast(rows, mean.dtype) - mean if centred is None else centred
-        gradient = ops.cast(ops.matmul(centred, linear) + constant, rows.dtype)
+    kept = activations.dtype
+    if kept == mean.dtype or activations.shape[-1] >= _DEEP:
+        rows = ops.cast(_rows(activations), mean.dtype) - mean if centred is None else centred
+        activations = ops.reshape(rows, ops.shape(activations))
     else:
         constant = constant - ops.matmul(mean, linear)
-        gradient = ops.matmul(rows, ops.cast(linear, rows.dtype)) + ops.cast(constant, rows.dtype)
-    return ops.reshape(gradient, ops.shape(activations))
+    linear, constant = ops.cast(linear, activations.dtype), ops.cast(constant, activations.dtype)
+    if activations.shape[0] == 1:
+        # backends add the constant, and what else the network pulls back to here, as the convolution goes
+        made = ops.conv(activations, linear[None], padding="valid", data_format="channels_last") + constant[0, 0]
+    else:
+        made = ops.matmul(_rows(activations), linear) + constant
+    return ops.cast(ops.reshape(made, ops.shape(activations)), kept)
 
 
 def feature_distance(activations: Any, subject: Mapping[str, Any], weight: Any) -> tuple[Any, Any]:

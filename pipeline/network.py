@@ -105,12 +105,7 @@ class Trunk:
         if self.padding == "zero":
             x = ops.pad(x, [[0, 0], [int(top), int(bottom)], [1, 1], [0, 0]])
             return ops.conv(x, kernel, padding="valid", data_format="channels_last")
-        inside = 1 if self.padding == "reflect" else 0
-        above = [x[:, inside : inside + 1]] if top else []
-        below = [x[:, -1 - inside : -inside or None]] if bottom else []
-        if above or below:
-            x = ops.concatenate([*above, x, *below], axis=1)
-        x = ops.concatenate([x[:, :, inside : inside + 1], x, x[:, :, -1 - inside : -inside or None]], axis=2)
+        x = backend.framed(x, 1 if self.padding == "reflect" else 0, top=top, bottom=bottom)
         return ops.conv(x, kernel, padding="valid", data_format="channels_last")
 
     def pooled(self, x: Any) -> Any:

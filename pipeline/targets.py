@@ -14,6 +14,7 @@ from stylebank.style import PIXELS, Gaussian, Style
 from . import backend
 from .distance import EXACT, layer_target
 from .objective import Objective, Region
+from .preparation import preparing
 from .pyramid import bracket
 from .settings import SynthesisSettings
 
@@ -100,7 +101,7 @@ class Targets:
         if side not in self._gaussians:
             _forget_oldest(self._gaussians)
             first, second = self._style.scales[below], self._style.scales[above]
-            with backend.preparing():
+            with preparing():
                 self._gaussians[side] = {
                     layer: _between(first[layer].mean, first[layer].cov, second[layer], share)
                     if share

@@ -27,6 +27,7 @@ from stylebank.images import to_uint8
 from . import buckets
 from . import weights as weight_files
 from .parcel import Chunk, Made, Outcome, Parcel
+from .preparation import preparing_seconds
 from .settings import AUTO
 
 if TYPE_CHECKING:
@@ -160,9 +161,9 @@ def _computing(place: Place) -> Iterator[Callable[[], float]]:
 
     if place.deterministic:
         backend.make_deterministic()
-    before = backend.preparing_seconds()
+    before = preparing_seconds()
     with backend.use(place.device):
-        yield lambda: backend.preparing_seconds() - before
+        yield lambda: preparing_seconds() - before
 
 
 def describe(place: Place) -> Machine:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -10,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline import backend
-from pipeline.distance import EXACT, distance, layer_target
+from pipeline import distance as module
+from pipeline.distance import EXACT, layer_target
 from stylebank import gaussian
 from stylebank.gaussian import Array, moments, wasserstein2
 from stylebank.style import Gaussian
@@ -58,15 +62,24 @@ def measured(style: Array) -> Gaussian:
     return Gaussian(mean, cov, cov_sqrt, values, count)
 
 
-#: As a step has it, compiled.
-_compiled = backend.compile_function(lambda picture, target, one: distance(picture, target, one))
+def _compiled(deepest: int) -> Callable[..., Any]:
+    """As a step has it."""
+
+    def traced(picture: Any, target: Any, one: Any) -> Any:
+        with mock.patch.object(module, "_DEEP", deepest):
+            return module.distance(picture, target, one)
+
+    return backend.compile_function(traced)
 
 
-def by_the_engine(subject: Array, style: Array) -> tuple[float, Array]:
+_ways = {"as shallow layers": _compiled(CHANNELS + 1), "as deep layers": _compiled(CHANNELS)}
+
+
+def by_the_engine(subject: Array, style: Array, way: str) -> tuple[float, Array]:
     """Value and gradient as a step has them."""
     picture = backend.tree(subject.astype(np.float32).reshape(1, 1, *subject.shape))
     target = backend.tree(layer_target(measured(style), EXACT))
-    value, gradient = _compiled(picture, target, backend.tree(np.ones(1, np.float32)))
+    value, gradient = _ways[way](picture, target, backend.tree(np.ones(1, np.float32)))
     return float(backend.to_numpy(value)[0]), backend.to_numpy(gradient).reshape(subject.shape).astype(np.float64)
 
 
@@ -94,11 +107,12 @@ def size_of(*pictures: Array) -> float:
     return max(1e-6, *(float((at**2).sum(axis=1).mean()) for at in pictures))
 
 
+@pytest.mark.parametrize("way", _ways)
 @few
 @given(rows, rows)
-def test_any_two_pictures_have_the_distance_and_gradient_of_float64(first: Rows, second: Rows) -> None:
+def test_any_two_pictures_have_the_distance_and_gradient_of_float64(way: str, first: Rows, second: Rows) -> None:
     subject, style = first.array(), second.array()
-    value, gradient = by_the_engine(subject, style)
+    value, gradient = by_the_engine(subject, style, way)
     exact, expected, clear = by_singular_values(subject, style)
     slack = ROUNDING * size_of(subject, style)
     assert np.isfinite(value) and np.isfinite(gradient).all()
@@ -114,11 +128,12 @@ def test_any_two_pictures_have_the_distance_and_gradient_of_float64(first: Rows,
         assert np.linalg.norm(gradient) == pytest.approx(np.linalg.norm(expected), rel=1e-2)
 
 
+@pytest.mark.parametrize("way", _ways)
 @few
 @given(rows)
-def test_a_picture_is_no_distance_from_itself_and_is_left_alone(picture: Rows) -> None:
+def test_a_picture_is_no_distance_from_itself_and_is_left_alone(way: str, picture: Rows) -> None:
     same = picture.array()
-    value, gradient = by_the_engine(same, same)
+    value, gradient = by_the_engine(same, same, way)
     slack = ROUNDING * size_of(same)
     assert abs(value) <= slack
     assert np.isfinite(gradient).all()

@@ -16,6 +16,7 @@ import pytest
 from pipeline import worker
 from pipeline.batch import prepare
 from pipeline.parcel import Chunk, Parcel
+from pipeline.preparation import preparing_seconds
 from stylebank.bank import Bank
 
 from . import fakes
@@ -86,13 +87,13 @@ def test_compiling_counts_as_setting_up_and_once(parcel: Parcel, monkeypatch: py
 
 
 def test_the_styles_own_work_counts_as_setting_up(parcel: Parcel) -> None:
-    from pipeline import backend, distance
+    from pipeline import distance
 
     gaussian = next(iter(parcel.styles[0].scales.values()))["conv3_1"]
-    before, began = backend.preparing_seconds(), time.perf_counter()
+    before, began = preparing_seconds(), time.perf_counter()
     distance.layer_target(gaussian)
     spent = time.perf_counter() - began
-    assert 0 < backend.preparing_seconds() - before <= spent
+    assert 0 < preparing_seconds() - before <= spent
     outcomes = [worker.work(HERE, parcel, _chunk()) for _ in range(2)]
     assert outcomes[0].setup > outcomes[1].setup
     worker.forget()
