@@ -19,6 +19,7 @@ from stylebank.style import Gaussian
 from .conftest import DATA, cosine
 
 #: One layer of each width, which are all the ways a layer's distance is made.
+
 LAYERS = ("conv1_2", "conv2_2", "conv3_4", "conv4_1", "conv5_1")
 
 
@@ -58,7 +59,7 @@ def by_singular_values(
     centred, apart = rows - mean, mean - style.mean
     factor = gaussian.factor(style.cov, tolerance)
     left, values, right = np.linalg.svd(np.sqrt(share) * centred @ factor, full_matrices=False)
-    kept = values > 1e-6 * values[0]
+    kept = values > 1e-9 * values[0]
     carried = (left[:, kept] @ right[kept]) @ factor.T
     value = apart @ apart + (share * centred**2).sum() + np.trace(style.cov, dtype=np.float64) - 2 * values.sum()
     gradient = 2 * share * (centred + apart) - 2 * np.sqrt(share) * carried

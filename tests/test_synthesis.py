@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+import pipeline
 from pipeline import strips, synthesis
 from pipeline.ingest import measure_pixels
 from pipeline.network import Trunk
@@ -134,6 +136,25 @@ def test_bfloat16_does_for_the_few_positions_of_deep_layers(wave: Style, vgg: We
         settings = dataclasses.replace(QUICK, size=96, steps=15, content_weight=0, precision=precision)
         ends[precision] = Stylist(deep, vgg, settings).stylise(china).final_loss
     assert ends["bfloat16"] == pytest.approx(ends["float32"], rel=0.05)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize(
+    ("photograph", "painting"),
+    [("china", "starry_night"), ("rocket", "great_wave"), ("astronaut", "composition_viii")],
+)
+def test_bfloat16_ends_where_float32_does_on_the_samples(
+    vgg: Weights, tmp_path: Path, photograph: str, painting: str
+) -> None:
+    """All layers, all steps, every size on the way."""
+    bank = Bank(tmp_path)
+    pipeline.add(bank, DATA / f"styles/{painting}.jpg", name="style", scales=(256,))
+    subject = images.load(DATA / f"subjects/{photograph}.jpg").pixels
+    ends = {}
+    for precision in ("float32", "bfloat16"):
+        settings = SynthesisSettings(size=256, precision=precision)
+        ends[precision] = Stylist(bank.get("style"), vgg, settings).stylise(subject).final_loss
+    assert ends["bfloat16"] == pytest.approx(ends["float32"], rel=0.03)
 
 
 def test_a_picture_in_strips_is_the_picture(
