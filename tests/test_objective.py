@@ -83,7 +83,7 @@ def test_every_layers_loss_is_the_exact_one(
     evaluation = objective(subject, task)
     np.testing.assert_allclose(evaluation.style[0, 0], reference["layer_loss_float64"], rtol=1e-4)
     assert evaluation.value[0] == pytest.approx(float(evaluation.style.sum()), rel=1e-5)
-    np.testing.assert_allclose(objective.exactly(subject, task).style, evaluation.style, rtol=1e-5)
+    np.testing.assert_allclose(objective.exactly(subject, task).style, evaluation.style, rtol=1e-4)
 
 
 def test_the_gradient_points_where_the_originals_does(
