@@ -49,6 +49,13 @@ _KNOWN = ("tensorflow", "jax", "torch")
 if os.environ["KERAS_BACKEND"] not in _KNOWN:
     raise UsageError(f"KERAS_BACKEND={os.environ['KERAS_BACKEND']}: unknown. Set it to one of {', '.join(_KNOWN)}.")
 
+if os.environ["KERAS_BACKEND"] == "torch":
+    with contextlib.suppress(ImportError):
+        import torch
+
+        if not torch.cuda.is_available():  # Keras would take Apple's GPU, which has no float64
+            os.environ.setdefault("KERAS_TORCH_DEVICE", "cpu")
+
 with _native_stderr_silenced():
     try:
         import keras
@@ -67,8 +74,6 @@ with _native_stderr_silenced():
             with contextlib.suppress(RuntimeError):  # already in use by the host program
                 tf.config.experimental.set_memory_growth(_gpu, True)
     elif NAME == "torch":
-        import torch
-
         torch.backends.cuda.matmul.allow_tf32 = False
         torch.backends.cudnn.allow_tf32 = False
     elif NAME == "jax":

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -44,6 +49,14 @@ def test_what_has_nothing_to_reflect_stands_beside_itself(shape: tuple[int, ...]
     assert back.shape == shape and back.sum() == pytest.approx(expected.size)
 
 
+def test_a_frame_is_exact_in_bfloat16() -> None:
+    x = backend.keras.ops.cast(backend.tree(tensor(1, 3, 4, 2)), "bfloat16")
+    framed = backend.keras.ops.cast(backend.framed(x, 1), "float32")
+    given = backend.to_numpy(backend.keras.ops.cast(x, "float32"))
+    expected = np.pad(given, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="reflect")
+    np.testing.assert_array_equal(backend.to_numpy(framed), expected)
+
+
 @pytest.mark.parametrize(("left", "right"), [(1, 1), (3, 3), (1, 3), (3, 1)])
 @pytest.mark.parametrize("turned", [False, True])
 def test_products_are_numpys(left: int, right: int, turned: bool) -> None:
@@ -78,3 +91,23 @@ def test_one_compiled_choice_serves_either_size() -> None:
     found = [float(backend.to_numpy(compiled(backend.tree(np.ones((rows, 2), np.float32))))) for rows in (3, 5, 2)]
     assert found == [6, -10, 4]
     assert backend.NAME != "tensorflow" or len(traces) == 1
+
+
+@pytest.mark.parametrize("other", ["tensorflow", "torch", "jax"])
+def test_the_engine_is_exact_on_every_backend_installed(other: str) -> None:
+    """In a process of its own, since a process has one backend."""
+    if other == backend.NAME or os.environ.get("STYLEBANK_ONE_BACKEND"):
+        pytest.skip("this very backend")
+    if importlib.util.find_spec(other) is None:
+        pytest.skip(f"{other} is not installed")
+    files = ["tests/test_backend.py", "tests/test_distance.py", "tests/test_objective.py"]
+    chosen = "frame or products or squares or choice or distance.py or layers_loss or the_gradient_points"
+    ran = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *files, "-k", chosen],
+        cwd=Path(__file__).parents[1],
+        env={**os.environ, "KERAS_BACKEND": other, "STYLEBANK_ONE_BACKEND": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert ran.returncode == 0, ran.stdout[-3000:]
+    assert " passed" in ran.stdout

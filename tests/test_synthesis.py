@@ -148,11 +148,11 @@ def test_bfloat16_ends_where_float32_does_on_the_samples(
 ) -> None:
     """All layers, all steps, every size on the way."""
     bank = Bank(tmp_path)
-    pipeline.add(bank, DATA / f"styles/{painting}.jpg", name="style", scales=(256,))
+    pipeline.add(bank, DATA / f"styles/{painting}.jpg", name="style", scales=(160, 320))
     subject = images.load(DATA / f"subjects/{photograph}.jpg").pixels
     ends = {}
     for precision in ("float32", "bfloat16"):
-        settings = SynthesisSettings(size=256, precision=precision)
+        settings = SynthesisSettings(size=320, precision=precision)
         ends[precision] = Stylist(bank.get("style"), vgg, settings).stylise(subject).final_loss
     assert ends["bfloat16"] == pytest.approx(ends["float32"], rel=0.03)
 
