@@ -59,6 +59,9 @@ _PRODUCT_ROUNDING, _COV_ROUNDING = 2.0**-16, 2.0**-22
 _MEAN_ROUNDING = 2.0**-30
 #: What float32 may have made of nothing in Z^T Z or Z Z^T made in float64: as above, and of |F|^2 (|mu|^2 + tr C).
 _FACTOR_ROUNDING, _ROW_ROUNDING = 2.0**-40, 2.0**-44
+#: What taking a matrix apart in float64 may make of nothing, in units of its trace: rows that do not count have no
+#: noise of their own, yet some `eigh` give them eigenvalues other than 0.
+_APART_ROUNDING = 2.0**-46
 #: What of tr C + tr S a cross term may owe to rounding where it alone is asked for.
 _UNTOLD = 2.0**-16
 #: From this many channels on X - Y is made of Z, in float32 whatever the network's precision, and not of T: deep layers
@@ -148,7 +151,8 @@ def _half(product: Any, noise: Any) -> tuple[Any, Any, Any]:
     # tensors' own @: Keras' matmul falls back to float32 on PyTorch
     product = ops.cast(product, "float64")
     values, vectors = ops.linalg.eigh((product + _turned(product)) / 2)
-    noise = ops.sum(ops.square(vectors) * ops.cast(noise, "float64")[:, :, None], axis=1) + 1e-30
+    noise = ops.sum(ops.square(vectors) * ops.cast(noise, "float64")[:, :, None], axis=1)
+    noise = noise + _APART_ROUNDING * ops.trace(product, axis1=1, axis2=2)[:, None] + 1e-30
     told = values > noise
     cross = ops.where(told, ops.sqrt(ops.maximum(values, noise)), values / ops.sqrt(noise))
     half = vectors * ops.maximum(values, noise)[:, None, :] ** -0.25

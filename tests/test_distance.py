@@ -234,6 +234,20 @@ def test_a_photograph_has_the_value_and_gradient_of_float64(
         assert_agree(found, by_singular_values(activations, great_wave[layer], tolerance))
 
 
+@pytest.mark.parametrize("size", [(96, 64), (160, 107), (256, 171)], ids=lambda size: f"{size}")
+def test_half_a_photograph_has_the_value_and_gradient_of_float64(
+    trunk: Trunk, great_wave: dict[str, Gaussian], size: tuple[int, int]
+) -> None:
+    """Rows of zeros have no rounding of their own; LAPACK's eigenvalues of them do."""
+    mask = np.zeros(size[::-1], np.float32)
+    mask[:, : size[0] // 2] = np.linspace(0, 1, size[0] // 2)
+    for layer, activations in activations_of(trunk, size).items():
+        shares = mask_at(mask, layer, "avg")[0]
+        if np.count_nonzero(shares) > 1:
+            found = by_the_engine(activations, great_wave[layer], EXACT, shares)
+            assert_agree(found, by_singular_values(activations, great_wave[layer], EXACT, shares))
+
+
 def test_deep_layers_are_as_exact_of_rounded_activations(trunk: Trunk, great_wave: dict[str, Gaussian]) -> None:
     """What bfloat16 does to a deep layer's gradient is to round it once, when all is done."""
     for layer, activations in activations_of(trunk, (256, 171)).items():
