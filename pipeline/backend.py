@@ -256,7 +256,7 @@ def compile_bound(function: Callable[..., Any], parameters: Any) -> Callable[...
     """Compile ``function(*arguments, parameters)`` to be called without the parameters, which stay."""
     if NAME == "jax":  # a closure's tensors would be compiled in as constants
         compiled = jax.jit(function)
-        return lambda *arguments: compiled(*arguments, parameters)
+        return first_calls_timed(lambda *arguments: compiled(*arguments, parameters), _shapes, _shapes)
     return compile_function(lambda *arguments: function(*arguments, parameters))
 
 
@@ -271,18 +271,65 @@ def _any_size(tensor: Any) -> Any:
 
 
 def pull_back(forward: Callable[[Any], Any], images: Any) -> tuple[Any, Callable[[Any], Any]]:
-    """Return ``forward(images)``, and its vector-Jacobian product: cotangents of the outputs to the images'."""
-    if NAME == "tensorflow":
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(images)
-            features = forward(images)
-        return features, lambda cotangents: tape.gradient(features, images, output_gradients=cotangents)
+    """Return ``forward(images)``, and its vector-Jacobian product: cotangents of the outputs to the images'.
+
+    Where outputs are a list, each made of the one before it alone, cotangents may be functions. Each is given what
+    comes back from the output after it, None for the last, so as to be made no earlier (see `later`): of a
+    large picture they are not all there at once. JAX, which orders what it computes itself, calls them with None.
+    """
     if NAME == "jax":
         features, pulled = jax.vjp(forward, images)
-        return features, lambda cotangents: pulled(cotangents)[0]
-    images = images.detach().requires_grad_(True)
-    features = forward(images)
-    return features, lambda cotangents: torch.autograd.grad(features, images, cotangents)[0]
+        return features, lambda cotangents: pulled([own(None) if callable(own) else own for own in cotangents])[0]
+    if NAME == "tensorflow":
+        with tf.GradientTape(watch_accessed_variables=False, persistent=True) as tape:
+            tape.watch(images)
+            features = forward(images)
+
+        def gradient(made: Any, of: Any, cotangents: Any) -> Any:
+            found = tape.gradient(made, of, output_gradients=cotangents)
+            if found is None:
+                raise ValueError("features: expected each to be made of the one before it.")
+            return found
+
+    else:
+        images = images.detach().requires_grad_(True)
+        features = forward(images)
+
+        def gradient(made: Any, of: Any, cotangents: Any) -> Any:
+            return torch.autograd.grad(made, of, cotangents)[0]
+
+    def pull(cotangents: Any) -> Any:
+        if not any(map(callable, cotangents)):
+            return gradient(features, images, cotangents)
+        above = None
+        for made, of, own in reversed(list(zip(features, [images, *features[:-1]], cotangents, strict=True))):
+            with _no_gradients():
+                cotangent = own(above)
+                above = cotangent if above is None else above + cotangent
+            above = gradient(made, of, above)
+        return above
+
+    return features, pull
+
+
+def later(tensor: Any, first: Any) -> Any:
+    """Return `tensor`, from which nothing is computed before `first` is there, which may be None."""
+    if NAME == "tensorflow" and first is not None:
+        with tf.control_dependencies([first]):
+            return tf.identity(tensor)
+    return tensor
+
+
+def rectified(x: Any) -> Any:
+    """Return the ReLU of activations, which for its gradient keeps what it is given, not what it gives."""
+    if NAME != "tensorflow":
+        return keras.ops.relu(x)
+
+    @tf.custom_gradient  # type: ignore[untyped-decorator]
+    def rectify(x: Any) -> tuple[Any, Callable[[Any], Any]]:
+        return tf.nn.relu(x), lambda slope: tf.raw_ops.ReluGrad(gradients=slope, features=x)
+
+    return rectify(x)
 
 
 def compile_step(forward: Forward, head: Head, parameters: Any) -> Step:

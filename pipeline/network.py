@@ -77,7 +77,7 @@ class Trunk:
             yield name, x
             if name == last:
                 return
-            x = ops.relu(x)
+            x = backend.rectified(x)
             yield name.replace("conv", "relu"), x
             if name[4:] == last[4:]:
                 return

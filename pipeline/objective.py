@@ -15,6 +15,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,7 @@ from . import backend
 from .distance import distance, feature_distance, mask_at, moments
 from .network import Trunk
 from .smoothness import total_variation
+from .transport import Gradient
 from .weights import Weights
 
 #: Where the subject is recognised: deep enough to leave strokes and colours free.
@@ -157,8 +159,8 @@ class Objective:
         for layer, subject in zip(self.content_layers, inputs.get("content", ()), strict=True):
             value, gradient = feature_distance(at[layer], subject, inputs["content_weight"])
             parts.append(value)
-            gradients[layer].append(gradient)
-        return ops.stack(parts, axis=1), [sum(gradients[name][1:], gradients[name][0]) for name in self._wanted]
+            gradients[layer].append(partial(_given, gradient))
+        return ops.stack(parts, axis=1), [partial(_summed, gradients[name]) for name in self._wanted]
 
     def _looked(self, images: Any, inputs: Any, parameters: Any) -> tuple[Any, list[Any]]:
         at = self.exact_trunk.features(images, parameters, self._wanted)
@@ -300,3 +302,12 @@ class Objective:
             if gradient.size:
                 gradient = gradient + np.float32(task.tv_weight) * slope
         return Evaluation(value, style, content, gradient)
+
+
+def _given(tensor: Any, _above: Any) -> Any:
+    return tensor
+
+
+def _summed(parts: Sequence[Gradient], above: Any) -> Any:
+    made = [part(above) for part in parts]
+    return sum(made[1:], made[0])

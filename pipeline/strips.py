@@ -6,7 +6,7 @@ are sums over positions. So a step goes over the picture twice, in strips of row
 1. Forward, block by block of VGG-19: every strip adds its moments to the layers' (Chan, Golub and LeVeque
    1983), and leaves what it gives the next block.
 2. Backward, from the last block to the first: every strip's activations are made again; with the
-   moments of the whole its gradient is (X - mu) L + d (see `distance.matched`), pulled back to what the block took.
+   moments of the whole its gradient is (X - mu) L + d (see `transport.matched`), pulled back to what the block took.
 
 A block of k convolutions sees k rows beyond a strip: these are taken along, and only where the picture ends
 is there padding, before every layer as in the whole picture. Nothing is blended, and there is no seam to hide. Kept
@@ -27,10 +27,11 @@ from keras import ops
 from stylebank.images import Pixels
 
 from . import backend
-from .distance import feature_distance, matched, matched_gradient, moments
+from .distance import feature_distance, moments
 from .merging import Block, Merged, Strip, blocks, strips
 from .network import Trunk
 from .objective import Objective
+from .transport import matched, matched_gradient
 
 #: Activations of all of a block's convolutions together in one strip: half a gigabyte or so with their gradients.
 ELEMENTS = 1 << 25

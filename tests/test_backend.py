@@ -6,6 +6,7 @@ import importlib.util
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -111,3 +112,37 @@ def test_the_engine_is_exact_on_every_backend_installed(other: str) -> None:
     )
     assert ran.returncode == 0, ran.stdout[-3000:]
     assert " passed" in ran.stdout
+
+
+def test_cotangents_may_be_made_one_after_another() -> None:
+    """From the last feature to the first, each when what comes back from the one after it is known."""
+    x, slopes = tensor(1, 4, 5, 3), [tensor(1, 4, 5, 3, seed=seed) for seed in (1, 2, 3)]
+
+    def chain(at: Any) -> list[Any]:
+        first = backend.rectified(at)
+        second = 3 * first
+        return [first, second, backend.keras.ops.square(second)]
+
+    features, pull = backend.pull_back(chain, backend.tree(x))
+    at_once = backend.to_numpy(pull([backend.tree(slope) for slope in slopes]))
+    called: list[Any] = []
+
+    def late(number: int, above: Any) -> Any:
+        called.append((number, None if above is None else tuple(above.shape)))
+        return backend.later(features[number], above) * 0 + backend.tree(slopes[number])
+
+    _features, pull = backend.pull_back(chain, backend.tree(x))
+    in_turn = backend.to_numpy(pull([partial(late, number) for number in range(3)]))
+    positive = np.maximum(x, 0)
+    expected = np.where(x > 0, slopes[0] + 3 * slopes[1] + 18 * positive * slopes[2], 0)
+    np.testing.assert_allclose(at_once, expected, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(in_turn, expected, rtol=1e-5, atol=1e-5)
+    if backend.NAME != "jax":
+        assert called == [(2, None), (1, x.shape), (0, x.shape)]
+
+
+@pytest.mark.skipif(backend.NAME == "jax", reason="pulls back from all features together")
+def test_features_that_are_no_chain_are_not_pulled_back_in_turn() -> None:
+    _features, pull = backend.pull_back(lambda at: [2 * at, 3 * at], backend.tree(tensor(1, 2, 2, 1)))
+    with pytest.raises((ValueError, RuntimeError)):
+        pull([lambda above: backend.tree(tensor(1, 2, 2, 1))] * 2)

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import pipeline
-from pipeline import strips, synthesis
+from pipeline import backend, strips, synthesis
 from pipeline.ingest import measure_pixels
 from pipeline.network import Trunk
 from pipeline.settings import SynthesisSettings
@@ -107,6 +108,33 @@ def test_pictures_side_by_side_are_made_as_each_alone(wave: Style, vgg: Weights,
         alone = stylist.stylise(subject)
         assert made.final_loss == pytest.approx(alone.final_loss, rel=1e-3)
         assert np.abs(made.pixels - alone.pixels).mean() < 0.5
+
+
+@pytest.mark.skipif(backend.NAME != "tensorflow", reason="JAX compiles once a shape, PyTorch not at all")
+def test_the_second_picture_of_another_size_pays_no_retrace(
+    wave: Style, vgg: Weights, china: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    traced: list[str] = []
+    compile_graph = backend.tf.function
+
+    def counted(function: Callable[..., object] | None = None, **options: object) -> object:
+        if function is None:  # as Keras decorates its own
+            return compile_graph(**options)
+
+        def told(*arguments: object) -> object:
+            traced.append(getattr(function, "__qualname__", ""))
+            return function(*arguments)
+
+        return compile_graph(told, **options)
+
+    monkeypatch.setattr(backend.tf, "function", counted)
+    stylist = Stylist(wave, vgg, dataclasses.replace(QUICK, steps=2))
+    stylist.stylise(china)
+    of_the_first = list(traced)
+    assert of_the_first
+    stylist.stylise(china)
+    stylist.stylise(np.ascontiguousarray(china[:45, :70].transpose(1, 0, 2)))
+    assert traced == of_the_first
 
 
 def test_pictures_of_two_sizes_are_not_made_side_by_side(wave: Style, vgg: Weights, china: np.ndarray) -> None:
