@@ -85,7 +85,7 @@ with _native_stderr_silenced():
 #: The network: ``(images, parameters) -> features``, a list of tensors.
 Forward = Callable[[Any, Any], Any]
 #: What the features are worth: ``(features, inputs) -> (parts, cotangents)``, a vector a picture and a
-#: tensor a feature, the derivative of the pictures' values by it.
+#: tensor a feature, the derivative of the pictures' values by it, or a function that makes it: see `pull_back`.
 Head = Callable[[Any, Any], tuple[Any, Any]]
 #: Both compiled: ``(images, inputs) -> (parts, gradient)`` in NumPy.
 Step = Callable[[npt.NDArray[np.float32], Any], tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]]
@@ -161,7 +161,13 @@ def either(condition: Any, yes: Callable[[], Any], no: Callable[[], Any]) -> Any
 
 
 def products(left: Any, right: Any, *, turned: bool = False) -> Any:
-    """Multiply matrices (n or 1, a, b) and (n or 1, b, c); `turned` the left are (n or 1, b, a), not copied for it."""
+    """Multiply matrices (n or 1, ..., a, b) and (n or 1, ..., b, c).
+
+    Parameters
+    ----------
+    turned
+        Whether the left ones are given as (n or 1, ..., b, a); they are not copied for it.
+    """
     single = left.shape[0] == right.shape[0] == 1  # TensorFlow is faster at a single one without its axis
     if single:
         left, right = left[0], right[0]
@@ -273,9 +279,24 @@ def _any_size(tensor: Any) -> Any:
 def pull_back(forward: Callable[[Any], Any], images: Any) -> tuple[Any, Callable[[Any], Any]]:
     """Return ``forward(images)``, and its vector-Jacobian product: cotangents of the outputs to the images'.
 
-    Where outputs are a list, each made of the one before it alone, cotangents may be functions. Each is given what
-    comes back from the output after it, None for the last, so as to be made no earlier (see `later`): of a
-    large picture they are not all there at once. JAX, which orders what it computes itself, calls them with None.
+    Parameters
+    ----------
+    forward
+        Gives a tensor or a list. Where cotangents are functions, each of the list is made of the one before it alone.
+
+    Returns
+    -------
+    tensor or list of tensors
+    callable
+        ``pull(cotangents)``, a tensor each or a function that makes it. Functions are called from the last to the
+        first, each with what comes back from the output after it, None for the last, so as to make nothing
+        earlier (see `later`): of a large picture they are not all there at once. JAX orders what it computes
+        itself, and calls all with None.
+
+    Raises
+    ------
+    ValueError
+        By ``pull`` with functions, where an output is not made of the one before it; not on JAX.
     """
     if NAME == "jax":
         features, pulled = jax.vjp(forward, images)
@@ -286,17 +307,14 @@ def pull_back(forward: Callable[[Any], Any], images: Any) -> tuple[Any, Callable
             features = forward(images)
 
         def gradient(made: Any, of: Any, cotangents: Any) -> Any:
-            found = tape.gradient(made, of, output_gradients=cotangents)
-            if found is None:
-                raise ValueError("features: expected each to be made of the one before it.")
-            return found
+            return tape.gradient(made, of, output_gradients=cotangents)
 
     else:
         images = images.detach().requires_grad_(True)
         features = forward(images)
 
         def gradient(made: Any, of: Any, cotangents: Any) -> Any:
-            return torch.autograd.grad(made, of, cotangents)[0]
+            return torch.autograd.grad(made, of, cotangents, allow_unused=True)[0]
 
     def pull(cotangents: Any) -> Any:
         if not any(map(callable, cotangents)):
@@ -304,16 +322,19 @@ def pull_back(forward: Callable[[Any], Any], images: Any) -> tuple[Any, Callable
         above = None
         for made, of, own in reversed(list(zip(features, [images, *features[:-1]], cotangents, strict=True))):
             with _no_gradients():
-                cotangent = own(above)
+                cotangent = own(above) if callable(own) else own
                 above = cotangent if above is None else above + cotangent
+                del cotangent
             above = gradient(made, of, above)
+            if above is None:
+                raise ValueError("outputs: expected each to be made of the one before it.")
         return above
 
     return features, pull
 
 
 def later(tensor: Any, first: Any) -> Any:
-    """Return `tensor`, from which nothing is computed before `first` is there, which may be None."""
+    """Return `tensor`; on TensorFlow nothing is computed from it before `first` is there, which may be None."""
     if NAME == "tensorflow" and first is not None:
         with tf.control_dependencies([first]):
             return tf.identity(tensor)
@@ -321,7 +342,10 @@ def later(tensor: Any, first: Any) -> Any:
 
 
 def rectified(x: Any) -> Any:
-    """Return the ReLU of activations, which for its gradient keeps what it is given, not what it gives."""
+    """Return the ReLU of activations, keeping for its gradient what it is given, not what it gives.
+
+    What it is given is there anyhow where it is a layer of the style.
+    """
     if NAME != "tensorflow":
         return keras.ops.relu(x)
 

@@ -99,14 +99,15 @@ def distance(
     Returns
     -------
     tensor, float32, shape (n,)
-        The distance squared, not weighted.
+        The distance squared, not weighted, to some 1e-6 of tr C + tr S, which is all there is to see of
+        pictures that are nearly equal; their gradient does not suffer from that.
     callable, or None
-        ``gradient(above)`` gives a tensor like `activations`. It keeps these and little else until it is
-        called; of many positions nothing of it is made before `above` is there, which may be None.
+        ``gradient(above)`` gives a tensor like `activations`. In layers of few channels it keeps these and little
+        else until it is called, and TensorFlow makes nothing of it before `above` is there, which may be None.
     """
     layer = layer_against(activations, target, weight, mask)
     cross, gradient = layer.crossed()
-    value = ops.sum(ops.square(layer.apart), axis=(1, 2)) + layer.spread + target["trace"] - 2 * cross
+    value = ops.sum(ops.square(layer.offset), axis=(1, 2)) + layer.spread + target["trace"] - 2 * cross
     return value, gradient
 
 

@@ -222,7 +222,7 @@ class _Passes:
             x = self._trunk.convolved(x, kernel, top=top, bottom=bottom) + bias
             if name in block.wanted:
                 found.append(x[:, own])
-            x = ops.relu(x)
+            x = backend.rectified(x)
             if f"relu{name[4:]}" in block.wanted:
                 found.append(x[:, own])
         return [*found, self._trunk.pooled(x)] if block.pools else found

@@ -77,6 +77,8 @@ def _half(product: Any, noise: Any) -> tuple[Any, Any, Any]:
 
     Parameters
     ----------
+    product : tensor, shape (n, k, k)
+        P, symmetric but for rounding.
     noise : tensor, shape (n or 1, k)
         Of the diagonal, what may be rounding. In a direction v it is v^2 times that, and no less is divided by.
 
@@ -116,13 +118,25 @@ def layer_against(activations: Any, target: Mapping[str, Any], weight: Any, mask
 
 
 class _Layer:
-    """A layer's activations beside a style's; attributes are the module's letters."""
+    """A layer's activations beside a style's.
+
+    Attributes
+    ----------
+    mean, centred, offset
+        mu, X - mu and mu - m.
+    share, root
+        1 / N, or with a mask what a row counts, and its square root.
+    factor, trace, spread
+        F, tr S and tr C.
+    few
+        Whether Z Z^T is taken apart; a tensor where the size is not known when compiled.
+    """
 
     def __init__(self, activations: Any, target: Mapping[str, Any], weight: Any, mask: Any) -> None:
         self.activations, self.mask = activations, mask
         self.mean, self.centred, self.share = centred(activations, mask)
         self.root = ops.sqrt(self.share)
-        self.apart = self.mean - target["mean"]
+        self.offset = self.mean - target["mean"]
         self.scale = None if weight is None else 2 * ops.reshape(weight, (-1, 1, 1))
         self.trace, self.factor_transposed = target["trace"], target["factor_transposed"]
         self.factor = ops.transpose(self.factor_transposed)[None]
@@ -140,7 +154,7 @@ class _Layer:
             return backend.products(self.centred, self.root * self.factor)
         return self.root * backend.products(self.centred, self.factor)
 
-    def _apart(self, product: Any) -> tuple[Any, Any, Any]:
+    def _decomposed(self, product: Any) -> tuple[Any, Any, Any]:
         """`_half` of F^T C F made in float32, and whether all of it is told from rounding."""
         noise = _product_noise(product, self.mean, self.spread, self.factor_transposed)
         half, cross, untold = _half(product, noise)
@@ -153,8 +167,8 @@ class _Layer:
         half = ops.cast(half, "float32")
         return backend.products(half, backend.products(half, self.factor_transposed[None], turned=True))
 
-    def _exactly(self, *, rows: bool) -> tuple[Any, Gradient]:
-        """Take Z Z^T apart if `rows`, else Z^T Z, made in float64; the gradient is made when it is asked for."""
+    def _exactly(self, *, rows: bool) -> tuple[Any, Callable[[], Any]]:
+        """Take Z Z^T apart if `rows`, else Z^T Z, made in float64; the gradient when it is asked for."""
         z = ops.cast(self._z(), "float64")
         roots = ops.cast(self.root, "float64") * ops.ones_like(z[:, :, :1])
         z = z - roots * ops.sum(roots * z, axis=1, keepdims=True)  # roots are of length 1: what is left has mean 0
@@ -167,7 +181,7 @@ class _Layer:
         own = ops.diagonal(product, axis1=1, axis2=2)
         half, cross, _untold = _half(product, _FACTOR_ROUNDING * own + ops.cast(size, "float64"))
 
-        def gradient(_above: Any = None) -> Any:
+        def gradient() -> Any:
             carried = half @ (_turned(half) @ z) if rows else (z @ half) @ _turned(half)
             return self._less_carried(ops.cast(carried, "float32"), self.factor_transposed[None])
 
@@ -175,27 +189,35 @@ class _Layer:
 
     def _less_carried(self, left: Any, right: Any) -> Any:
         """The gradient, the rows of Y - m being `left` (n, h * w, k) times `right` (n or 1, k, c) over `root`."""
-        gradient = self.scale * self.share * (self.centred + self.apart)
+        gradient = self.scale * self.share * (self.centred + self.offset)
         gradient = gradient - backend.products(self.scale * self.root * left, right)
         return ops.reshape(ops.cast(gradient, self.activations.dtype), ops.shape(self.activations))
 
 
 class _Shallow(_Layer):
-    """Many positions, few channels: T from C. The gradient is made late, of rows less their mean once more."""
+    """Many positions, few channels: T from C.
+
+    The gradient is made late, of the activations alone; where Z is needed it is taken apart once more for it.
+    """
 
     def __init__(self, activations: Any, target: Mapping[str, Any], weight: Any, mask: Any) -> None:
         super().__init__(activations, target, weight, mask)
         cov = covariance(self.centred, self.share)
         self.spread = ops.trace(cov, axis1=1, axis2=2)
-        product = backend.products(backend.products(self.factor_transposed[None], cov), self.factor)
-        self.half, self.cross, told = self._apart(product)
-        self.plain = ops.logical_and(told, not self.few if isinstance(self.few, bool) else ops.logical_not(self.few))
+        self.half: Any = None
+        self.cross: Any = None
+        self.plain: Any = False
+        if self.few is not True:
+            product = backend.products(backend.products(self.factor_transposed[None], cov), self.factor)
+            self.half, self.cross, told = self._decomposed(product)
+            self.plain = ops.logical_and(told, ops.logical_not(self.few))
 
     def crossed(self) -> tuple[Any, Gradient | None]:
         cross = backend.either(self.plain, lambda: self.cross, lambda: self._either_exactly(lambda found: found[0]))
+        self.centred = None  # as large as the activations, and the gradient holds on to the layer
         return cross, None if self.scale is None else self._gradient
 
-    def _either_exactly(self, wanted: Callable[[tuple[Any, Gradient]], Any]) -> Any:
+    def _either_exactly(self, wanted: Callable[[tuple[Any, Callable[[], Any]]], Any]) -> Any:
         return backend.either(
             self.few, lambda: wanted(self._exactly(rows=True)), lambda: wanted(self._exactly(rows=False))
         )
@@ -203,17 +225,20 @@ class _Shallow(_Layer):
     def _gradient(self, above: Any) -> Any:
         late = copy.copy(self)
         late.activations = backend.later(self.activations, above)
-        late.centred = ops.cast(rows_of(late.activations), "float32") - self.mean
-        return backend.either(self.plain, late._plainly, lambda: late._either_exactly(lambda found: found[1](None)))
+        return backend.either(self.plain, late._plain_gradient, late._exact_gradient)
 
-    def _plainly(self) -> Any:
-        linear = ops.eye(self.centred.shape[-1], dtype="float32")
+    def _plain_gradient(self) -> Any:
+        linear = ops.eye(self.activations.shape[-1], dtype="float32")
         linear = self.scale * (linear - backend.products(self.factor, self._to_style(self.half)))
         if self.mask is None:
-            linear, constant = self.share * linear, self.scale * self.share * self.apart
-            return matched_gradient(self.activations, self.mean, linear, constant, self.centred)
-        gradient = matched_gradient(self.activations, self.mean, linear, self.scale * self.apart, self.centred)
+            linear, constant = self.share * linear, self.scale * self.share * self.offset
+            return matched_gradient(self.activations, self.mean, linear, constant)
+        gradient = matched_gradient(self.activations, self.mean, linear, self.scale * self.offset)
         return gradient * ops.reshape(ops.cast(self.share, gradient.dtype), ops.shape(self.mask))
+
+    def _exact_gradient(self) -> Any:
+        self.centred = ops.cast(rows_of(self.activations), "float32") - self.mean
+        return self._either_exactly(lambda found: found[1]())
 
 
 class _Deep(_Layer):
@@ -230,14 +255,14 @@ class _Deep(_Layer):
         cross, *gradient = backend.either(self.few, lambda: self._made(*self._exactly(rows=True)), self._by_columns)
         return cross, (lambda _above: gradient[0]) if gradient else None
 
-    def _made(self, cross: Any, gradient: Gradient) -> tuple[Any, ...]:
-        return (cross,) if self.scale is None else (cross, gradient(None))
+    def _made(self, cross: Any, gradient: Callable[[], Any]) -> tuple[Any, ...]:
+        return (cross,) if self.scale is None else (cross, gradient())
 
     def _by_columns(self) -> tuple[Any, ...]:
-        half, cross, told = self._apart(self.product)
+        half, cross, told = self._decomposed(self.product)
         return backend.either(  # type: ignore[no-any-return]
             told,
-            lambda: self._made(cross, lambda _above: self._less_carried(self.z, self._to_style(half))),
+            lambda: self._made(cross, lambda: self._less_carried(self.z, self._to_style(half))),
             lambda: self._made(*self._exactly(rows=False)),
         )
 
@@ -272,18 +297,18 @@ def matched(mean: Any, cov: Any, target: Mapping[str, Any], weight: Any = None) 
     return value, scale * (ops.eye(cov.shape[-1], dtype="float32") - half @ _turned(half)), scale * apart
 
 
-def matched_gradient(activations: Any, mean: Any, linear: Any, constant: Any, centred: Any = None) -> Any:
-    """Return (X - mean) L + d, like the activations X (n, h, w, c); `centred` is X - mean where it is there already."""
+def matched_gradient(activations: Any, mean: Any, linear: Any, constant: Any) -> Any:
+    """Return (X - mean) L + d, like the activations X (n, h, w, c)."""
     kept = activations.dtype
     if kept == mean.dtype or activations.shape[-1] >= _DEEP:
-        rows = ops.cast(rows_of(activations), mean.dtype) - mean if centred is None else centred
+        rows = ops.cast(rows_of(activations), mean.dtype) - mean
         activations = ops.reshape(rows, ops.shape(activations))
     else:
         linear = ops.cast(linear, kept)  # as the rows are multiplied by, so is their mean
         constant = constant - ops.matmul(mean, ops.cast(linear, mean.dtype))
     linear, constant = ops.cast(linear, activations.dtype), ops.cast(constant, activations.dtype)
     if activations.shape[0] == 1:
-        # backends add the constant, and what else the network pulls back to here, as the convolution goes
+        # backends add the constant as the convolution goes
         made = ops.conv(activations, linear[None], padding="valid", data_format="channels_last") + constant[0, 0]
     else:
         made = ops.matmul(rows_of(activations), linear) + constant

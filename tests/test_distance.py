@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import numpy as np
 import pytest
 
@@ -271,6 +273,17 @@ def test_pictures_side_by_side_have_distances_of_their_own(
             value, gradient = by_the_engine(pair[number], great_wave[layer], 3e-4, mask)
             assert backend.to_numpy(values)[number] == pytest.approx(value, rel=1e-4)
             assert cosine(backend.to_numpy(gradients(None))[number], gradient) > 0.99999
+
+
+@pytest.mark.skipif(backend.NAME != "torch", reason="compiled functions have their tensors elsewhere")
+def test_a_gradient_to_be_made_keeps_the_activations_alone() -> None:
+    activations = backend.tree(np.random.default_rng(0).normal(size=(1, 31, 37, 8)).astype(np.float32))
+    style = measured(np.random.default_rng(1).normal(size=(20, 20, 8)))
+    _value, gradient = distance(activations, backend.tree(layer_target(style)), backend.tree(np.ones(1, np.float32)))
+    gc.collect()
+    alive = [found for found in gc.get_objects() if isinstance(found, backend.torch.Tensor)]
+    assert sum(found.shape[-1:] == (8,) and found.numel() >= activations.numel() for found in alive) == 1
+    assert gradient is not None and gradient(None).shape == activations.shape
 
 
 def test_a_mask_is_averaged_down_to_a_layers_positions() -> None:
