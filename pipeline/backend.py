@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,31 +16,11 @@ import numpy.typing as npt
 
 from stylebank.errors import StylebankError, UsageError
 
+from .native import memory_errors, native_stderr_silenced
 from .preparation import first_calls_timed
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-
-
-@contextlib.contextmanager
-def _native_stderr_silenced() -> Iterator[None]:
-    """Drop what C++ libraries print while they load, before any log level applies."""
-    if os.environ.get("STYLEBANK_DEBUG_BACKEND"):
-        yield
-        return
-    sys.stderr.flush()
-    try:
-        kept = os.dup(2)
-    except OSError:  # no stderr at all, as under pythonw or a daemon
-        yield
-        return
-    try:
-        with Path(os.devnull).open("wb") as null:
-            os.dup2(null.fileno(), 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
 
 
 _KNOWN = ("tensorflow", "jax", "torch")
@@ -56,7 +34,7 @@ if os.environ["KERAS_BACKEND"] == "torch":
         if not torch.cuda.is_available():  # Keras would take Apple's GPU, which has no float64
             os.environ.setdefault("KERAS_TORCH_DEVICE", "cpu")
 
-with _native_stderr_silenced():
+with native_stderr_silenced():
     try:
         import keras
     except ImportError as error:
@@ -89,10 +67,6 @@ Forward = Callable[[Any, Any], Any]
 Head = Callable[[Any, Any], tuple[Any, Any]]
 #: Both compiled: ``(images, inputs) -> (parts, gradient)`` in NumPy.
 Step = Callable[[npt.NDArray[np.float32], Any], tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]]
-
-
-class OutOfMemory(StylebankError):
-    """The device's memory does not hold what was asked for."""
 
 
 def device() -> str:
@@ -402,21 +376,3 @@ def compile_step(forward: Forward, head: Head, parameters: Any) -> Step:
 
 def _no_gradients() -> Any:
     return torch.no_grad() if NAME == "torch" else contextlib.nullcontext()
-
-
-@contextlib.contextmanager
-def memory_errors() -> Iterator[None]:
-    """Turn the backend's own error of a full device into `OutOfMemory`."""
-    try:
-        yield
-    except Exception as error:
-        told = f"{type(error).__name__}: {error}"
-        if isinstance(error, MemoryError) or any(sign in told for sign in _MEMORY_SIGNS):
-            raise OutOfMemory(
-                "the device's memory does not suffice for this size. Choose a smaller --size, another --device, "
-                "or a --memory-limit, for strips."
-            ) from error
-        raise
-
-
-_MEMORY_SIGNS = ("ResourceExhaustedError", "OutOfMemoryError", "RESOURCE_EXHAUSTED", "out of memory")

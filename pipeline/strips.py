@@ -29,6 +29,7 @@ from stylebank.images import Pixels
 from . import backend
 from .distance import feature_distance, moments
 from .merging import Block, Merged, Strip, blocks, strips
+from .native import memory_errors
 from .network import Trunk
 from .objective import Objective
 from .transport import matched, matched_gradient
@@ -67,7 +68,7 @@ class _Passes:
 
     def step(self, pictures: Pixels, inputs: Any) -> tuple[Array, Pixels]:
         """Return (parts, gradient) in NumPy, for `Objective.__call__`."""
-        with backend.memory_errors():
+        with memory_errors():
             taken, merged, _ = self._forward(pictures, inputs, with_content=False)
             found = self._matched(merged, inputs)
             content = np.zeros((len(pictures), len(self._content_layers)), np.float32)
@@ -80,7 +81,7 @@ class _Passes:
 
     def look(self, pictures: Any, inputs: Any) -> tuple[Any, list[Any]]:
         """Return (distances, content features) in tensors, for `Objective.task` and `Objective.exactly`."""
-        with backend.memory_errors():
+        with memory_errors():
             _, merged, content = self._forward(backend.to_numpy(pictures), inputs, with_content=True)
             found = self._matched(merged, inputs, weighted=False)
             style = [found[layer, region][0] for region in range(len(inputs["regions"])) for layer in self._layers]
@@ -88,7 +89,7 @@ class _Passes:
 
     def gather(self, pictures: Any, inputs: Any) -> list[Any]:
         """Return (mean, covariance) of every style layer, for `Objective.gaussians`."""
-        with backend.memory_errors():
+        with memory_errors():
             _, merged, _ = self._forward(backend.to_numpy(pictures), inputs, with_content=False)
             return [tuple(map(backend.tree, merged[layer, 0].moments())) for layer in self._layers]
 

@@ -20,6 +20,7 @@ What float32 has rounded away already of the activations or of Z is left out in 
 from __future__ import annotations
 
 import copy
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -117,7 +118,7 @@ def layer_against(activations: Any, target: Mapping[str, Any], weight: Any, mask
     return kind(activations, target, weight, mask)
 
 
-class _Layer:
+class _Layer(ABC):
     """A layer's activations beside a style's.
 
     Attributes
@@ -144,9 +145,9 @@ class _Layer:
         self.few = below * ops.shape(self.centred)[1] < above * ops.shape(self.factor_transposed)[0]
         self.spread: Any = None
 
+    @abstractmethod
     def crossed(self) -> tuple[Any, Gradient | None]:
         """Return the cross term (n,), and with a weight what makes the gradient."""
-        raise NotImplementedError
 
     def _z(self) -> Any:
         """Z, (n, h * w, k)."""
