@@ -14,33 +14,33 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from . import report
-    from .adding import add
-    from .batch import apply
-    from .jobs import run_jobs
-    from .neighbours import similar
-    from .progress import Progress
-    from .record import Entry
+    from .ingest.add import add
+    from .ingest.similar import similar
+    from .jobs import report
+    from .jobs.apply import apply
+    from .jobs.events import Progress
+    from .jobs.job_file import run_jobs
+    from .jobs.record import Entry
     from .settings import MeasureSettings, SynthesisSettings
 
 __all__ = ["Entry", "MeasureSettings", "Progress", "SynthesisSettings", "add", "apply", "report", "run_jobs", "similar"]
 
 _MODULES = {
-    "Entry": "record",
+    "Entry": "jobs.record",
     "MeasureSettings": "settings",
-    "Progress": "progress",
+    "Progress": "jobs.events",
     "SynthesisSettings": "settings",
-    "add": "adding",
-    "apply": "batch",
-    "run_jobs": "jobs",
-    "similar": "neighbours",
+    "add": "ingest.add",
+    "apply": "jobs.apply",
+    "run_jobs": "jobs.job_file",
+    "similar": "ingest.similar",
 }
 
 
 def __getattr__(name: str) -> Any:
     """Load what is asked for from where it is; a command's help needs none of it."""
     if name == "report":
-        return importlib.import_module(".report", __name__)
+        return importlib.import_module(".jobs.report", __name__)
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     found = globals()[name] = getattr(importlib.import_module(f".{_MODULES[name]}", __name__), name)

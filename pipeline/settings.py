@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from stylebank.errors import UsageError
-from stylebank.images import SMALLEST_SIDE, WRITE_FORMATS, check_depth
+from stylebank.images.io import SMALLEST_SIDE, WRITE_FORMATS, check_depth
 from stylebank.style import CONVOLUTIONS, PADDINGS, PIXELS, layer_order
 
 MEASURED_POOLINGS = ("avg", "max")

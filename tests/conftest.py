@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 import pipeline
-from pipeline import cli, weights
-from stylebank import images
-from stylebank.bank import Bank
+from pipeline import cli
+from pipeline.vgg import weights
+from stylebank.bank.bank import Bank
+from stylebank.images import io as images
 
 DATA = Path(__file__).parents[1] / "data"
 LAYERS = ("conv1_1", "conv2_1", "conv3_1")

@@ -12,13 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import worker
-from pipeline.parcel import Chunk, Made, Outcome, Parcel
+from pipeline.execution import worker
+from pipeline.execution.messages import Chunk, Made, Outcome, Parcel
+from pipeline.execution.worker import Place
 from pipeline.settings import SynthesisSettings
-from pipeline.worker import Place
-from stylebank.images import Pixels, fit, resize
-
-from . import styles
+from stylebank.images.io import Pixels, fit, resize
+from tests import styles
 
 
 def _silent(moment: Any) -> None:

@@ -15,12 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import pipeline
-from pipeline import worker
-from pipeline.run import Run
+from pipeline.execution import worker
+from pipeline.jobs.run import Run
 from stylebank import files
-from stylebank.bank import Bank
-
-from .fakes import Stylist
+from stylebank.bank.bank import Bank
+from tests.fakes import Stylist
 
 #: What the engine would ask the network's library for.
 LIGHT: dict[str, Any] = {"batch_size": 1, "precision": "float32"}

@@ -6,7 +6,7 @@ from functools import cache
 
 import numpy as np
 
-from stylebank import gaussian
+from stylebank.math import gaussian
 from stylebank.style import Fingerprint, Gaussian, Header, Source, Style, layer_channels
 
 LAYERS = ("pixels", "conv1_1", "conv2_1")

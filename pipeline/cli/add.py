@@ -15,7 +15,7 @@ from stylebank.style import CONVOLUTIONS, PADDINGS
 
 from ..settings import MEASURED_POOLINGS, MeasureSettings, measure_settings
 from . import options
-from .progress import scale_reporter
+from .console import scale_reporter
 
 _DEFAULT = MeasureSettings()
 #: What fails for one painting and would for the next.

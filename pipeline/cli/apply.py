@@ -8,13 +8,13 @@ from typing import Any
 import click
 
 import pipeline
-from stylebank.images import WRITE_FORMATS
+from stylebank.images.io import WRITE_FORMATS
 
-from ..naming import DEFAULT_TEMPLATE, FIELDS
+from ..jobs.naming import DEFAULT_TEMPLATE, FIELDS
 from ..settings import LEARNING_RATES, OPTIMIZERS, PRECISIONS, SynthesisSettings
 from . import options
-from .controls import controls
-from .progress import reporter, sum_up
+from .console import reporter, sum_up
+from .style_options import controls
 
 _DEFAULT = SynthesisSettings()
 

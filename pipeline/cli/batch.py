@@ -11,10 +11,10 @@ import click
 from stylebank.errors import printable
 
 from . import options
-from .progress import clock, reporter, sum_up
+from .console import clock, reporter, sum_up
 
 if TYPE_CHECKING:
-    from ..estimate import Estimate
+    from ..jobs.estimate import Estimate
 
 
 @click.command("batch")
@@ -57,8 +57,8 @@ def command(
       $ stylebank batch JOBS.toml --dry-run
       $ stylebank batch JOBS.toml --output out --jobs 2
     """
-    from .. import jobs as job_files
-    from ..batch import choose_crew, execute
+    from ..jobs import job_file as job_files
+    from ..jobs.apply import choose_crew, execute
 
     runs = job_files.prepare(shared.bank, jobs_file, output, overwrite=overwrite)
     chosen = choose_crew(**crew)
@@ -74,8 +74,8 @@ _MOST_REASONS = 5
 
 
 def _tell(shared: options.Shared, runs: Any, workers: int, *, with_json: bool) -> int:
-    from ..batch import left_out
-    from ..estimate import estimate, free_bytes
+    from ..jobs.apply import left_out
+    from ..jobs.estimate import estimate, free_bytes
 
     for text in left_out(runs):
         shared.note(f"note: {text}")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import click
 
-from stylebank import pages
 from stylebank.errors import printable
+from stylebank.pages import gallery as pages
 from stylebank.style import Header
 
-from ..swatches import SIDE, add_swatches
+from ..synthesis.swatches import SIDE, add_swatches
 from . import options
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import click
 
-from stylebank import atlas, similarity
+from stylebank.bank import similarity
 from stylebank.errors import printable
+from stylebank.pages import map as atlas
 
 from . import options
 

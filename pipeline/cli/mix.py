@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
-from stylebank.barycenter import Convergence
-from stylebank.combine import mix
+from stylebank.bank.combine import mix
 from stylebank.errors import UsageError
+from stylebank.math.barycenter import Convergence
 from stylebank.names import check_name
 
 from . import options

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from stylebank.combine import pool
+from stylebank.bank.combine import pool
 
 from . import options
 

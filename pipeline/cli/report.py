@@ -25,7 +25,7 @@ def command(shared: options.Shared, folder: str, output: str | None) -> None:
       $ stylebank report out
       $ stylebank report out --output look.html
     """
-    from .. import report
+    from ..jobs import report
 
     def on_card(number: int, total: int) -> None:
         if number % 50 == 0 and number < total and (shared.verbose or sys.stderr.isatty()):

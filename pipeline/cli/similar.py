@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
-from stylebank import similarity
+from stylebank.bank import similarity
 
-from ..neighbours import similar
+from ..ingest.similar import similar
 from . import options
 
 

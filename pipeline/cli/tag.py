@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from stylebank import library
+from stylebank.bank import library
 from stylebank.errors import UsageError, printable
 
 from . import options

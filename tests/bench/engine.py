@@ -21,18 +21,19 @@ from typing import Any
 import click
 import numpy as np
 
-from pipeline import backend, precision, weights
-from pipeline.distance import EXACT, layer_target
-from pipeline.ingest import measure_pixels
-from pipeline.network import Trunk
-from pipeline.objective import Objective, Region
-from pipeline.optimise import minimise
+from pipeline.backends import precision
+from pipeline.backends import runtime as backend
+from pipeline.ingest.measure import measure_pixels
 from pipeline.settings import SynthesisSettings
-from stylebank.images import Pixels
+from pipeline.synthesis.losses.functional import EXACT, layer_target
+from pipeline.synthesis.losses.objective import Objective, Region
+from pipeline.synthesis.optimizers import minimise
+from pipeline.vgg import weights
+from pipeline.vgg.network import Trunk
+from stylebank.images.io import Pixels
 from stylebank.style import CONVOLUTIONS
-
-from . import timing
-from .reference import Reference
+from tests.bench import timing
+from tests.bench.reference import Reference
 
 ops = backend.keras.ops  # with the backend's own silence while it loads
 LAYERS = tuple(CONVOLUTIONS)

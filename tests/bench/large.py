@@ -11,11 +11,13 @@ from pathlib import Path
 
 import click
 
-from pipeline import memory, synthesis, weights
 from pipeline.cli.options import Bytes
-from pipeline.ingest import measure
+from pipeline.ingest.measure import measure
 from pipeline.settings import PRECISIONS, MeasureSettings, SynthesisSettings
-from stylebank import images
+from pipeline.synthesis import memory
+from pipeline.synthesis import stylizer as synthesis
+from pipeline.vgg import weights
+from stylebank.images import io as images
 
 DATA = Path(__file__).parents[2] / "data"
 

@@ -13,19 +13,18 @@ from typing import Any
 
 import click
 
-from . import timing
+from tests.bench import timing
 
 KINDS = ("nothing", "floor", "reference", "float32", "bfloat16")
 
 
 def once(kind: str, size: int) -> int:
     """Take two steps in this process and return the peak of its resident memory in bytes; `nothing` only loads."""
-    from pipeline import weights
-    from pipeline.network import Trunk
-    from pipeline.objective import Objective
-
-    from . import engine
-    from .reference import Reference
+    from pipeline.synthesis.losses.objective import Objective
+    from pipeline.vgg import weights
+    from pipeline.vgg.network import Trunk
+    from tests.bench import engine
+    from tests.bench.reference import Reference
 
     subject = timing.picture("subjects", "china", size)
     style = timing.picture("styles", "starry_night", size, enlarge=False)

@@ -15,8 +15,9 @@ import numpy as np
 import numpy.typing as npt
 import scipy.ndimage
 
-from pipeline import weights
-from stylebank import gaussian, images
+from pipeline.vgg import weights
+from stylebank.images import io as images
+from stylebank.math import gaussian
 
 Array = npt.NDArray[np.floating[Any]]
 
@@ -35,13 +36,13 @@ class Extractor:
     """The network that measures."""
 
     def __init__(self) -> None:
-        from pipeline.network import Trunk
+        from pipeline.vgg.network import Trunk
 
         self._trunk = Trunk(weights.load(), "max", "reflect")
 
     def __call__(self, pixels: images.Pixels) -> dict[str, Array]:
         """Return activations by layer, float32, shape (h, w, c), for pixels (H, W, 3) in 0..255."""
-        from pipeline import backend
+        from pipeline.backends import runtime as backend
 
         image = backend.tree(np.ascontiguousarray(pixels, np.float32))
         wanted = (*STYLE_LAYERS, STRUCTURE_LAYER)

@@ -26,20 +26,20 @@ import click
 import numpy as np
 import scipy.optimize
 
-from pipeline import backend, weights
-from pipeline.distance import EXACT, layer_target
-from pipeline.ingest import measure_pixels
-from pipeline.network import Trunk
-from pipeline.objective import Objective, Region
-from pipeline.pyramid import pyramid
+from pipeline.backends import runtime as backend
+from pipeline.ingest.measure import measure_pixels
 from pipeline.settings import SynthesisSettings
-from pipeline.synthesis import Moment, Stylist
-from stylebank import images
-from stylebank.images import Pixels
+from pipeline.synthesis.losses.functional import EXACT, layer_target
+from pipeline.synthesis.losses.objective import Objective, Region
+from pipeline.synthesis.pyramid import pyramid
+from pipeline.synthesis.stylizer import Moment, Stylist
+from pipeline.vgg import weights
+from pipeline.vgg.network import Trunk
+from stylebank.images import io as images
+from stylebank.images.io import Pixels
 from stylebank.style import CONVOLUTIONS, PIXELS, Fingerprint, Header, Source, Style
-
-from . import timing
-from .reference import Reference
+from tests.bench import timing
+from tests.bench.reference import Reference
 
 PAIRS = ("china:starry_night", "rocket:great_wave", "astronaut:composition_viii")
 LAYERS = tuple(CONVOLUTIONS)

@@ -5,7 +5,7 @@ Every step sends the style's picture through the network again, takes its covari
     |mu - m|^2 + tr S + sum max(eig C, 0.1) - 2 sum max(eig S^{1/2} C S^{1/2}, 0.1)^{1/2}
 
 of the 16 convolutions before their ReLU (average pooling, zero padding) differentiated automatically, through
-both sets of eigenvalues. `tests/test_bench.py` compares it with the numbers of the program itself.
+both sets of eigenvalues. `tests/bench/test_bench.py` compares it with the numbers of the program itself.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline import backend
-from pipeline.network import Trunk
-from pipeline.weights import Weights
-from stylebank.images import Pixels
+from pipeline.backends import runtime as backend
+from pipeline.vgg.network import Trunk
+from pipeline.vgg.weights import Weights
+from stylebank.images.io import Pixels
 from stylebank.style import CONVOLUTIONS
 
 ops = backend.keras.ops

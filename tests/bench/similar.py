@@ -12,9 +12,10 @@ import time
 import click
 import numpy as np
 
-from pipeline.neighbours import similar
-from stylebank import gaussian, similarity
-from stylebank.bank import Bank
+from pipeline.ingest.similar import similar
+from stylebank.bank import similarity
+from stylebank.bank.bank import Bank
+from stylebank.math import gaussian
 from stylebank.style import Fingerprint, Gaussian, Header, Source, Style, layer_channels
 
 LAYERS = ("pixels", "conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1")

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import click
 
-from . import timing
+from tests.bench import timing
 
 STYLE = timing.DATA / "styles" / "starry_night.jpg"
 SUBJECT = timing.DATA / "subjects" / "china.jpg"
@@ -43,10 +43,10 @@ def _first_step(*arguments: str) -> float:
 def measure() -> dict[str, float]:
     """Return every figure by name; seconds unless the name says otherwise."""
     import pipeline
-    from pipeline import weights
     from pipeline.settings import SynthesisSettings
-    from pipeline.synthesis import Stylist
-    from stylebank.bank import Bank
+    from pipeline.synthesis.stylizer import Stylist
+    from pipeline.vgg import weights
+    from stylebank.bank.bank import Bank
 
     figures: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as folder:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ..conftest import DATA, Result
+from tests.conftest import DATA, Result
 
 Run = Callable[..., Result]
 POPPIES = DATA / "styles/poppies.jpg"

@@ -16,8 +16,8 @@ import pytest
 import tifffile
 from PIL import Image
 
-from .. import pictures
-from ..conftest import Result
+from tests import pictures
+from tests.conftest import Result
 
 Run = Callable[..., Result]
 QUICK = ("--size", "64", "--steps", "2")

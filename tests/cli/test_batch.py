@@ -11,9 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.record import Record
-
-from ..conftest import DATA, Result
+from pipeline.jobs.record import Record
+from tests.conftest import DATA, Result
 
 Run = Callable[..., Result]
 JOBS = """\
@@ -152,7 +151,7 @@ def _computing_children(parent: int) -> list[int]:
     return found
 
 
-# every start anew loads TensorFlow: for a pool three times, and tests/test_crew.py has its logic without
+# every start anew loads TensorFlow: for a pool three times, and tests/execution/test_executors.py has its logic without
 @pytest.mark.parametrize("kind", [pytest.param("pool", marks=pytest.mark.soak), "cluster"])
 def test_a_worker_killed_midway_costs_nothing(
     bank_folder: Path, jobs_file: Path, photographs: Path, tmp_path: Path, kind: str

@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 
 import pipeline
-from stylebank.bank import Bank
-
-from ..conftest import DATA, LAYERS, Result
+from stylebank.bank.bank import Bank
+from tests.conftest import DATA, LAYERS, Result
 
 Run = Callable[..., Result]
 
@@ -165,7 +164,7 @@ class TestLibrary:
     def test_where_a_map_cannot_go_is_told_before_its_distances(
         self, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("stylebank.atlas.atlas", lambda *_, **__: pytest.fail("computed first"))
+        monkeypatch.setattr("stylebank.pages.map.atlas", lambda *_, **__: pytest.fail("computed first"))
         (tmp_path / "there.png").write_bytes(b"")
         assert run("map", "-o", tmp_path / "map.jpg").code == 2
         assert run("map", "-o", tmp_path / "there.png").code == 1

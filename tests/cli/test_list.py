@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from ..conftest import Result
+from tests.conftest import Result
 
 Run = Callable[..., Result]
 

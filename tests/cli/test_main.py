@@ -20,8 +20,7 @@ import stylebank
 from pipeline import cli
 from pipeline.cli.options import StyleName
 from stylebank import __version__
-
-from ..conftest import DATA, Result
+from tests.conftest import DATA, Result
 
 Run = Callable[..., Result]
 README = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
@@ -191,7 +190,7 @@ def test_a_damaged_style_is_exit_3_and_the_others_stay_usable(run: Run, bank_fol
 
 
 def test_a_busy_bank_is_exit_4(run: Run, bank_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from stylebank.bank import Bank
+    from stylebank.bank.bank import Bank
 
     before = Bank.__init__
     monkeypatch.setattr(Bank, "__init__", lambda self, folder=None: before(self, folder, lock_timeout=0.2))

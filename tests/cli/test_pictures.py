@@ -12,11 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stylebank import images
-from stylebank.bank import Bank
+from stylebank.bank.bank import Bank
 from stylebank.errors import printable
-
-from .. import pictures
+from stylebank.images import io as images
+from tests import pictures
 
 Run = Callable[..., Any]
 QUICK = ("--size", 64, "--steps", 1, "--layers", "conv1_1,conv2_1", "--content-weight", 0)

@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from ..conftest import Result
+from tests.conftest import Result
 
 Run = Callable[..., Result]
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
-from ..conftest import Result
+from tests.conftest import Result
 
 Run = Callable[..., Result]
 

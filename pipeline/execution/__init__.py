@@ -1,0 +1,1 @@
+"""Where pictures are computed: this process, several processes, or a Dask cluster."""

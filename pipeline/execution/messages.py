@@ -1,0 +1,130 @@
+"""What travels to a worker and back: arrays, digests and settings, never an open file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from stylebank.images.io import Pixels
+from stylebank.style import Style
+
+from ..settings import SynthesisSettings
+from ..synthesis.masks import Regions
+from ..vgg.weights import Weights
+
+
+@dataclass(frozen=True, eq=False)
+class Parcel:
+    """All that a worker needs to set a style up.
+
+    Attributes
+    ----------
+    key : str
+        Names the content: a worker that has this key set up does not look further.
+    styles : tuple of Style
+        One a region, with the scales the run needs.
+    settings : SynthesisSettings
+    weights_sha256 : str
+    weights : Weights or None
+        None where the package on the worker's side holds them.
+    init : ndarray, float32, shape (h, w, 3), or None
+        The picture to begin with.
+    """
+
+    key: str
+    styles: tuple[Style, ...]
+    settings: SynthesisSettings
+    weights_sha256: str
+    weights: Weights | None = None
+    init: Pixels | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Chunk:
+    """Subjects to be made together: one styling, one output size.
+
+    Attributes
+    ----------
+    numbers : tuple of int
+        Of the pictures among all of the run.
+    subjects : sequence of ndarray, float32, shape (H, W, 3)
+    every : int or None
+        Bring back a picture every so many steps.
+    regions : sequence of Regions or None
+        Where the styles go, one a subject; empty for everywhere.
+    """
+
+    numbers: tuple[int, ...]
+    subjects: Sequence[Pixels]
+    every: int | None = None
+    regions: Sequence[Regions | None] = ()
+
+    def alone(self) -> list[Chunk]:
+        """Return the same pictures one by one."""
+        regions = self.regions or [None] * len(self.subjects)
+        each = zip(self.numbers, self.subjects, regions, strict=True)
+        return [Chunk((number,), [subject], self.every, [one]) for number, subject, one in each]
+
+
+@dataclass(frozen=True, eq=False)
+class Made:
+    """What became of one subject in a worker.
+
+    Attributes
+    ----------
+    error : str
+        Why there is no picture; empty where there is one.
+    pixels : ndarray, float32, shape (H, W, 3), or None
+    start_loss, final_loss, steps
+        As `synthesis.Synthesis` has them.
+    losses : list of float
+        After each iteration; empty where they are not known one by one.
+    way : list of (int, ndarray of uint8)
+        Steps and pictures on the way, where `Chunk.every` asked for them.
+    """
+
+    error: str = ""
+    pixels: Pixels | None = None
+    start_loss: float = 0.0
+    final_loss: float = 0.0
+    steps: int = 0
+    losses: list[float] = field(default_factory=list)
+    way: list[tuple[int, npt.NDArray[np.uint8]]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What became of a chunk.
+
+    Attributes
+    ----------
+    made : mapping of int to Made
+        By the pictures' numbers.
+    worker : str
+        Which process on which device.
+    machine : mapping of str to str
+        ``backend``, ``device``, ``precision``.
+    setup, compute : float
+        Seconds; compiling, and the style's eigendecompositions, count as setting up.
+    limit : int or None
+        How many pictures of this size fit the device's memory at once, where that was found out.
+    fatal : (str, int) or None
+        Message and exit code of an error that every picture would meet.
+    """
+
+    made: Mapping[int, Made]
+    worker: str = ""
+    machine: Mapping[str, Any] = field(default_factory=dict)
+    setup: float = 0.0
+    compute: float = 0.0
+    limit: int | None = None
+    fatal: tuple[str, int] | None = None
+
+
+def failed(chunk: Chunk, reason: str) -> Outcome:
+    """Return the outcome of a chunk none of whose pictures could be made."""
+    return Outcome({number: Made(error=reason) for number in chunk.numbers})

@@ -1,0 +1,1 @@
+"""First stage: a painting becomes an entry of the bank."""

@@ -1,0 +1,97 @@
+"""A painting measured and kept in a bank."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from stylebank.bank.bank import Bank
+from stylebank.bank.library import without_pictures
+from stylebank.errors import NameRefused
+from stylebank.images.io import MAX_PIXELS
+from stylebank.style import Header
+
+from ..settings import measure_settings
+
+
+def add(
+    bank: Bank,
+    image: str | os.PathLike[str],
+    *,
+    name: str | None = None,
+    tags: Sequence[str] = (),
+    replace: bool = False,
+    preset: str | None = None,
+    weights: str | Path | None = None,
+    allow_unknown_weights: bool = False,
+    max_pixels: int = MAX_PIXELS,
+    no_thumbnail: bool = False,
+    note: Callable[[str], None] = lambda text: None,
+    on_scale: Callable[[int, int, int], None] = lambda scale, number, total: None,
+    **settings: Any,
+) -> Header:
+    """Measure a painting and keep it in a bank.
+
+    Parameters
+    ----------
+    bank
+        Where to.
+    image
+        A picture file.
+    name
+        The file's stem unless given.
+    tags
+        Words to find the style by.
+    max_pixels
+        Refuse a larger picture.
+    no_thumbnail
+        Keep no small picture of the painting.
+    replace
+        Let go of a style of the same name.
+    preset : {"original"}, optional
+        Settings of the original program; those given beside it win.
+    weights, allow_unknown_weights
+        As for `weights.load`.
+    note
+        Called with what the user should know of the picture.
+    on_scale
+        Called with a scale, its number from 1, and how many there are, before it is measured.
+    **settings
+        Fields of `MeasureSettings`.
+
+    Returns
+    -------
+    Header
+        As it stands in the bank.
+
+    Raises
+    ------
+    StylebankError
+        Before the painting is measured where that can be told: a bad name or setting, a
+        style that exists.
+    """
+    from ..vgg import weights as weight_files
+
+    chosen = measure_settings(preset, **settings)
+    try:
+        name = bank.require_free(Path(image).stem if name is None else name, replace=replace)
+    except NameRefused as error:
+        if name is not None:
+            raise
+        raise NameRefused(str(error).replace("Choose another.", "Give another with --name.")) from error
+    loaded = weight_files.load(weights, allow_unknown=allow_unknown_weights)
+    from . import measure as ingest
+
+    style = ingest.measure(
+        image,
+        loaded,
+        chosen,
+        name=name,
+        tags=tuple(tags),
+        max_pixels=max_pixels,
+        note=note,
+        on_scale=on_scale,
+    )
+    return bank.add(without_pictures(style) if no_thumbnail else style, replace=replace)

@@ -1,0 +1,137 @@
+"""A painting measured: image -> `Style`."""
+
+from __future__ import annotations
+
+import datetime
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+import stylebank
+from stylebank.errors import UsageError, printable
+from stylebank.images import io as images
+from stylebank.math import gaussian
+from stylebank.names import check_name
+from stylebank.style import PIXELS, Fingerprint, Gaussian, Header, Source, Style
+
+from ..backends import runtime as backend
+from ..settings import MeasureSettings
+from ..vgg.network import Trunk
+from ..vgg.weights import Weights
+
+
+def measure(
+    path: str | os.PathLike[str],
+    weights: Weights,
+    settings: MeasureSettings | None = None,
+    *,
+    name: str | None = None,
+    tags: tuple[str, ...] = (),
+    max_pixels: int = images.MAX_PIXELS,
+    note: Callable[[str], None] = lambda text: None,
+    on_scale: Callable[[int, int, int], None] = lambda scale, number, total: None,
+) -> Style:
+    """Run a painting through the network once a scale.
+
+    Parameters
+    ----------
+    path
+        A picture file, as `images.load` takes it; alpha is composited over white.
+    weights
+        As `weights.load` gives them.
+    settings
+        Layers, scales, pooling and padding.
+    name
+        The file's stem unless given.
+    tags
+        Words to find the style by.
+    max_pixels
+        Refuse a larger picture.
+    note
+        Called with what the user should know of the picture.
+    on_scale
+        Called with a scale, its number from 1, and how many there are, before it is measured.
+
+    Returns
+    -------
+    Style
+        Moments summed in float64 over float32 activations, roots in float64, kept as float32.
+
+    Raises
+    ------
+    ImageRefused, NameRefused, UsageError
+    """
+    settings = settings or MeasureSettings()
+    name = check_name(Path(path).stem if name is None else name)
+    picture = images.load(path, max_pixels=max_pixels)
+    for text in picture.notes:
+        note(f"{printable(path)}: {text}")
+    if picture.alpha is not None:
+        note(f"{printable(path)}: has transparency; composited over white")
+    pixels = images.over_white(picture.pixels, picture.alpha)
+    trunk = Trunk(weights, settings.pooling, settings.padding)
+    sizes = _sizes(picture.size, settings.scales, str(path))
+    scales = {}
+    for number, (scale, size) in enumerate(sizes.items(), start=1):
+        on_scale(scale, number, len(sizes))
+        scales[scale] = measure_pixels(images.resize(pixels, size), trunk, settings.layers)
+    header = Header(
+        name=name,
+        fingerprint=Fingerprint(weights.sha256, (PIXELS, *settings.layers), settings.pooling, settings.padding),
+        source=Source(printable(Path(path).name), picture.sha256, *picture.size),
+        sizes=sizes,
+        tags=tuple(dict.fromkeys(tags)),
+        created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        resampling=images.RESAMPLING,
+        version=stylebank.__version__,
+    )
+    return Style(header, scales, images.thumbnail(pixels))
+
+
+def measure_pixels(pixels: images.Pixels, trunk: Trunk, layers: tuple[str, ...]) -> dict[str, Gaussian]:
+    """Return the Gaussian of the pixels and of every layer for one picture at the size it has.
+
+    Parameters
+    ----------
+    pixels : ndarray, float32, shape (H, W, 3)
+        In 0..255.
+    """
+    image = backend.tree(np.ascontiguousarray(pixels, np.float32))
+    wanted = set(layers)
+    measured = {PIXELS: _gaussian(pixels)}
+    for layer, activations in trunk.walk(image, trunk.parameters, trunk.last_of(layers)):
+        if layer in wanted:
+            measured[layer] = _gaussian(backend.to_numpy(activations))
+    return measured
+
+
+def _gaussian(activations: npt.NDArray[np.floating]) -> Gaussian:
+    mean, cov, count = gaussian.moments(activations)
+    cov_sqrt, eigenvalues = gaussian.root(cov)
+    return Gaussian(
+        mean=mean.astype(np.float32),
+        cov=((cov + cov.T) / 2).astype(np.float32),
+        cov_sqrt=cov_sqrt.astype(np.float32),
+        eigenvalues=eigenvalues.astype(np.float32),
+        count=count,
+    )
+
+
+def _sizes(own: tuple[int, int], scales: tuple[int, ...], path: str) -> dict[int, tuple[int, int]]:
+    """Sizes to measure at by longest side: never above the painting's own, never too thin."""
+    longest = max(own)
+    wanted = sorted({min(scale, longest) for scale in scales} or {longest})
+    sizes: dict[int, tuple[int, int]] = {}
+    for scale in wanted:
+        try:
+            sizes[scale] = images.fit(own, scale)
+        except UsageError:
+            if scale == wanted[-1]:
+                raise UsageError(
+                    f"{printable(path)}: {own[0]} x {own[1]} is too thin to be measured at "
+                    f"{' or '.join(map(str, wanted))} pixels. Give larger --scales."
+                ) from None
+    return sizes

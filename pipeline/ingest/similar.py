@@ -1,0 +1,108 @@
+"""Which styles of a bank are nearest to one of them, or to a picture."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from stylebank.bank import similarity
+from stylebank.bank.bank import Bank
+from stylebank.errors import UsageError, printable
+from stylebank.images.io import MAX_PIXELS, load
+from stylebank.style import PIXELS, Header, Style, layer_order, nearest_scale
+
+from ..settings import MeasureSettings
+
+
+def similar(
+    bank: Bank,
+    query: str | os.PathLike[str],
+    *,
+    number: int = 5,
+    scale: int = similarity.SCALE,
+    layers: Sequence[str] = (),
+    weights: str | Path | None = None,
+    allow_unknown_weights: bool = False,
+    max_pixels: int = MAX_PIXELS,
+    note: Callable[[str], None] = lambda text: None,
+) -> similarity.Search:
+    """Find the styles nearest to a style of the bank, or to a picture.
+
+    Parameters
+    ----------
+    query
+        A style's name, else a picture file, which is measured as most of the bank's styles were.
+    number
+        How many.
+    scale
+        Longest side at which to compare; styles have it within half an octave or are left out.
+    layers
+        To compare by, ``pixels`` among them; all the query has by default.
+    weights, allow_unknown_weights, max_pixels
+        For a picture, as for `pipeline.add`.
+    note
+        Called with what the user should know.
+
+    Returns
+    -------
+    Search
+        Nearest first, without the style itself.
+
+    Raises
+    ------
+    StyleNotFound, UsageError, ImageRefused, WeightsRefused
+    """
+    located, damaged = bank.located()
+    text = os.fspath(query)
+    try:
+        path = bank.path(text) if isinstance(query, str) else None
+    except UsageError as error:
+        if not Path(text).is_file():
+            raise type(error)(f"{error} Nor is there a picture of that name.") from None
+        path = None
+    if path is not None:
+        header = bank.header(text)
+        own = nearest_scale(header.sizes, scale)
+        one = bank.get(text, scales=[own])
+        others = [pair for pair in located if pair[1] != path]
+    else:
+        one = _measured(text, [header for header, _path in located], scale, weights, allow_unknown_weights, max_pixels)
+        header, others = one.header, located
+        (own,) = one.scales
+    chosen = layer_order(layers) if layers else header.fingerprint.layers
+    header.fingerprint.require(header.name, layers=chosen)
+    entries, left_out = similarity.comparable(others, header, own, chosen)
+    if left_out:
+        note(f"{left_out} of {len(others)} styles were measured in another way or at other scales, and are left out")
+    found = similarity.nearest(one.scales[own], entries, number, chosen)
+    return similarity.Search(found.neighbours, (*damaged, *found.damaged), found.compared)
+
+
+def _measured(
+    image: str,
+    headers: Sequence[Header],
+    scale: int,
+    weights: str | Path | None,
+    allow_unknown_weights: bool,
+    max_pixels: int,
+) -> Style:
+    """Measure a picture as most styles were."""
+    if not headers:
+        raise UsageError(f"{printable(image)}: the bank has no style to compare it with. 'stylebank add' puts one in.")
+    load(image, max_pixels=max_pixels)  # a bad picture is refused before the network is loaded
+    most = Counter(header.fingerprint for header in headers).most_common(1)[0][0]
+    from ..vgg import weights as weight_files
+    from . import measure as ingest
+
+    loaded = weight_files.load(weights, allow_unknown=allow_unknown_weights)
+    settings = MeasureSettings(
+        scales=(scale,),
+        layers=tuple(layer for layer in most.layers if layer != PIXELS),
+        pooling=most.pooling,
+        padding=most.padding,
+    )
+    style = ingest.measure(image, loaded, settings, name="the picture", max_pixels=max_pixels)
+    style.header.fingerprint.require(printable(image), weights_sha256=most.weights_sha256)
+    return style

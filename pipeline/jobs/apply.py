@@ -1,0 +1,262 @@
+"""Many subjects: planned, made by whoever computes, recorded, skipped when done."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from stylebank.bank.bank import Bank
+from stylebank.errors import UsageError, printable
+from stylebank.images import io as images
+
+from ..execution import batching as buckets
+from ..execution.dask_executor import Cluster
+from ..execution.executors import Here, Pool
+from ..settings import synthesis_settings
+from .events import Listener, Progress
+from .mask_files import Placement
+from .plan import Plan, plan
+from .record import Entry
+from .run import Run
+from .runner import Crew, Engine
+from .style_spec import parse
+
+__all__ = ["Listener", "Progress", "apply", "choose_crew", "execute", "prepare"]
+
+
+def apply(
+    bank: Bank,
+    style: str | Sequence[str],
+    subjects: Sequence[str | os.PathLike[str]],
+    output: str | os.PathLike[str] | None = None,
+    *,
+    jobs: int | None = None,
+    devices: Sequence[str | int] = (),
+    cluster: str | None = None,
+    device: str | None = None,
+    deterministic: bool = False,
+    batch_size: str | int = buckets.AUTO,
+    fail_fast: bool = False,
+    listener: Listener = lambda progress: None,
+    **options: Any,
+) -> list[Entry]:
+    """Stylise pictures; one that fails stops nothing.
+
+    Parameters
+    ----------
+    bank, style
+        Where the style is, and its name; or several, as for `prepare`.
+    subjects, output
+        As for `plan.plan`.
+    jobs, devices, cluster, device, deterministic
+        Who computes, as for `choose_crew`.
+    batch_size : int or "auto"
+        Pictures of one size optimised together, each with a loss of its own.
+    fail_fast
+        Stop at the first picture that fails.
+    listener
+        Called with `Progress`.
+    **options
+        As for `prepare`, the fields of `SynthesisSettings` among them.
+
+    Returns
+    -------
+    list of Entry
+        One a subject, as written to the record in the output folder; with `fail_fast`, of those come to.
+
+    Raises
+    ------
+    StylebankError
+        Before any work: for an unknown style, one that does not fit, or a plan that
+        would overwrite something.
+    """
+    run = prepare(bank, style, subjects, output, **options)
+    crew = choose_crew(jobs, devices, cluster, device, deterministic)
+    return execute([run], crew, batch_size=batch_size, fail_fast=fail_fast, listener=listener)
+
+
+def prepare(
+    bank: Bank,
+    style: str | Sequence[str],
+    subjects: Sequence[str | os.PathLike[str]],
+    output: str | os.PathLike[str] | None = None,
+    *,
+    mask: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
+    preset: str | None = None,
+    name_template: str | None = None,
+    overwrite: bool = False,
+    recursive: bool = False,
+    weights: str | Path | None = None,
+    allow_unknown_weights: bool = False,
+    max_pixels: int = images.MAX_PIXELS,
+    save_every: int | None = None,
+    animation: str | os.PathLike[str] | None = None,
+    **settings: Any,
+) -> Run:
+    """Plan one styling over some subjects, and check all that can be before any work.
+
+    Parameters
+    ----------
+    bank, style
+        Where the style is, and its name; or several, with weights for their barycentre
+        (``["a:0.6", "b:0.4"]``) or by region (``["sky=a", "rest=b"]``).
+    mask
+        Where the style goes: the path of a picture, with ``{subject}`` for the subject's name; with regions
+        ``REGION=FILE`` for all of them but one.
+    subjects, output, recursive
+        As for `plan.plan`.
+    preset : {"draft", "standard", "fine", "original"}, optional
+        A set of settings; those given beside it win.
+    name_template
+        What outputs are called, as for `plan.plan`.
+    overwrite
+        Make pictures again that are there already.
+    weights, allow_unknown_weights
+        Where to find the weights the style was measured with, as for `weights.matching`.
+    max_pixels
+        Refuse subjects larger than this.
+    save_every
+        Keep a picture every so many steps, beside the output.
+    animation
+        A ``.gif`` or ``.webp`` of the way, for one subject.
+    **settings
+        Fields of `SynthesisSettings`.
+
+    Raises
+    ------
+    StylebankError
+    """
+    styling = parse(
+        [style] if isinstance(style, str) else style,
+        [os.fspath(each) for each in ([mask] if isinstance(mask, str | os.PathLike) else mask)],
+        exists=bank.has,
+    )
+    planned = plan(
+        subjects,
+        styling.label,
+        output,
+        recorded_style=styling.text,
+        format=settings.pop("format", None),
+        recursive=recursive,
+        name_template=name_template,
+        size=synthesis_settings(preset, size=settings.get("size")).size,
+        preset=preset,
+    )
+    chosen = synthesis_settings(preset, format=planned.format, **settings)
+    if save_every is not None and save_every < 1:
+        raise UsageError(f"save_every {save_every}: expected 1 or more.")
+    placement = Placement(styling, max_pixels)
+    planned = _without_masks(planned, placement)
+    run = Run(bank, styling, planned, chosen, max_pixels, save_every, overwrite, placement)
+    run.check_style(preset, weights, allow_unknown_weights)
+    run.outputs.protect(placement.paths(task.subject for task in planned.tasks))
+    run.outputs.check_animation(animation)
+    return run
+
+
+def _without_masks(planned: Plan, placement: Placement) -> Plan:
+    """Take no mask for a subject, and write over none.
+
+    Raises
+    ------
+    UsageError
+    """
+    masks = placement.paths(task.subject for task in planned.tasks)
+    if not masks:
+        return planned
+    tasks = tuple(task for task in planned.tasks if os.path.realpath(task.subject) not in masks)
+    for task in tasks:
+        if os.path.realpath(task.output) in masks:
+            raise UsageError(f"{printable(task.output)}: this output is a mask itself. Give another --output.")
+    if not tasks:
+        raise UsageError("nothing but masks among the subjects. Give the pictures they belong to.")
+    left = [task.subject for task in planned.tasks if os.path.realpath(task.subject) in masks]
+    return replace(planned, tasks=tasks, ignored=(*planned.ignored, *left))
+
+
+def choose_crew(
+    jobs: int | None = None,
+    devices: Sequence[str | int] = (),
+    cluster: str | None = None,
+    device: str | None = None,
+    deterministic: bool = False,
+) -> Crew:
+    """Decide who computes.
+
+    Parameters
+    ----------
+    jobs
+        Processes; as many as devices unless given, and without devices this process alone.
+    devices
+        GPUs by number, one process each.
+    cluster
+        ``tcp://HOST:PORT`` of a Dask scheduler, or ``local`` for one of `jobs` processes here.
+    device
+        ``cpu``, ``gpu`` or ``gpu:N``; ``auto``, or None, leaves it to the backend.
+    deterministic
+        Let the same input give the same bytes on a GPU, too.
+
+    Raises
+    ------
+    UsageError
+    """
+    names = tuple(str(number) for number in devices)
+    if device == "auto":
+        device = None
+    if device is not None:
+        kind, _, number = device.partition(":")
+        if kind not in {"cpu", "gpu"} or (device != kind and not (kind == "gpu" and number.isdigit())):
+            raise UsageError(f"device {printable(device)}: expected auto, cpu, gpu, or gpu:N with the number of a GPU.")
+        if names:
+            raise UsageError(f"device {device} and devices {','.join(names)} exclude each other. Give one of them.")
+        if kind == "gpu" and cluster is None:
+            names, device = (number or "0",), None
+    common: dict[str, Any] = {"device": device, "deterministic": deterministic}
+    if jobs is not None and jobs < 1:
+        raise UsageError(f"jobs {jobs}: expected 1 or more.")
+    if any(not name.isdigit() for name in names) or len(set(names)) < len(names):
+        raise UsageError(f"devices {','.join(names)}: expected numbers of GPUs, each once, such as 0,1.")
+    if cluster is not None:
+        if names:
+            raise UsageError("cluster and devices exclude each other: a cluster's workers have their own.")
+        if cluster != "local" and "://" not in cluster:
+            raise UsageError(f"cluster {printable(cluster)}: expected 'local', or a scheduler's tcp://HOST:PORT.")
+        return Cluster(cluster, jobs or 1, **common)
+    if names and jobs is not None and jobs != len(names):
+        raise UsageError(f"jobs {jobs}: there is one process a device, and {len(names)} are given. Leave jobs out.")
+    if len(names) > 1 or (jobs or 1) > 1:
+        return Pool(jobs or len(names), names, **common)
+    return Here(names, **common)
+
+
+def execute(
+    runs: Sequence[Run],
+    crew: Crew,
+    *,
+    batch_size: str | int = buckets.AUTO,
+    fail_fast: bool = False,
+    listener: Listener = lambda progress: None,
+) -> list[Entry]:
+    """Carry prepared runs out; parameters, result and errors as for `apply`."""
+    size = buckets.parse(batch_size)
+    for text in [*left_out(runs), *(note for run in runs for note in run.notes())]:
+        listener(Progress("note", text=text))
+    with crew:
+        return Engine(runs, crew, batch_size=size, fail_fast=fail_fast, listener=listener).execute()
+
+
+def left_out(runs: Sequence[Run]) -> list[str]:
+    """Tell which files of the subjects' folders are no subjects, and why."""
+    masks = {path for run in runs for path in run.placement.paths(task.subject for task in run.planned.tasks)}
+
+    def why(path: Path) -> str:
+        if os.path.realpath(path) in masks:
+            return "a mask"
+        made = path.suffix.lower() in images.READ_SUFFIXES
+        return "made in this style before" if made else "not a picture by its name"
+
+    paths = dict.fromkeys(path for run in runs for path in run.planned.ignored)
+    return [f"{printable(path)}: {why(path)}; left out" for path in paths]

@@ -1,0 +1,258 @@
+"""Job files: many runs in one TOML file, with a strict schema whose errors name the line."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from stylebank.bank.bank import Bank
+from stylebank.errors import UsageError, printable
+from stylebank.files import explain
+
+from ..execution import batching as buckets
+from . import apply as batch
+from . import style_spec as styling
+from .events import Listener
+from .job_schema import Where, checked, unknown
+from .plan import refuse_clashes
+from .record import Entry
+from .run import Run
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+_MOST_BYTES = 1 << 22
+
+
+@dataclass(frozen=True)
+class Job:
+    """One ``[[job]]``, its defaults filled in.
+
+    Attributes
+    ----------
+    line : int
+        Where it stands in the file, from 1.
+    styles : tuple of tuple of str
+        Crossed with the subjects; each as `styling.parse` takes it.
+    subjects : tuple of str
+        Files, folders and patterns; relative ones from the job file's folder.
+    output : str
+        Below the run's output folder.
+    options : mapping
+        As for `batch.prepare`.
+    """
+
+    line: int
+    styles: tuple[tuple[str, ...], ...]
+    subjects: tuple[str, ...]
+    output: str
+    options: Mapping[str, Any]
+
+
+def read(path: str | os.PathLike[str]) -> list[Job]:
+    """Read a job file.
+
+    Parameters
+    ----------
+    path
+        TOML: a table ``[defaults]`` and any number of ``[[job]]``. Hyphens in keys are as good as underscores.
+
+    Returns
+    -------
+    list of Job
+
+    Raises
+    ------
+    UsageError
+        ``file, line N: what was found. What to do.``
+    """
+    path = Path(path)
+    text = _text(path)
+    try:
+        content = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{printable(path)}: {printable(str(error))}. Mend the TOML there.") from None
+    except RecursionError:
+        raise UsageError(f"{printable(path)}: nested too deeply. Job files hold tables of plain values.") from None
+    where = Where(path, text)
+    for key in content:
+        if key not in {"defaults", "job"}:
+            raise where.error((key,), unknown(key, {"defaults", "job"}, "[defaults] and [[job]]"))
+    defaults = content.get("defaults", {})
+    if not isinstance(defaults, dict):
+        raise where.error(("defaults",), "defaults: expected a table. Write [defaults].")
+    tables = content.get("job", [])
+    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+        raise where.error(("job",), "job: expected tables. Write [[job]] with two brackets above each.")
+    if not tables:
+        raise UsageError(f"{printable(path)}: no [[job]] in it. Add one with style, subjects and output.")
+    shared = checked(defaults, ("defaults",), where)
+    return [_job(shared, table, index, where, path.parent) for index, table in enumerate(tables)]
+
+
+def run_jobs(
+    bank: Bank,
+    path: str | os.PathLike[str],
+    output: str | os.PathLike[str] | None = None,
+    *,
+    overwrite: bool = False,
+    jobs: int | None = None,
+    devices: Sequence[str | int] = (),
+    cluster: str | None = None,
+    device: str | None = None,
+    deterministic: bool = False,
+    batch_size: str | int = buckets.AUTO,
+    fail_fast: bool = False,
+    listener: Listener = lambda progress: None,
+) -> list[Entry]:
+    """Make the pictures of a job file.
+
+    Parameters
+    ----------
+    bank, path, output, overwrite
+        As for `prepare`.
+    jobs, devices, cluster, device, deterministic, batch_size, fail_fast, listener
+        As for `batch.apply`.
+
+    Returns
+    -------
+    list of Entry
+        One a picture, as written to the records in the output folders.
+
+    Raises
+    ------
+    StylebankError
+    """
+    runs = prepare(bank, path, output, overwrite=overwrite)
+    crew = batch.choose_crew(jobs, devices, cluster, device, deterministic)
+    return batch.execute(runs, crew, batch_size=batch_size, fail_fast=fail_fast, listener=listener)
+
+
+def prepare(
+    bank: Bank,
+    path: str | os.PathLike[str],
+    output: str | os.PathLike[str] | None = None,
+    *,
+    overwrite: bool = False,
+) -> list[Run]:
+    """Read a job file and plan every job with each of its styles.
+
+    Parameters
+    ----------
+    bank
+        Of the styles.
+    path
+        As for `read`.
+    output
+        The folder all outputs stay under; the job file's own unless given.
+    overwrite
+        Make pictures again that are there already, whatever the jobs say.
+
+    Returns
+    -------
+    list of Run
+        For `batch.execute`.
+
+    Raises
+    ------
+    StylebankError
+        For anything that is wrong before work, naming the job's line.
+    """
+    path = Path(path)
+    root = Path(path.parent if output is None else output)
+    runs = []
+    for job in read(path):
+        for style in job.styles:
+            try:
+                target = _below(root, job.output)
+                options = {**job.options, "overwrite": overwrite or job.options.get("overwrite", False)}
+                if "animation" in options:
+                    options["animation"] = _below(root, options["animation"], "animation")
+                runs.append(batch.prepare(bank, list(style), job.subjects, target, **options))
+            except UsageError as error:
+                raise type(error)(f"{printable(path)}, job at line {job.line}: {error}") from error
+    tasks = [task for run in runs for task in run.planned.tasks]
+    animations = [run.outputs.animation for run in runs if run.outputs.animation is not None]
+    try:
+        refuse_clashes(tasks)
+    except UsageError as error:
+        raise UsageError(f"{printable(path)}: {error} Jobs can have an output folder each.") from error
+    if len(set(map(os.path.realpath, animations))) < len(animations):
+        raise UsageError(f"{printable(path)}: two jobs would write the same animation. Give each a name of its own.")
+    subjects = {os.path.realpath(task.subject) for task in tasks}
+    for run in runs:
+        run.outputs.protect(subjects)
+    return runs
+
+
+def _job(shared: Mapping[str, Any], table: dict[str, Any], index: int, where: Where, folder: Path) -> Job:
+    place = ("job", index)
+    given = checked(table, place, where)
+    if "style" in given or "styles" in given:  # either of a job takes the place of either of the defaults
+        shared = {key: value for key, value in shared.items() if key not in {"style", "styles"}}
+    merged = {**shared, **given}
+    if "style" in merged and "styles" in merged:
+        raise where.error(place, "both style and styles. Give one of them.")
+    styles = _stylings(merged.pop("style", None), merged.pop("styles", None))
+    if not styles:
+        raise where.error(place, 'no style. Add style = "NAME", or styles = ["NAME", ...] to cross with the subjects.')
+    if len(set(styles)) < len(styles):
+        raise where.error((*place, "styles"), "styles: one is named twice. Leave it out.")
+    subjects = merged.pop("subjects", None)
+    if not subjects:
+        raise where.error(place, 'no subjects. Add subjects = ["FOLDER", "in/*.jpg", ...].')
+    output = merged.pop("output", "")
+    for key, names in (("weights", {"keras", "packaged"}), ("init", {"subject", "noise"})):
+        if key in merged and merged[key] not in names:
+            merged[key] = str(folder / merged[key])
+    if "mask" in merged:
+        masks = [merged["mask"]] if isinstance(merged["mask"], str) else merged["mask"]
+        regions = any("=" in text for texts in styles for text in texts)
+        merged["mask"] = [styling.below(mask, folder, regions=regions) for mask in masks]
+    line = where.line(place)
+    return Job(line, styles, tuple(str(folder / subject) for subject in subjects), output, merged)
+
+
+def _stylings(style: Any, styles: Any) -> tuple[tuple[str, ...], ...]:
+    """What `style` or `styles` say, each a list of what ``--style`` takes.
+
+    `style` is one, or a list that belongs together; `styles` a list of such, or a table of weights.
+    """
+    if style is not None:
+        return ((style,) if isinstance(style, str) else tuple(style),)
+    if isinstance(styles, dict):
+        return (tuple(f"{name}:{weight:g}" for name, weight in styles.items()),)
+    return tuple((each,) if isinstance(each, str) else tuple(each) for each in styles or ())
+
+
+def _below(root: Path, output: str, key: str = "output") -> Path:
+    """Return `output` in `root`; refuse one that leads out of it, through ``..``, a link or from the top."""
+    target = root / output
+    inside, outside = os.path.realpath(target), os.path.realpath(root)
+    if Path(output).is_absolute() or os.path.commonpath([inside, outside]) != outside:
+        raise UsageError(
+            f"{key} {printable(output)}: leads out of the output folder {printable(outside)}. "
+            f"Name a {'folder' if key == 'output' else 'file'} below it, or give another --output."
+        )
+    return target
+
+
+def _text(path: Path) -> str:
+    try:
+        if path.is_dir():
+            raise UsageError(f"{printable(path)}: a folder. Give a job file, such as JOBS.toml in it.")
+        if not path.is_file():
+            raise UsageError(f"{printable(path)}: no such file. Give a job file, JOBS.toml.")
+        if path.stat().st_size > _MOST_BYTES:
+            raise UsageError(f"{printable(path)}: {path.stat().st_size:,} bytes are too many for a job file.")
+        return path.read_text("utf-8")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{printable(path)}: not UTF-8 ({error.reason}). Save it as UTF-8.") from error
+    except OSError as error:
+        raise UsageError(f"{printable(path)}: {explain(error)}") from error

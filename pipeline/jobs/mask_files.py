@@ -1,0 +1,172 @@
+"""Which masks belong to which subject: found, read once, and told apart in the record."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from stylebank.errors import StylebankError
+from stylebank.files import digest_file
+from stylebank.images import io as images
+from stylebank.images.io import shown_size
+
+from ..synthesis import masks
+from ..synthesis.masks import Mask, Regions
+from .style_spec import SUBJECT, StyledRegion, Styling
+
+#: Masks kept as they were read, in 8 bits, and as they are used.
+_KEPT_WHOLE, _KEPT_FITTED = 4, 8
+_lock = threading.Lock()
+_whole: OrderedDict[tuple[str, int, int], tuple[npt.NDArray[np.uint8], str]] = OrderedDict()
+_fitted: OrderedDict[tuple[str, tuple[int, int]], Mask] = OrderedDict()
+
+
+class Placement:
+    """The masks of a run's subjects.
+
+    Parameters
+    ----------
+    styling
+        With the masks' paths.
+    max_pixels
+        Refuse masks larger than this.
+
+    Raises
+    ------
+    ImageRefused
+        If a mask that all subjects share cannot be read.
+    """
+
+    def __init__(self, styling: Styling, max_pixels: int = images.MAX_PIXELS) -> None:
+        self._regions = styling.regions if styling.masked else ()
+        self._max_pixels = max_pixels
+        for region in self._masked:
+            if SUBJECT not in str(region.mask):
+                self._read(str(region.mask))
+
+    @property
+    def _masked(self) -> list[StyledRegion]:
+        return [region for region in self._regions if region.mask is not None]
+
+    def paths(self, subjects: Iterable[Path]) -> set[str]:
+        """Return the real paths of all masks of some subjects."""
+        named = {_path(region, subject) for subject in subjects for region in self._masked}
+        return {os.path.realpath(path) for path in named}
+
+    def check(self, subject: Path, own: tuple[int, int], size: tuple[int, int]) -> None:
+        """Refuse masks that do not fit a subject, by what can be told without decoding masks of its own.
+
+        Parameters and errors as for `regions`.
+        """
+        for region in self._masked:
+            path = _path(region, subject)
+            shown = shown_size(path)
+            if shown is None:
+                self._read(path)
+            else:
+                masks.check_shape(shown, own, path)
+        if all(SUBJECT not in str(region.mask) for region in self._masked):
+            self.regions(subject, own, size)
+
+    def regions(
+        self, subject: Path, own: tuple[int, int], size: tuple[int, int]
+    ) -> tuple[Regions | None, dict[str, Any]]:
+        """Read the masks of a subject of `own` (width, height) for an output of `size`.
+
+        Returns
+        -------
+        Regions or None
+            None where there are no masks.
+        dict
+            What the record's settings are to say of them.
+
+        Raises
+        ------
+        StylebankError
+            If a mask cannot be read or is of another shape, or a region has too few pixels.
+        """
+        if not self._regions:
+            return None, {}
+        planes: list[Mask | None] = []
+        digests = {}
+        for region in self._regions:
+            if region.mask is None:
+                planes.append(None)
+                continue
+            path = _path(region, subject)
+            whole, digest = self._read(path)
+            masks.check_shape((whole.shape[1], whole.shape[0]), own, path)
+            planes.append(_at(whole, digest, size))
+            digests[region.name] = digest
+        return masks.regions(planes, size, [region.name for region in self._regions]), {"masks": digests}
+
+    def recorded(self, subject: Path) -> dict[str, Any]:
+        """Return the masks' digests by region, for the settings in the record; None for one that is not there."""
+        if not self._regions:
+            return {}
+        return {"masks": {region.name: _digest(_path(region, subject)) for region in self._masked}}
+
+    def told_by(self, settings: Any) -> dict[str, Any]:
+        """Return what settings in a record say of masks, where there are any here, too."""
+        told = self._regions and isinstance(settings, dict) and "masks" in settings
+        return {"masks": settings["masks"]} if told else {}
+
+    def _read(self, path: str) -> tuple[npt.NDArray[np.uint8], str]:
+        key = _state(path)
+        with _lock:
+            if key in _whole:
+                _whole.move_to_end(key)
+                return _whole[key]
+        mask, digest = masks.load(path, self._max_pixels)
+        found = np.rint(mask * 255).astype(np.uint8), digest
+        with _lock:
+            _whole[key] = found
+            while len(_whole) > _KEPT_WHOLE:
+                _whole.popitem(last=False)
+        return found
+
+
+def _path(region: StyledRegion, subject: Path) -> str:
+    return str(region.mask).replace(SUBJECT, subject.stem)
+
+
+def _state(path: str) -> tuple[str, int, int]:
+    """Names a file's content as far as can be told without reading it."""
+    try:
+        found = Path(path).stat()
+    except OSError:  # reading it says why
+        return path, 0, 0
+    return path, found.st_mtime_ns, found.st_size
+
+
+def _digest(path: str) -> str | None:
+    state = _state(path)
+    with _lock:
+        if state in _whole:
+            return _whole[state][1]
+    try:
+        return digest_file(Path(path)) if Path(path).is_file() else None
+    except (OSError, StylebankError):
+        return None
+
+
+def _at(whole: npt.NDArray[np.uint8], digest: str, size: tuple[int, int]) -> Mask:
+    """A mask at an output's size."""
+    key = digest, size
+    with _lock:
+        if key in _fitted:
+            _fitted.move_to_end(key)
+            return _fitted[key]
+    fitted = masks.resampled(whole.astype(np.float32) / np.float32(255), size)
+    with _lock:
+        _fitted[key] = fitted
+        while len(_fitted) > _KEPT_FITTED:
+            _fitted.popitem(last=False)
+    return fitted

@@ -1,0 +1,226 @@
+"""Which picture goes where: subjects found, outputs named, clashes refused before any work."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from stylebank.errors import UsageError, printable
+from stylebank.images.io import READ_SUFFIXES, WRITE_FORMATS, format_of
+
+from .naming import DEFAULT_TEMPLATE, check_template, output_path
+from .record import FILE_NAME as RECORD_NAME
+from .record import Record
+
+_LONGEST_FILE_NAME = 255
+
+
+@dataclass(frozen=True)
+class Task:
+    """One subject and the output it becomes."""
+
+    subject: Path
+    output: Path
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All tasks of a run.
+
+    Attributes
+    ----------
+    folder
+        Of the outputs and the record.
+    tasks
+        In the order given; those of a folder by name.
+    format
+        Of the outputs.
+    ignored
+        Files that are no subjects: no pictures by their names, or made in this style before.
+    """
+
+    folder: Path
+    tasks: tuple[Task, ...]
+    format: str
+    ignored: tuple[Path, ...]
+
+
+def plan(
+    subjects: Sequence[str | os.PathLike[str]],
+    style: str,
+    output: str | os.PathLike[str] | None = None,
+    *,
+    format: str | None = None,
+    recursive: bool = False,
+    name_template: str | None = None,
+    size: int | None = None,
+    preset: str | None = None,
+    recorded_style: str | None = None,
+) -> Plan:
+    """Find the subjects and name the outputs.
+
+    Parameters
+    ----------
+    subjects
+        Files, folders, and patterns such as ``in/*.jpg``. A folder gives the pictures in
+        it, and with `recursive` those below it too, whose place is kept below `output`.
+    style
+        The style's name, part of every output's unless `name_template` leaves it out.
+    output
+        A folder, made if it is missing, or the file to write when there is one subject;
+        the working folder unless given.
+    format
+        Of the outputs; a file given as `output` decides by its suffix.
+    name_template
+        What an output is called before its suffix, as `naming.check_template` has it;
+        `naming.DEFAULT_TEMPLATE` unless given.
+    size, preset
+        What stands for the fields of these names: the size asked for, ``own`` for 0; and the
+        preset, ``standard`` for none.
+    recorded_style
+        What the record calls the style, unless that is `style`.
+
+    Returns
+    -------
+    Plan
+
+    Raises
+    ------
+    UsageError
+        If nothing is found, two subjects would become one output, an output would
+        overwrite a subject, the format is not one to write, or the template is wrong.
+    """
+    template = check_template(DEFAULT_TEMPLATE if name_template is None else name_template)
+    target = Path(output) if output is not None else Path()
+    single = output is not None and not target.is_dir() and target.suffix.lower() in READ_SUFFIXES
+    if not single and target.exists() and not target.is_dir():
+        raise UsageError(f"{printable(target)}: a file, no folder and no picture. Give --output another name.")
+    folder = target.parent if single else target
+    if single and name_template is not None:
+        raise UsageError(f"{printable(target)}: named by --output and by a name template. Give one of them.")
+    if single:
+        suffix_format = format_of(target)
+        if format not in (None, suffix_format):
+            raise UsageError(
+                f"{printable(target)} is a {suffix_format} by its name, and --format says {format}. Give one of them."
+            )
+        format = suffix_format
+    format = format or "jpg"
+    made = _Made(folder, recorded_style or style)
+    found: list[tuple[Path, Path]] = []
+    ignored: list[Path] = []
+    for given in subjects:
+        found += _found(given, recursive, made, ignored)
+    found = list({os.path.abspath(subject): (subject, below) for subject, below in found}.values())
+    if not found:
+        names = ", ".join(printable(given) for given in subjects)
+        hint = " Add --recursive to look in the folders below." if not recursive and ignored == [] else ""
+        raise UsageError(f"{names}: no picture found.{hint or ' Give pictures, folders of pictures, or patterns.'}")
+    if single and len(found) > 1:
+        raise UsageError(
+            f"{printable(target)}: one file cannot hold {len(found)} pictures. Give --output a folder instead."
+        )
+    if format not in WRITE_FORMATS:
+        raise UsageError(f"format {format!r}: expected one of {', '.join(WRITE_FORMATS)}.")
+    suffix = WRITE_FORMATS[format][1]
+    shared = {"style": style, "size": str(size or "own"), "preset": preset or "standard"}
+    tasks = [
+        Task(
+            subject,
+            target if single else folder / below / output_path(template, suffix, {**shared, "subject": subject.stem}),
+        )
+        for subject, below in found
+    ]
+    refuse_clashes(tasks, "{subject}" in template)
+    return Plan(folder, tuple(tasks), format, tuple(ignored))
+
+
+class _Made:
+    """What earlier runs put into the output folder, by the record: no subjects of a folder or a pattern."""
+
+    def __init__(self, folder: Path, style: str) -> None:
+        done = [entry for entry in Record(folder).entries() if entry.status == "done"]
+        self._outputs = {os.path.abspath(folder / entry.output): entry.style for entry in done}
+        self._steps = {os.path.abspath(steps_folder(folder / entry.output)) for entry in done}
+        self._style = style
+
+    def __contains__(self, path: Path) -> bool:
+        return os.path.abspath(path) in self._outputs
+
+    def in_this_style(self, path: Path) -> bool:
+        return self._outputs.get(os.path.abspath(path)) == self._style
+
+    def holds_steps(self, folder: Path) -> bool:
+        return os.path.abspath(folder) in self._steps
+
+
+def steps_folder(output: Path) -> Path:
+    """Return where the pictures on the way to `output` are kept."""
+    return output.with_suffix(".steps")
+
+
+def _found(
+    given: str | os.PathLike[str], recursive: bool, made: _Made, ignored: list[Path]
+) -> Iterable[tuple[Path, Path]]:
+    """Pictures of one argument, each with its folder below the one named."""
+    path = Path(given)
+    if os.path.lexists(path):
+        if path.is_dir():
+            return _in_folder(path, recursive, made, ignored)
+        if made.in_this_style(path):  # the shell's *.jpg where outputs stand beside subjects
+            ignored.append(path)
+            return []
+        return [(path, Path())]
+    text = os.fspath(given)
+    if glob.has_magic(text):
+        matches = [Path(match) for match in sorted(glob.glob(text, recursive=True))]
+        if not matches:
+            raise UsageError(f"{printable(text)}: no file matches. Check the pattern.")
+        files = [match for match in matches if not match.is_dir() and match not in made]
+        ignored += [match for match in files if match.suffix.lower() not in READ_SUFFIXES]
+        return [(match, Path()) for match in files if match.suffix.lower() in READ_SUFFIXES]
+    return [(path, Path())]
+
+
+def _in_folder(folder: Path, recursive: bool, made: _Made, ignored: list[Path]) -> Iterable[tuple[Path, Path]]:
+    for parent, folders, files in os.walk(folder):
+        below = [name for name in folders if not name.startswith(".") and not made.holds_steps(Path(parent) / name)]
+        folders[:] = sorted(below) if recursive else []
+        for name in sorted(files):
+            path = Path(parent) / name
+            if name.startswith(".") or path in made or name == RECORD_NAME:
+                continue
+            if path.suffix.lower() in READ_SUFFIXES:
+                yield path, Path(parent).relative_to(folder)
+            else:
+                ignored.append(path)
+
+
+def refuse_clashes(tasks: Sequence[Task], with_subject: bool = True) -> None:
+    """Raise `UsageError` where an output is a subject, two are one, or a name is too long for a file."""
+    advice = "Rename one, or stylise them into different folders."
+    if not with_subject:
+        advice = "Put {subject} into --name-template."
+    subjects = {os.path.realpath(task.subject): task.subject for task in tasks}
+    outputs: dict[str, Path] = {}
+    for task in tasks:
+        if len(os.fsencode(task.output.name)) > _LONGEST_FILE_NAME:
+            raise UsageError(
+                f"{printable(task.output.name)}: a file name of {len(os.fsencode(task.output.name))} bytes; file "
+                f"systems hold {_LONGEST_FILE_NAME}. Give --output a file, or the style a shorter name."
+            )
+        key = os.path.realpath(task.output)
+        if key in subjects:
+            raise UsageError(
+                f"{printable(task.output)}: this output is the subject {printable(subjects[key])} itself. "
+                "Give another --output."
+            )
+        if key.casefold() in outputs:
+            raise UsageError(
+                f"{printable(outputs[key.casefold()])} and {printable(task.subject)} would both become "
+                f"{printable(task.output)}. {advice}"
+            )
+        outputs[key.casefold()] = task.subject

@@ -1,0 +1,294 @@
+"""One styling over planned subjects: what is made already, what goes to a worker, what is kept of what comes back."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import os
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import stylebank
+from stylebank.bank.bank import Bank
+from stylebank.bank.combine import mix, require_common_scales, require_comparable
+from stylebank.errors import FingerprintMismatch, OutputRefused, StylebankError, UsageError, printable
+from stylebank.files import digest_file
+from stylebank.images import io as images
+from stylebank.style import PIXELS, Header, Style
+
+from ..execution.messages import Parcel
+from ..settings import PRESET_FINGERPRINTS, SynthesisSettings
+from ..synthesis.masks import Regions
+from ..synthesis.pyramid import scales_for
+from ..vgg import weights as weight_files
+from .mask_files import Placement
+from .plan import Plan, Task
+from .record import Entry, Record
+from .style_spec import StyledRegion, Styling
+from .writer import Outputs
+
+#: Beyond this ratio between the size worked at and the scales measured, strokes differ for anyone to see.
+_FAR = 1.5
+
+
+class Run:
+    """What the pictures of one styling and one output folder share: the styles, the record, the settings.
+
+    Parameters
+    ----------
+    bank, styling
+        Where the styles are, and which go where.
+    planned
+        Subjects and outputs.
+    settings
+        How pictures are made.
+    max_pixels
+        Refuse subjects larger than this.
+    save_every
+        Keep a picture every so many steps.
+    overwrite
+        Make pictures again that are there already.
+    placement
+        The styling's masks, where they have been read.
+    """
+
+    def __init__(
+        self,
+        bank: Bank,
+        styling: Styling,
+        planned: Plan,
+        settings: SynthesisSettings,
+        max_pixels: int,
+        save_every: int | None,
+        overwrite: bool = False,
+        placement: Placement | None = None,
+    ) -> None:
+        self.bank = bank
+        self.styling = styling
+        self.headers: dict[str, Header] = {name: bank.header(name) for name in styling.names}
+        self.fingerprint = next(iter(self.headers.values())).fingerprint
+        self.planned = planned
+        self.settings = settings
+        self.max_pixels = max_pixels
+        self.save_every = save_every
+        self.overwrite = overwrite
+        self.record = Record(planned.folder)
+        self.earlier: dict[str, list[Entry]] = {}
+        #: Of the convolutions; `agreement.agree` puts one in the place of ``auto``, which the record keeps.
+        self.precision = settings.precision
+        self.recorded = settings.recorded()
+        self.init: images.Pixels | None = None
+        if settings.init not in {"subject", "noise"}:
+            if any(os.path.realpath(settings.init) == os.path.realpath(task.output) for task in planned.tasks):
+                raise UsageError(f"{printable(settings.init)}: to begin with and to end with. Give another --output.")
+            picture = images.load(settings.init, max_pixels=max_pixels)
+            self.init = images.over_white(picture.pixels, picture.alpha)
+            self.recorded["init_sha256"] = picture.sha256
+        self.placement = placement or Placement(styling, max_pixels)
+        self._alike: list[Entry] = []
+        for entry in self.record.entries():
+            if entry.status == "done":
+                self.earlier.setdefault(entry.output, []).append(entry)
+                if entry.same_settings({**self.recorded, **self.placement.told_by(entry.settings)}):
+                    self._alike.append(entry)
+        self.outputs = Outputs(planned, settings, save_every, self.record)
+        self._parcel: Parcel | None = None
+
+    @property
+    def style_sha256(self) -> str:
+        """Digest of all the styles together."""
+        return self.styling.digest({name: header.content_sha256 for name, header in self.headers.items()})
+
+    def check_style(self, preset: str | None, weights: str | Path | None, allow_unknown: bool) -> None:
+        """Refuse styles that the settings, the preset or each other do not fit; find their weights."""
+        for name, header in self.headers.items():
+            fingerprint = header.fingerprint
+            try:
+                fingerprint.require(name, **PRESET_FINGERPRINTS.get(preset or "", {}))
+            except FingerprintMismatch as error:
+                how = f"'stylebank add --preset {preset}' measures a painting so that it fits."
+                raise FingerprintMismatch(f"{error} {how}") from error
+            fingerprint.require(name, layers=self.settings.layers)
+        common = require_comparable(list(self.headers.values()))
+        self.layers = self.settings.layers or tuple(layer for layer in common if layer != PIXELS)
+        self.settings.weights_of(self.layers)
+        self._check_scales()
+        self.weights = weight_files.matching(self.fingerprint.weights_sha256, weights, allow_unknown=allow_unknown)
+
+    def _check_scales(self) -> None:
+        """Refuse a barycentre of styles that have no scale in common for this run."""
+        for region in self.styling.regions:
+            if len(region.parts) > 1:
+                wanted = [self._scales(self.headers[name]) for name, _weight in region.parts]
+                require_common_scales("styles with weights", [name for name, _ in region.parts], wanted)
+
+    def _scales(self, header: Header) -> list[int]:
+        return scales_for(list(header.sizes), self.settings) or list(header.sizes)
+
+    def notes(self) -> list[str]:
+        """Tell what will not be as it was asked for."""
+        told = []
+        size = self.settings.size
+        wanted = [size] if size else []
+        for name, header in self.headers.items() if wanted else ():
+            side = size * self.settings.style_scale
+            how = f" (--style-scale {self.settings.style_scale:g})" if self.settings.style_scale != 1 else ""
+            largest, smallest = max(header.sizes), min(header.sizes)
+            if side > _FAR * largest:
+                told.append(
+                    f"style {name}: measured at {largest} pixels at most, for {side:g}{how}; the finest strokes come "
+                    "out smaller than the painting's"
+                )
+            elif side < smallest / _FAR:
+                told.append(
+                    f"style {name}: measured at {smallest} pixels at least, for {side:g}{how}; strokes come out "
+                    f"larger. Add the painting again with --scales {round(side)},..."
+                )
+        return told
+
+    def made_already(self, task: Task) -> Entry | None:
+        """Return the line of a picture that need not be made, None for one to make.
+
+        Raises
+        ------
+        OutputRefused
+            If something else stands where the output goes.
+        """
+        if self.overwrite:
+            return None
+        entry = self._proven(task)
+        animation = self.outputs.animation
+        if entry is None and animation and animation.exists():
+            raise OutputRefused(f"{printable(animation)}: exists already. Add --overwrite to replace it.")
+        return entry
+
+    def _proven(self, task: Task) -> Entry | None:
+        """Return the line that shows the output to be this work's; that a file exists proves nothing."""
+        if not os.path.lexists(task.output):
+            return None
+        wanted = self.blank(task)
+        digest = _digest_regular(task.subject)
+        if digest is None or None in wanted.settings.get("masks", {}).values():  # reading it will say why
+            return None
+        wanted = dataclasses.replace(wanted, subject_sha256=digest)
+        proofs = {
+            entry.output_sha256: entry for entry in self.earlier.get(wanted.output, ()) if entry.same_work(wanted)
+        }
+        entry = proofs.get(_digest_regular(task.output) or "") if proofs else None
+        if entry is not None:
+            if self.outputs.lack_the_way(task):
+                return None
+            return dataclasses.replace(entry, subject=wanted.subject, status="skipped", losses=None, timings=None)
+        raise OutputRefused(
+            f"{printable(task.output)}: exists already, and the record does not show it as this subject in this "
+            "style with these settings. Add --overwrite to replace it, or give another --output."
+        )
+
+    def regions_of(
+        self, task: Task, own: tuple[int, int], size: tuple[int, int]
+    ) -> tuple[Regions | None, dict[str, Any]]:
+        """Return where the styles go on a subject, and what the record says of it; as `Placement.regions` has it."""
+        return self.placement.regions(task.subject, own, size)
+
+    def precision_before(self, backend: str, device: str) -> str | None:
+        """Return the precision of the newest picture made with these settings on such a machine; None to begin anew."""
+        for entry in () if self.overwrite else reversed(self._alike):
+            if (entry.backend, entry.device) == (backend, device) and entry.precision in {"float32", "bfloat16"}:
+                return entry.precision
+        return None
+
+    def load(self, task: Task) -> images.Picture:
+        """Read a subject, no larger than it is worked at."""
+        picture = images.load(task.subject, max_pixels=self.max_pixels, metadata=self.settings.metadata)
+        size = self.size_of(picture.size)
+        if max(size) < max(picture.size):
+            picture = dataclasses.replace(picture, pixels=images.resize(picture.pixels, size))
+        return picture
+
+    def size_of(self, own: tuple[int, int]) -> tuple[int, int]:
+        """Return the output's (width, height) for a subject of `own`; `UsageError` for one too thin."""
+        return images.fit(own, self.settings.size or max(own))
+
+    def failed(self, task: Task, entry: Entry, reason: str) -> Entry:
+        """Return the line of a picture that could not be made."""
+        if printable(task.subject) not in reason and printable(task.output) not in reason:
+            reason = f"{printable(task.subject)}: {reason}"
+        return dataclasses.replace(entry, status="failed", error=reason)
+
+    def blank(self, task: Task) -> Entry:
+        """Return a line that says what is wanted, and nothing yet of what came of it."""
+        return Entry(
+            subject=os.fspath(task.subject),
+            subject_sha256=None,
+            style=self.styling.text,
+            style_sha256=self.style_sha256,
+            settings={**self.recorded, **self.placement.recorded(task.subject)},
+            output=os.path.relpath(task.output, self.planned.folder),
+            output_sha256=None,
+            width=None,
+            height=None,
+            status="failed",
+            error=None,
+            start_loss=None,
+            final_loss=None,
+            steps=None,
+            seconds=None,
+            backend="none",
+            device="none",
+            precision="none",
+            version=stylebank.__version__,
+            weights_sha256=self.fingerprint.weights_sha256,
+        )
+
+    def parcel(self, *, elsewhere: bool) -> Parcel:
+        """Load the styles for workers; those in other processes find the packaged weights by themselves."""
+        if self._parcel is None:
+            styles = tuple(self._style(region) for region in self.styling.regions)
+            sha256 = self.weights.sha256
+            packaged = elsewhere and weight_files.load().sha256 == sha256
+            settings = dataclasses.replace(self.settings, precision=self.precision)
+            scales = [sorted(style.scales) for style in styles]
+            named = [
+                self.style_sha256,
+                scales,
+                sorted(self.recorded.items()),
+                self.precision,
+                self.settings.memory_limit,
+            ]
+            key = hashlib.sha256(repr(named).encode("utf-8", "backslashreplace")).hexdigest()
+            self._parcel = Parcel(key, styles, settings, sha256, None if packaged else self.weights, self.init)
+        return self._parcel
+
+    def _style(self, region: StyledRegion) -> Style:
+        """A region's style with the scales needed: as the bank has it, or the barycentre of several."""
+        styles = []
+        for name, _weight in region.parts:
+            header = self.headers[name]
+            style = self.bank.get(name, scales=self._scales(header))
+            if style.header.content_sha256 != header.content_sha256:
+                raise StylebankError(f"style {name!r} was replaced meanwhile. Run this again.")
+            styles.append(style)
+        return styles[0] if len(styles) == 1 else mix(styles, [weight for _name, weight in region.parts], "mixed")
+
+    def release(self) -> None:
+        """Let go of the style's arrays."""
+        self._parcel = None
+
+    def machine_in_words(self, machine: Mapping[str, str]) -> str:
+        """Tell what computes, and what of the style it uses."""
+        fingerprint = self.fingerprint
+        return (
+            f"{machine['backend']} on {machine['device']}, {machine['precision']}; style {self.styling.text}, "
+            f"{fingerprint.pooling} pooling, {fingerprint.padding} padding, "
+            f"{len(self.layers)} layers, weights {fingerprint.weights_sha256[:12]}"
+        )
+
+
+def _digest_regular(path: Path) -> str | None:
+    """Digest of a file, None where there is none to read; a FIFO would hang."""
+    try:
+        return digest_file(path) if stat.S_ISREG(path.stat().st_mode) else None
+    except OSError:
+        return None

@@ -1,0 +1,1 @@
+"""Distances between activations, and the objective made of them."""

@@ -1,0 +1,313 @@
+"""Style and content as one number with its gradient, compiled once for every style, subject and size.
+
+The loss is a weighted sum over layers of the squared Wasserstein-2 distance between the Gaussians of the picture's
+activations, N(mu, C), and the style's, N(m, S) (Dowson and Landau 1982; Olkin and Pukelsheim 1982),
+
+    W2^2 = |mu - m|^2 + tr C + tr S - 2 tr (F^T C F)^{1/2},   S = F F^T
+
+and of the distance of some activations to the subject's. Both come from `distance`, with their derivatives by the
+activations written out (for W2^2, 2/N (X - Y), with Y the image of X under the optimal map; Gelbrich 1990); the network
+pulls these back to the picture. Total variation, of the picture itself, comes from `smoothness`.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from keras import ops
+
+from stylebank.images.io import Pixels
+from stylebank.style import layer_order
+
+from ...backends import runtime as backend
+from ...vgg.network import Trunk
+from ...vgg.weights import Weights
+from .functional import distance, feature_distance, mask_at, moments
+from .smoothness import total_variation
+from .wasserstein import Gradient
+
+#: Where the subject is recognised: deep enough to leave strokes and colours free.
+CONTENT_LAYER = "conv4_2"
+#: Makes a content weight of 1 a sensible middle.
+CONTENT_UNIT = 0.1
+#: Makes a smoothness of 1 a sensible middle: a share of the loss for every grey level of total variation.
+SMOOTHNESS_UNIT = 0.002
+#: A layer where a region has fewer positions than this takes no part in it.
+_FEWEST_POSITIONS = 4.0
+#: A layer's distance at the subject is not divided by less than this share of the style's own spread.
+_SMALLEST_SHARE = 1e-3
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """The objective at n pictures.
+
+    Attributes
+    ----------
+    value : ndarray, float64, shape (n,)
+    style : ndarray, float32, shape (n, regions, layers)
+        Squared W2 of every layer, not weighted.
+    content : ndarray, float32, shape (n, content layers)
+        Squared feature distance to the subject over the features' variance.
+    gradient : ndarray, float32, shape (n, H, W, 3)
+        Of `value`, by grey levels; empty where none was asked for.
+    """
+
+    value: npt.NDArray[np.float64]
+    style: npt.NDArray[np.float32]
+    content: npt.NDArray[np.float32]
+    gradient: Pixels
+
+
+@dataclass(frozen=True, eq=False)
+class Region:
+    """A style, and where it is wanted.
+
+    Attributes
+    ----------
+    targets
+        `layer_target` of every layer, through `backend.tree`, with the tolerance of a step.
+    exact
+        The same with `EXACT`.
+    mask : ndarray, float32, shape (H, W), optional
+        0 to 1, at the picture's size; everywhere alike unless given.
+    """
+
+    targets: Sequence[Mapping[str, Any]]
+    exact: Sequence[Mapping[str, Any]]
+    mask: npt.NDArray[np.float32] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """What `Objective` needs beside the pictures: `Objective.task` makes it."""
+
+    inputs: Any
+    exact: Any
+    style_weights: npt.NDArray[np.float64]
+    content_weight: float
+    tv_weight: float = 0.0
+
+    @property
+    def exact_style(self) -> Any:
+        """What the styles alone need of `exact`."""
+        return {"regions": self.exact["regions"]}
+
+
+class Objective:
+    """The loss of pictures for some layers, compiled once for every style, subject and size.
+
+    Parameters
+    ----------
+    weights, pooling, padding
+        The style's, as for `Trunk`.
+    layers
+        Style layers.
+    content_layers
+        Where the subject is held on to; none for no such term.
+    precision : {"float32", "bfloat16"}
+        Of a step's convolutions. What is told is measured in float32.
+    """
+
+    def __init__(
+        self,
+        weights: Weights,
+        pooling: str,
+        padding: str,
+        layers: Sequence[str],
+        *,
+        content_layers: Sequence[str] = (),
+        precision: str = "float32",
+    ) -> None:
+        self.layers = tuple(layers)
+        self.content_layers = tuple(content_layers)
+        self.precision = precision
+        self._wanted = layer_order([*layers, *content_layers])
+        self.trunk = Trunk(weights, pooling, padding, precision)
+        self.exact_trunk = self.trunk if precision == "float32" else Trunk(weights, pooling, padding)
+        self._step = backend.compile_step(self._forward, self._head, self.trunk.parameters)
+        self._look = backend.compile_bound(self._looked, self.exact_trunk.parameters)
+        self._gather = backend.compile_bound(self._gathered, self.exact_trunk.parameters)
+
+    def computed_by(self, step: Callable[..., Any], look: Callable[..., Any], gather: Callable[..., Any]) -> Objective:
+        """Return the same objective, its values and gradients found in another way: see `strips.in_strips`."""
+        other = copy.copy(self)
+        other._step, other._look, other._gather = step, look, gather
+        return other
+
+    def _forward(self, images: Any, parameters: Any) -> list[Any]:
+        features = self.trunk.features(images, parameters, self._wanted)
+        return [features[name] for name in self._wanted]
+
+    def _head(self, features: Sequence[Any], inputs: Any) -> tuple[Any, list[Any]]:
+        at = dict(zip(self._wanted, features, strict=True))
+        parts: list[Any] = []
+        gradients: dict[str, list[Any]] = {name: [] for name in self._wanted}
+        for region in inputs["regions"]:
+            for number, layer in enumerate(self.layers):
+                mask = region["masks"][number] if "masks" in region else None
+                weight = region["weights"][:, number]
+                value, gradient = distance(at[layer], region["targets"][number], weight, mask)
+                parts.append(value)
+                gradients[layer].append(gradient)
+        for layer, subject in zip(self.content_layers, inputs.get("content", ()), strict=True):
+            value, gradient = feature_distance(at[layer], subject, inputs["content_weight"])
+            parts.append(value)
+            gradients[layer].append(partial(_given, gradient))
+        return ops.stack(parts, axis=1), [partial(_summed, gradients[name]) for name in self._wanted]
+
+    def _looked(self, images: Any, inputs: Any, parameters: Any) -> tuple[Any, list[Any]]:
+        at = self.exact_trunk.features(images, parameters, self._wanted)
+        values = [
+            distance(at[layer], target, None, region["masks"][number] if "masks" in region else None)[0]
+            for region in inputs["regions"]
+            for number, (layer, target) in enumerate(zip(self.layers, region["targets"], strict=True))
+        ]
+        return ops.stack(values, axis=1), [at[layer] for layer in self.content_layers]
+
+    def _gathered(self, images: Any, inputs: Any, parameters: Any) -> list[Any]:
+        at = self.exact_trunk.features(images, parameters, self.layers)
+        masks = inputs["regions"][0].get("masks", [None] * len(self.layers))
+        found = [moments(at[layer], mask) for layer, mask in zip(self.layers, masks, strict=True)]
+        return [(own["mean"], own["cov"]) for own in found]
+
+    def gaussians(
+        self, picture: Pixels, mask: npt.NDArray[np.float32] | None = None
+    ) -> list[tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]]:
+        """Return the mean (c,) and covariance (c, c) of a picture's activations at every style layer.
+
+        Parameters
+        ----------
+        picture : ndarray, float32, shape (H, W, 3)
+            In 0..255.
+        mask
+            As `Region` has it.
+        """
+        region = {} if mask is None else {"masks": self._masks(mask)}
+        found = self._gather(backend.tree(np.ascontiguousarray(picture[None], np.float32)), {"regions": [region]})
+        return [(backend.to_numpy(mean)[0, 0], backend.to_numpy(cov)[0]) for mean, cov in found]
+
+    def task(
+        self,
+        regions: Sequence[Region],
+        subjects: Pixels,
+        *,
+        content_weight: float = 0.0,
+        tv_weight: float = 0.0,
+        layer_weights: Sequence[float] | None = None,
+        normalise: bool = True,
+        strength: float = 1.0,
+    ) -> Task:
+        """Prepare the objective for some subjects of one size.
+
+        Parameters
+        ----------
+        regions
+            One without a mask, or several whose masks cover the picture.
+        subjects : ndarray, float32, shape (n, H, W, 3)
+            At the size the pictures will have.
+        content_weight
+            In units of `CONTENT_UNIT`.
+        tv_weight
+            Of `smoothness.total_variation`, in units of `SMOOTHNESS_UNIT`.
+        layer_weights
+            One a layer; all 1 unless given.
+        normalise
+            Whether a layer's distance is divided by what it is at the subject, and by the number
+            of layers; without it the loss is their plain sum.
+        strength
+            How far the targets are on the way from the subjects' own Gaussians to the style's: distances
+            are measured by the whole way, so that the terms keep their proportions.
+        """
+        count = len(subjects)
+        exact: Any = {"regions": [self._region(region, region.exact) for region in regions]}
+        looked, features = self._look(backend.tree(np.ascontiguousarray(subjects, np.float32)), exact)
+        found = backend.to_numpy(looked).astype(np.float64).reshape(count, len(regions), len(self.layers))
+        chosen = np.ones(len(self.layers)) if layer_weights is None else np.asarray(layer_weights, np.float64)
+        weights = np.broadcast_to(chosen, found.shape).copy()
+        shares = np.array([1.0 if region.mask is None else region.mask.mean(dtype=np.float64) for region in regions])
+        weights *= shares[None, :, None] * self._counted(regions)
+        if normalise:
+            spread = np.array([[float(target["trace"]) for target in region.exact] for region in regions])
+            lowest = np.maximum(_SMALLEST_SHARE * spread, 1e-6)
+            total = (chosen * self._counted(regions)).sum(axis=-1)[None, :, None]
+            weights /= np.maximum(total, 1e-12) * np.maximum(found / strength**2, lowest)
+        inputs: Any = {
+            "regions": [
+                {**self._region(region, region.targets), "weights": backend.tree(weights[:, number].astype(np.float32))}
+                for number, region in enumerate(regions)
+            ]
+        }
+        if self.content_layers:
+            unit = content_weight * CONTENT_UNIT / len(self.content_layers)
+            variances = [ops.maximum(ops.mean(ops.var(at, axis=(1, 2)), axis=1), 1.0) for at in features]
+            exact["content"] = [
+                {"features": at, "variance": variance} for at, variance in zip(features, variances, strict=True)
+            ]
+            exact["content_weight"] = backend.tree(np.full(count, unit, np.float32))
+            inputs["content_weight"] = exact["content_weight"]
+            inputs["content"] = [
+                {**subject, "features": ops.cast(subject["features"], self.precision)} for subject in exact["content"]
+            ]
+            content_weight = unit
+        return Task(inputs, exact, weights, content_weight, tv_weight * SMOOTHNESS_UNIT)
+
+    def _counted(self, regions: Sequence[Region]) -> npt.NDArray[np.float64]:
+        """1 where a region has the positions for a layer's moments, else 0; shape (regions, layers)."""
+        counted = np.ones((len(regions), len(self.layers)))
+        for number, region in enumerate(regions):
+            if region.mask is not None:
+                positions = [mask_at(region.mask, layer, self.trunk.pooling).sum() for layer in self.layers]
+                counted[number] = np.asarray(positions) >= _FEWEST_POSITIONS
+        return counted
+
+    def _masks(self, mask: npt.NDArray[np.float32]) -> list[Any]:
+        return [backend.tree(mask_at(mask, layer, self.trunk.pooling)) for layer in self.layers]
+
+    def _region(self, region: Region, targets: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        given: dict[str, Any] = {"targets": list(targets)}
+        if region.mask is not None:
+            given["masks"] = self._masks(region.mask)
+        return given
+
+    def __call__(self, pictures: Pixels, task: Task) -> Evaluation:
+        """Evaluate the objective and its gradient at float32 `pictures` (n, H, W, 3) in 0..255."""
+        parts, gradient = self._step(pictures, task.inputs)
+        return self._evaluation(parts, task, pictures, gradient)
+
+    def exactly(self, pictures: Pixels, task: Task) -> Evaluation:
+        """Evaluate the objective in float32 with the whole of every style's covariance, without a gradient."""
+        distances, features = self._look(backend.tree(np.ascontiguousarray(pictures, np.float32)), task.exact_style)
+        content = [
+            feature_distance(at, subject, task.exact["content_weight"])[0]
+            for at, subject in zip(features, task.exact.get("content", ()), strict=True)
+        ]
+        parts = np.stack([*backend.to_numpy(distances).T, *map(backend.to_numpy, content)], axis=1)
+        return self._evaluation(parts, task, pictures, np.zeros((0, 0, 0, 3), np.float32))
+
+    def _evaluation(self, parts: npt.NDArray[np.float32], task: Task, pictures: Pixels, gradient: Pixels) -> Evaluation:
+        shape = task.style_weights.shape
+        style = parts[:, : shape[1] * shape[2]].reshape(shape)
+        content = parts[:, shape[1] * shape[2] :]
+        value = (style * task.style_weights).sum(axis=(1, 2)) + task.content_weight * content.sum(axis=1)
+        if task.tv_weight:
+            variation, slope = total_variation(pictures)
+            value = value + task.tv_weight * variation
+            if gradient.size:
+                gradient = gradient + np.float32(task.tv_weight) * slope
+        return Evaluation(value, style, content, gradient)
+
+
+def _given(tensor: Any, _above: Any) -> Any:
+    return tensor
+
+
+def _summed(parts: Sequence[Gradient], above: Any) -> Any:
+    made = [part(above) for part in parts]
+    return sum(made[1:], made[0])

@@ -1,0 +1,123 @@
+"""What a style asks for at a size: its Gaussians there, and the way to them from the subject's own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from stylebank.math.barycenter import geodesic
+from stylebank.style import PIXELS, Gaussian, Style
+
+from ...backends import runtime as backend
+from ...backends.timing import preparing
+from ...settings import SynthesisSettings
+from ..pyramid import bracket
+from .functional import EXACT, layer_target
+from .objective import Objective, Region
+
+#: Sizes whose targets are kept: those of one picture on its way, and of others like it.
+_KEPT = 8
+
+
+class Targets:
+    """One style's targets for some layers, made once a size and kept.
+
+    Parameters
+    ----------
+    style
+        With the measured scales that `pyramid.scales_for` names, or all of them.
+    layers
+        Of the network.
+    settings
+        Their ``tolerance``, ``style_scale`` and ``strength``.
+    """
+
+    def __init__(self, style: Style, layers: Sequence[str], settings: SynthesisSettings) -> None:
+        self._style = style
+        self._layers = tuple(layers)
+        self._settings = settings
+        self._gaussians: dict[float, Mapping[str, Gaussian]] = {}
+        self._regions: dict[float, Region] = {}
+
+    def palette(self, longest_side: int) -> Gaussian | None:
+        """Return the Gaussian of the painting's pixels; None where it was not kept."""
+        below, above, share = self._bracket(longest_side)
+        return self._style.scales[above if share > 0.5 else below].get(PIXELS)
+
+    def region(self, longest_side: int, mask: npt.NDArray[np.float32] | None = None) -> Region:
+        """Return the style's own targets for a picture of this longest side."""
+        side = self._side(longest_side)
+        if side not in self._regions:
+            _forget_oldest(self._regions)
+            self._regions[side] = self._targets(list(self._at(longest_side).values()))
+        whole = self._regions[side]
+        return whole if mask is None else Region(whole.targets, whole.exact, mask)
+
+    def on_the_way(
+        self, objective: Objective, subject: npt.NDArray[np.float32], mask: npt.NDArray[np.float32] | None = None
+    ) -> Region:
+        """Return the points of the geodesics from the subject's own Gaussians to the style's, ``strength`` of the way.
+
+        Parameters
+        ----------
+        objective
+            Of the same layers; measures the subject.
+        subject : ndarray, float32, shape (H, W, 3)
+            At the size worked at, in 0..255.
+        """
+        styles = self._at(max(subject.shape[:2])).values()
+        points = [
+            _between(mean, cov, style, self._settings.strength)
+            for (mean, cov), style in zip(objective.gaussians(subject, mask), styles, strict=True)
+        ]
+        return self._targets(points, mask)
+
+    def _targets(self, gaussians: Sequence[Gaussian], mask: npt.NDArray[np.float32] | None = None) -> Region:
+        step, exact = (
+            [backend.tree(layer_target(gaussian, tolerance)) for gaussian in gaussians]
+            for tolerance in (self._settings.tolerance, EXACT)
+        )
+        return Region(step, exact, mask)
+
+    def _bracket(self, longest_side: int) -> tuple[int, int, float]:
+        return bracket(self._style.scales, longest_side * self._settings.style_scale)
+
+    def _side(self, longest_side: int) -> float:
+        """The scale that stands for a size: a measured one where that will do."""
+        below, _above, share = self._bracket(longest_side)
+        return longest_side * self._settings.style_scale if share else float(below)
+
+    def _at(self, longest_side: int) -> Mapping[str, Gaussian]:
+        """The Gaussians by layer at a size: those of a scale that was measured, or between the two beside it.
+
+        Of a painting measured at 256 and 512, the point between is half as far from what is measured at 384 as
+        the nearer of the two.
+        """
+        below, above, share = self._bracket(longest_side)
+        side = self._side(longest_side)
+        if side not in self._gaussians:
+            _forget_oldest(self._gaussians)
+            first, second = self._style.scales[below], self._style.scales[above]
+            with preparing():
+                self._gaussians[side] = {
+                    layer: _between(first[layer].mean, first[layer].cov, second[layer], share)
+                    if share
+                    else first[layer]
+                    for layer in self._layers
+                }
+        return self._gaussians[side]
+
+
+def _forget_oldest(kept: dict[float, Any]) -> None:
+    while len(kept) >= _KEPT:
+        del kept[next(iter(kept))]
+
+
+def _between(mean: npt.NDArray[np.float32], cov: npt.NDArray[np.float32], end: Gaussian, share: float) -> Gaussian:
+    """The geodesic point, with what targets are made of."""
+    mean64, cov64 = geodesic(mean, cov, end.mean, end.cov, share)
+    nothing = np.zeros(0, np.float32)
+    return Gaussian(mean64.astype(np.float32), cov64.astype(np.float32), nothing, nothing, end.count)

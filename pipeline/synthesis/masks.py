@@ -1,0 +1,137 @@
+"""Where a style is wanted: masks read, brought to a picture's size, shared among regions, and put to use."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from stylebank.errors import UsageError, printable
+from stylebank.images import io as images
+from stylebank.images.io import Pixels
+
+Mask = npt.NDArray[np.float32]
+
+#: A region of the output needs this many pixels: the deepest layers have four positions of it then.
+FEWEST_PIXELS = 1024
+#: What is fainter than this counts as nothing.
+_FAINTEST = 1 / 128
+_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+
+
+def load(path: str | os.PathLike[str], max_pixels: int = images.MAX_PIXELS) -> tuple[Mask, str]:
+    """Read a mask: white is where the style goes, black where it does not, grey and transparency in part.
+
+    Returns
+    -------
+    ndarray, float32, shape (H, W)
+        0 to 1.
+    str
+        SHA-256 of the file.
+
+    Raises
+    ------
+    ImageRefused
+    """
+    picture = images.load(path, max_pixels=max_pixels)
+    mask = picture.pixels @ _LUMA / np.float32(255)
+    if picture.alpha is not None:
+        mask = mask * (picture.alpha.astype(np.float32) / 255)
+    return np.asarray(np.clip(mask, 0, 1), np.float32), picture.sha256
+
+
+def resampled(mask: Mask, size: tuple[int, int]) -> Mask:
+    """Bring a mask to (width, height) by a triangle filter: nothing beyond its edge, where a sharper one rings."""
+    if mask.shape[::-1] == tuple(size):
+        return mask
+    plane = Image.fromarray(np.ascontiguousarray(mask, np.float32)).resize(size, Image.Resampling.BILINEAR)
+    return np.asarray(np.clip(np.asarray(plane), 0, 1), np.float32)
+
+
+def check_shape(found: tuple[int, int], own: tuple[int, int], path: str | os.PathLike[str]) -> None:
+    """Refuse a mask, of `found` (width, height), that has not the shape of a subject of `own`, at any size.
+
+    Raises
+    ------
+    UsageError
+    """
+    width, height = found
+    ratio = max(width, height) / max(own)
+    rounding = max(1.0, ratio)
+    if abs(own[0] * ratio - width) > rounding or abs(own[1] * ratio - height) > rounding:
+        raise UsageError(
+            f"mask {printable(path)}: {width} x {height} pixels, and the subject has {own[0]} x {own[1]}. "
+            "Give a mask of the same shape, at whatever size."
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Regions:
+    """The masks of one picture, one a region.
+
+    Attributes
+    ----------
+    masks : ndarray, float32, shape (regions, H, W)
+        0 to 1; nowhere more than 1 together.
+    """
+
+    masks: npt.NDArray[np.float32]
+
+    @property
+    def coverage(self) -> Mask:
+        """Where any style goes, (H, W)."""
+        return np.asarray(np.clip(self.masks.sum(axis=0), 0, 1), np.float32)
+
+    def resized(self, size: tuple[int, int]) -> Regions:
+        """Return the same at (width, height)."""
+        if self.masks.shape[:0:-1] == tuple(size):
+            return self
+        return Regions(_shared(np.stack([resampled(mask, size) for mask in self.masks])))
+
+    def blended(self, pictures: Sequence[Pixels], subject: Pixels) -> Pixels:
+        """Return each picture in its region, and the subject, bit by bit, where there is none."""
+        made = sum(mask[..., None] * picture for mask, picture in zip(self.masks, pictures, strict=True))
+        coverage = self.coverage[..., None]
+        return np.asarray(np.where(coverage > 0, made + (1 - coverage) * subject, subject), np.float32)
+
+
+def regions(masks: Sequence[Mask | None], size: tuple[int, int], names: Sequence[str] = ()) -> Regions:
+    """Bring masks to an output's size and share the picture among them.
+
+    Parameters
+    ----------
+    masks
+        One a region; None for the one, at most, that takes what the others leave.
+    size
+        Width and height of the output.
+    names
+        Of the regions, for messages.
+
+    Raises
+    ------
+    UsageError
+        If a region has fewer than `FEWEST_PIXELS` pixels.
+    """
+    given = [None if mask is None else resampled(mask, size) for mask in masks]
+    planes = _shared(np.stack([np.zeros(size[::-1], np.float32) if mask is None else mask for mask in given]))
+    rest = 1 - planes.sum(axis=0)
+    for number, mask in enumerate(given):
+        if mask is None:
+            planes[number] = np.where(rest < _FAINTEST, 0, rest)
+        if planes[number].sum() < FEWEST_PIXELS:
+            name = f"region {printable(names[number])}" if names and names[number] else "the mask"
+            raise UsageError(
+                f"{name}: {planes[number].sum():.0f} pixels at the output's {size[0]} x {size[1]}; "
+                f"expected {FEWEST_PIXELS} or more. Choose a larger region or --size."
+            )
+    return Regions(planes)
+
+
+def _shared(planes: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Masks without what is too faint, scaled down where they are more than 1 together."""
+    planes = np.where(planes < _FAINTEST, np.float32(0), planes)
+    return np.asarray(planes / np.maximum(planes.sum(axis=0), 1), np.float32)

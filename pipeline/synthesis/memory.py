@@ -1,0 +1,146 @@
+"""What a synthesis needs of the computer's memory, told before it begins; by it the whole picture or strips."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from stylebank.errors import UsageError
+
+from . import optimizers as optimise
+
+#: Measured on TensorFlow with all 16 layers and content, and a tenth or two more (`tests.bench.large`):
+#: Python, the library and the weights.
+_ONCE = 1_100_000_000
+#: What a step takes a pixel, by precision: of the whole picture, and in strips, whose blocks' inputs stay in float32.
+WHOLE = {"float32": 2_700, "bfloat16": 2_400}
+#: What a region beyond the first takes a pixel of the whole picture, and more: measured when its gradients at all
+#: layers were there at once.
+_REGION = {"float32": 1_200, "bfloat16": 600}
+_STRIPS = {"float32": 300, "bfloat16": 300}
+#: What one strip takes, whatever the picture's size.
+_STRIP = 800_000_000
+#: The subject, resized and recoloured, what is begun with, smoothness, and the like: arrays of three float32 a pixel.
+_PICTURES = 14
+_NO_LIMIT = 1 << 60
+
+
+def needed(
+    size: tuple[int, int], count: int, precision: str, *, strips: bool, optimizer: str = "lbfgs", regions: int = 1
+) -> int:
+    """Return the bytes a process needs to make `count` pictures of `size` (width, height)."""
+    pixels = count * size[0] * size[1]
+    each = _STRIPS[precision] if strips else WHOLE[precision] + (regions - 1) * _REGION[precision]
+    kept = count * optimise.bytes_kept(optimizer, 3 * size[0] * size[1])
+    return _ONCE + (_STRIP if strips else 0) + (each + 12 * _PICTURES) * pixels + kept
+
+
+def require_memory(
+    size: tuple[int, int],
+    count: int,
+    precision: str,
+    available: int | None = None,
+    *,
+    optimizer: str = "lbfgs",
+    limit: int | None = None,
+    regions: int = 1,
+) -> bool:
+    """Say whether `count` pictures of `size` (width, height) are to be made in strips; refuse those too large for that.
+
+    Nothing is refused on a GPU, whose own error is one picture's failure and no more, nor
+    where the system does not say how much memory is free, unless there is a limit.
+
+    Parameters
+    ----------
+    available : int, optional
+        Bytes; what the system says is free unless given.
+    limit : int, optional
+        Bytes; no more than this is used, however much is available.
+    regions : int
+        Styles by region.
+
+    Returns
+    -------
+    bool
+        False where the whole picture's step fits, which is faster.
+
+    Raises
+    ------
+    UsageError
+        With what is needed, what there is, and the size that fits.
+    """
+    if available is None:
+        from ..backends import runtime as backend
+
+        available = free_memory() if backend.device() == "cpu" else None
+    most = min(available if available is not None else _NO_LIMIT, limit if limit is not None else _NO_LIMIT)
+    if needed(size, count, precision, strips=False, optimizer=optimizer, regions=regions) <= most:
+        return False
+    least = needed(size, count, precision, strips=True, optimizer=optimizer)
+    if least <= most:
+        return True
+    width, height = size
+    told = f"{width} x {height} pixels need about {least / 1e9:.1f} GB of memory, and {most / 1e9:.1f} GB "
+    told += "are allowed. " if most == limit else "are free. "
+    longest = max(size)
+    fits = 0
+    while longest - fits > 1:
+        side = (longest + fits) // 2
+        smaller = max(1, side * width // max(size)), max(1, side * height // max(size))
+        if needed(smaller, count, precision, strips=True, optimizer=optimizer) <= most:
+            fits = side
+        else:
+            longest = side
+    if fits < 32:
+        raise UsageError(f"{told}No size fits into that. " + ("Raise the limit." if most == limit else "Free some."))
+    raise UsageError(f"{told}Choose --size {fits} or less{', or a higher --memory-limit' if most == limit else ''}.")
+
+
+def free_memory(root: Path = Path("/")) -> int | None:
+    """Return the bytes that can be had without swapping, where Linux tells, and within this process' control groups.
+
+    Parameters
+    ----------
+    root
+        Where ``proc`` and ``sys`` are.
+    """
+    found = list(_cgroups_free(root))
+    try:
+        lines = (root / "proc/meminfo").read_text("ascii").splitlines()
+    except OSError:
+        lines = []
+    fields = dict(line.split(":", 1) for line in lines if ":" in line)
+    kilobytes = fields.get("MemAvailable", "").split()
+    if kilobytes:
+        found.append(int(kilobytes[0]) * 1024)
+    return min(found, default=None)
+
+
+def _cgroups_free(root: Path) -> Iterator[int]:
+    """What is left of each limit above this process, of version 1 and 2; files it would give back count as free."""
+    mount = root / "sys/fs/cgroup"
+    try:
+        lines = (root / "proc/self/cgroup").read_text("utf-8").splitlines()
+    except (OSError, UnicodeError):
+        return
+    for line in lines:
+        _, controllers, path = [*line.split(":", 2), "", ""][:3]
+        if not controllers:
+            top, limit, usage, files = mount, "memory.max", "memory.current", "inactive_file"
+        elif "memory" in controllers.split(","):
+            top, limit, usage = mount / "memory", "memory.limit_in_bytes", "memory.usage_in_bytes"
+            files = "total_inactive_file"
+        else:
+            continue
+        # inside a container the path may be the host's: then there is only the top to look at
+        group = top / path.lstrip("/")
+        for folder in (group, *group.parents) if ".." not in group.parts else (top,):
+            try:
+                most = int((folder / limit).read_text("ascii"))
+                used = int((folder / usage).read_text("ascii"))
+                told = (folder / "memory.stat").read_text("ascii").splitlines()
+            except (OSError, ValueError):  # no such group, or "max"
+                continue
+            given_back = dict(line.split(" ", 1) for line in told if " " in line).get(files, "0")
+            if most < _NO_LIMIT:
+                yield max(0, most - used + int(given_back))

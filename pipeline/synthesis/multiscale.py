@@ -1,0 +1,193 @@
+"""Pictures on their way through the sizes, from coarse to fine."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from stylebank.images import io as images
+from stylebank.images.io import Pixels
+
+from . import color as palette
+from .masks import Regions
+from .optimizers import minimise
+
+if TYPE_CHECKING:
+    from .stylizer import Stylist
+
+
+@dataclass(frozen=True, eq=False)
+class Moment:
+    """A picture on its way.
+
+    Attributes
+    ----------
+    step, steps : int
+        Iterations done, and planned over all sizes.
+    share : float
+        Of the work, 0 to 1: a step at twice the size counts four times.
+    loss : float
+    pixels : ndarray, float32, shape (h, w, 3)
+        At the size worked at now.
+    picture : int
+        Which of those made side by side, from 0.
+    finish : callable
+        Gives pixels the subject's colours, and the mask's place.
+    """
+
+    step: int
+    steps: int
+    share: float
+    loss: float
+    pixels: Pixels
+    picture: int = 0
+    finish: Callable[[Pixels], Pixels] = lambda pixels: pixels
+
+    def shown(self) -> Pixels:
+        """Return the picture as it would be finished: in the subject's colours, in its mask, where these are wanted."""
+        return self.finish(self.pixels)
+
+
+@dataclass(frozen=True, eq=False)
+class Synthesis:
+    """A finished picture.
+
+    Attributes
+    ----------
+    pixels : ndarray, float32, shape (H, W, 3)
+        In 0..255.
+    start_loss, final_loss : float
+        The objective at the final size, in float32: of the picture begun with, and of the result before it
+        is given the subject's colours or put into its mask; both 0 where nothing is to be done.
+    steps : int
+        Iterations taken over all sizes.
+    seconds : float
+        Divided by the number of pictures made side by side.
+    """
+
+    pixels: Pixels
+    start_loss: float
+    final_loss: float
+    steps: int
+    seconds: float
+
+
+class Work:
+    """Pictures on their way through the sizes."""
+
+    def __init__(
+        self,
+        stylist: Stylist,
+        subjects: Sequence[Pixels],
+        finals: Sequence[Pixels],
+        inits: Sequence[Pixels | None],
+        regions: Regions | None,
+        sizes: Sequence[tuple[int, int]],
+        on_moment: Callable[[Moment], None],
+    ) -> None:
+        self._stylist = stylist
+        self._settings = stylist.settings
+        self._subjects, self._finals, self._inits = subjects, finals, inits
+        self._whole = regions
+        self._sizes = sizes
+        self._on_moment = on_moment
+        self._prepared = list(subjects)
+        if self._settings.match_color:
+            at = None if regions is None else regions.resized((subjects[0].shape[1], subjects[0].shape[0]))
+            self._prepared = [stylist.recolored(subject, max(sizes[-1]), at) for subject in subjects]
+        self._work = [self._settings.steps * width * height for width, height in sizes]
+        self._taken = np.zeros(len(subjects), int)
+        self._pixels: Pixels | None = None
+
+    def refine(self, level: int, strips: bool) -> None:
+        """Work at one size, from what the one before has left."""
+        settings, size = self._settings, self._sizes[level]
+        here = np.stack([images.resize(subject, size) for subject in self._prepared])
+        regions = None if self._whole is None else self._whole.resized(size)
+        self._objective = self._stylist.objective(strips)
+        own = images.resize(self._subjects[0], size)
+        self._task = self._objective.task(
+            self._stylist.targets(self._objective, own, regions),
+            here,
+            content_weight=settings.content_weight,
+            tv_weight=settings.tv_weight,
+            layer_weights=self._stylist.layer_weights,
+            normalise=settings.normalise,
+            strength=settings.strength,
+        )
+        begun = [self._stylist.beginning(subject, init) for subject, init in zip(here, self._inits, strict=True)]
+        covered = None if regions is None else (regions.coverage > 0)[..., None]
+        if covered is not None:
+            begun = [np.where(covered, one, subject) for one, subject in zip(begun, here, strict=True)]
+        self._beginning = np.stack(begun)
+        self._pixels = self._beginning if self._pixels is None else self._carried(level, here, covered)
+        objective, task = self._objective, self._task
+
+        def evaluate(at: Pixels) -> tuple[npt.NDArray[np.float64], Pixels]:
+            evaluation = objective(at, task)
+            gradient = evaluation.gradient if covered is None else np.where(covered, evaluation.gradient, 0)
+            return evaluation.value, gradient.astype(np.float32, copy=False)
+
+        optimum = minimise(
+            evaluate,
+            self._pixels,
+            optimizer=settings.optimizer,
+            steps=settings.steps,
+            learning_rate=settings.rate,
+            on_step=self._told(level),
+        )
+        self._pixels = optimum.pixels
+        self._taken += optimum.steps
+
+    def _carried(self, level: int, here: Pixels, covered: npt.NDArray[np.bool_] | None) -> Pixels:
+        """What the size before has left, larger, with the subject's detail that it could not hold."""
+        assert self._pixels is not None
+        size, before = self._sizes[level], self._sizes[level - 1]
+        made = []
+        for picture, subject in zip(self._pixels, here, strict=True):
+            larger = images.resize(picture, size)
+            if self._settings.init == "subject":
+                larger = np.clip(larger + subject - images.resize(images.resize(subject, before), size), 0, 255)
+            made.append(larger if covered is None else np.where(covered, larger, subject))
+        return np.stack(made)
+
+    def _told(self, level: int) -> Callable[[int, int, float, Pixels], None]:
+        steps, work = self._settings.steps, self._work
+
+        def told(picture: int, step: int, loss: float, at: Pixels) -> None:
+            share = (sum(work[:level]) + work[level] * step / steps) / sum(work)
+            self._on_moment(
+                Moment(level * steps + step, len(work) * steps, share, loss, at, picture, partial(self._shown, picture))
+            )
+
+        return told
+
+    def finished(self, began: float) -> list[Synthesis]:
+        """Measure the pictures, and put back what is the subject's."""
+        assert self._pixels is not None
+        start = self._objective.exactly(self._beginning, self._task).value
+        final = self._objective.exactly(self._pixels, self._task).value
+        pictures = [self._shown(number, picture) for number, picture in enumerate(self._pixels)]
+        seconds = (time.perf_counter() - began) / len(pictures)
+        return [
+            Synthesis(picture, float(start[number]), float(final[number]), int(self._taken[number]), seconds)
+            for number, picture in enumerate(pictures)
+        ]
+
+    def _shown(self, number: int, picture: Pixels) -> Pixels:
+        """The picture in the subject's colours where that is wanted, and only where a mask has it."""
+        how = self._settings.keep_color
+        if how == "none" and self._whole is None:
+            return picture
+        size = picture.shape[1], picture.shape[0]
+        subject = images.resize(self._finals[number], size)
+        coverage = None if self._whole is None else self._whole.resized(size).coverage
+        if how != "none":
+            picture = palette.with_colors_of(picture, subject, how, coverage)
+        return picture if coverage is None else Regions(coverage[None]).blended([picture], subject)

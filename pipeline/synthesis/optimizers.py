@@ -1,0 +1,268 @@
+"""L-BFGS, Adam and RMSprop over pixels, within 0..255; several pictures side by side.
+
+Each optimiser is a generator that gives the picture to look at next and takes its value and
+gradient; `minimise` runs one for each picture and has all of them evaluated together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from stylebank.errors import StylebankError
+from stylebank.images.io import Pixels
+
+Array = npt.NDArray[np.float64]
+#: ``function(pictures) -> (values, gradients)``: (n, H, W, 3), (n,), and (n, H, W, 3).
+Function = Callable[[Pixels], tuple[Array, Pixels]]
+#: ``on_step(picture, step, value, pixels)`` after every iteration of a picture, counted from 1.
+OnStep = Callable[[int, int, float, Pixels], None]
+#: Gives pixels to look at and whether they end an iteration's search; takes value and gradient.
+_Optimiser = Generator[Pixels, tuple[float, Pixels], "_Found"]
+
+_LOWEST, _HIGHEST = np.float32(0.0), np.float32(255.0)
+#: Grey levels, root mean square, of the first step L-BFGS tries.
+_FIRST_STEP = 10.0
+#: L-BFGS keeps as many pairs of steps and gradients as this holds.
+_PAIR_BYTES = 1 << 29
+_FEWEST_PAIRS, _MOST_PAIRS = 5, 30
+#: Arrays of a picture's size that an optimiser works with at a time, beside the pairs.
+_WORKED_WITH = 12
+#: A step must gain at least this share of what the slope promises (Armijo's condition).
+_SUFFICIENT = 1e-4
+#: Shorter steps that L-BFGS tries before it ends.
+_TRIES = 12
+#: L-BFGS ends where an iteration gains less than this share of the value.
+_NOTHING_GAINED = 1e-9
+
+
+@dataclass(frozen=True, eq=False)
+class Optimum:
+    """Where an optimiser ended: the pictures, their values, and the iterations each took.
+
+    Attributes
+    ----------
+    pixels : ndarray, float32, shape (n, H, W, 3)
+    values : tuple of float
+    steps : tuple of int
+    """
+
+    pixels: Pixels
+    values: tuple[float, ...]
+    steps: tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class _Found:
+    pixels: Pixels
+    value: float
+    steps: int
+
+
+_Told = Callable[[int, float, Pixels], None]
+_Begin = Callable[[Pixels, int, float, _Told], _Optimiser]
+
+
+def minimise(
+    function: Function,
+    start: Pixels,
+    *,
+    optimizer: str,
+    steps: int,
+    learning_rate: float = 0.0,
+    on_step: OnStep = lambda picture, step, value, pixels: None,
+) -> Optimum:
+    """Minimise `function` over pictures whose values stay within 0..255.
+
+    Parameters
+    ----------
+    function
+        Values and gradients at float32 pictures, each independent of the others.
+    start : ndarray, float32, shape (n, H, W, 3)
+        Clipped to the bounds first.
+    optimizer : {"lbfgs", "adam", "rmsprop"}
+        ``lbfgs`` is limited-memory BFGS (Liu and Nocedal 1989) with the variables at a bound
+        they push against held there (Bertsekas 1982) and steps bent back into the bounds;
+        ``adam`` Kingma and Ba's (2015) and ``rmsprop`` Hinton's, each step clipped.
+    steps
+        Iterations; L-BFGS may look at a picture more than once in one, and ends sooner
+        where nothing is left to gain.
+    learning_rate
+        Grey levels, for adam and rmsprop.
+    on_step
+        Told every iteration's picture, number, value and pixels.
+
+    Returns
+    -------
+    Optimum
+
+    Raises
+    ------
+    StylebankError
+        If a value is not finite.
+    """
+    begin: _Begin = {"lbfgs": _lbfgs, "adam": _adam, "rmsprop": _rmsprop}[optimizer]
+    pictures = np.clip(start, _LOWEST, _HIGHEST).astype(np.float32)
+    runs: list[_Optimiser] = []
+    found: dict[int, _Found] = {}
+    for number, pixels in enumerate(pictures):
+
+        def told(step: int, value: float, at: Pixels, number: int = number) -> None:
+            on_step(number, step, value, at)
+
+        runs.append(begin(pixels.copy(), steps, learning_rate, told))
+        pictures[number] = next(runs[-1])
+    while len(found) < len(runs):
+        values, gradients = function(pictures)
+        if not (np.isfinite(values).all() and np.isfinite(gradients).all()):
+            raise StylebankError(
+                f"the loss or its gradient is not finite (loss {', '.join(map(str, values))}). "
+                "With adam or rmsprop lower --learning-rate; otherwise report this picture."
+            )
+        for number, run in enumerate(runs):
+            if number in found:  # looked at again beside those that go on: the batch keeps its shape
+                continue
+            try:
+                pictures[number] = run.send((float(values[number]), gradients[number]))
+            except StopIteration as stop:
+                found[number] = stop.value
+                pictures[number] = stop.value.pixels
+    ends = [found[number] for number in range(len(runs))]
+    return Optimum(
+        np.stack([end.pixels for end in ends]), tuple(end.value for end in ends), tuple(end.steps for end in ends)
+    )
+
+
+def bytes_kept(optimizer: str, numbers: int) -> int:
+    """Return the memory `minimise` takes for one picture of so many numbers, beside what its function takes."""
+    pairs = _most_pairs(numbers) if optimizer == "lbfgs" else 0
+    return 4 * numbers * (2 * pairs + _WORKED_WITH)
+
+
+def _most_pairs(numbers: int) -> int:
+    return int(np.clip(_PAIR_BYTES // (8 * numbers), _FEWEST_PAIRS, _MOST_PAIRS))
+
+
+class _Pairs:
+    """The last steps and what they changed the gradient by: an approximation of the inverse Hessian."""
+
+    def __init__(self, size: int) -> None:
+        self._most = _most_pairs(size)
+        self._pairs: list[tuple[Pixels, Pixels, float]] = []
+
+    def __len__(self) -> int:
+        return len(self._pairs)
+
+    def forget(self) -> None:
+        self._pairs.clear()
+
+    def add(self, step: Pixels, change: Pixels) -> None:
+        """Remember a pair unless it shows no curvature."""
+        curvature = _dot(step, change)
+        if curvature > 1e-10 * np.sqrt(_dot(step, step) * _dot(change, change)):
+            self._pairs = [*self._pairs[-(self._most - 1) :], (step, change, curvature)]
+
+    def solve(self, gradient: Pixels) -> Pixels:
+        """The approximation times the gradient, by the two loops of Nocedal (1980)."""
+        direction: Pixels = gradient.copy()
+        shares = []
+        for step, change, curvature in reversed(self._pairs):
+            shares.append(_dot(step, direction) / curvature)
+            direction -= np.float32(shares[-1]) * change
+        step, change, curvature = self._pairs[-1]
+        direction *= np.float32(curvature / _dot(change, change))
+        for (step, change, curvature), share in zip(self._pairs, reversed(shares), strict=True):
+            direction += np.float32(share - _dot(change, direction) / curvature) * step
+        return direction
+
+
+def _dot(a: Pixels, b: Pixels) -> float:
+    return float(np.dot(a.ravel(), b.ravel()))
+
+
+def _lbfgs(pixels: Pixels, steps: int, _rate: float, told: _Told) -> _Optimiser:
+    value, gradient = yield pixels
+    # losses come in any unit: in this one, products of gradients neither vanish nor overflow in float32
+    unit = float(np.sqrt(np.mean(np.square(gradient, dtype=np.float64)))) / _FIRST_STEP
+    if unit == 0.0:
+        return _Found(pixels, value, 0)
+    value, gradient = value / unit, gradient / np.float32(unit)
+    pairs = _Pairs(pixels.size)
+    for step in range(1, steps + 1):
+        held = ((pixels <= _LOWEST) & (gradient > 0)) | ((pixels >= _HIGHEST) & (gradient < 0))
+        free = np.where(held, np.float32(0), gradient)
+        direction = -pairs.solve(free) if len(pairs) else -free
+        direction[held] = 0
+        if _dot(direction, free) >= 0:
+            pairs.forget()
+            direction = -free
+        share = 1.0
+        for _ in range(_TRIES):
+            trial = np.clip(pixels + np.float32(share) * direction, _LOWEST, _HIGHEST)
+            promised = _dot(gradient, trial - pixels)
+            found, slope = yield trial
+            found, slope = found / unit, slope / np.float32(unit)
+            if found <= value + _SUFFICIENT * promised:
+                break
+            # the lowest point of the parabola through what is known, neither too near nor too far
+            bend = found - value - promised
+            share *= float(np.clip(-promised / (2 * bend), 0.1, 0.5)) if bend > 0 else 0.5
+        else:
+            if not len(pairs):
+                return _Found(pixels, value * unit, step - 1)
+            pairs.forget()
+            continue
+        gained = value - found
+        pairs.add(trial - pixels, slope - gradient)
+        pixels, value, gradient = trial, found, slope
+        told(step, value * unit, pixels)
+        if gained <= _NOTHING_GAINED * max(abs(value), abs(value + gained)):
+            return _Found(pixels, value * unit, step)
+    return _Found(pixels, value * unit, steps)
+
+
+Update = Callable[[int, Pixels], Pixels]
+
+
+def _adam(pixels: Pixels, steps: int, rate: float, told: _Told) -> _Optimiser:
+    beta1, beta2 = 0.9, 0.999
+    first = second = np.float32(0)
+
+    def update(step: int, gradient: Pixels) -> Pixels:
+        nonlocal first, second
+        first = beta1 * first + (1 - beta1) * gradient
+        second = beta2 * second + (1 - beta2) * np.square(gradient)
+        unbiased = rate * np.sqrt(1 - beta2**step) / (1 - beta1**step)
+        return np.asarray(unbiased * first / _guarded_root(second), np.float32)
+
+    return (yield from _descend(pixels, steps, update, told))
+
+
+def _rmsprop(pixels: Pixels, steps: int, rate: float, told: _Told) -> _Optimiser:
+    decay = 0.9
+    second = np.float32(0)
+
+    def update(step: int, gradient: Pixels) -> Pixels:
+        nonlocal second
+        second = decay * second + (1 - decay) * np.square(gradient)
+        return np.asarray(rate * gradient / _guarded_root(second), np.float32)
+
+    return (yield from _descend(pixels, steps, update, told))
+
+
+def _guarded_root(second: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Root of a running mean of squares; its epsilon is relative, for losses of any unit."""
+    root = np.sqrt(second)
+    return np.asarray(root + 1e-7 * root.max() + np.finfo(np.float32).tiny)
+
+
+def _descend(pixels: Pixels, steps: int, update: Update, told: _Told) -> _Optimiser:
+    value, gradient = yield pixels
+    for step in range(1, steps + 1):
+        pixels = np.clip(pixels - update(step, gradient), _LOWEST, _HIGHEST).astype(np.float32)
+        value, gradient = yield pixels
+        told(step, value, pixels)
+    return _Found(pixels, value, steps)

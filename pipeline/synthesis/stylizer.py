@@ -1,0 +1,219 @@
+"""Subjects in styles: everything set up once, then from coarse to fine (see `levels`)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+
+from stylebank.errors import UsageError
+from stylebank.images import io as images
+from stylebank.images.io import Pixels
+from stylebank.style import PIXELS, Style
+
+from ..backends import precision
+from ..settings import SynthesisSettings
+from ..vgg.weights import Weights
+from . import color as palette
+from .losses.objective import CONTENT_LAYER, Objective, Region
+from .losses.targets import Targets
+from .masks import Regions
+from .memory import require_memory
+from .multiscale import Moment, Synthesis, Work
+from .pyramid import pyramid
+from .tiled_objective import in_strips
+
+__all__ = ["Moment", "Stylist", "Synthesis"]
+
+
+class Stylist:
+    """Styles set up once: network, compiled objective and targets, for any number of subjects.
+
+    Parameters
+    ----------
+    styles
+        One, or one a region, with the measured scales that `pyramid.scales_for` names, or all of them.
+    weights
+        Those the styles were measured with.
+    settings
+        How pictures are made.
+
+    Raises
+    ------
+    FingerprintMismatch
+        If `weights` or the wanted layers are not a style's, or the styles were measured in different ways.
+    UsageError
+        If there is a weight for a layer that takes no part.
+    """
+
+    def __init__(
+        self, styles: Style | Sequence[Style], weights: Weights, settings: SynthesisSettings | None = None
+    ) -> None:
+        self.settings = settings or SynthesisSettings()
+        self.styles = (styles,) if isinstance(styles, Style) else tuple(styles)
+        fingerprint = self.styles[0].header.fingerprint
+        shared = tuple(
+            layer
+            for layer in fingerprint.layers
+            if layer != PIXELS and all(layer in style.header.fingerprint.layers for style in self.styles)
+        )
+        wanted = self.settings.layers or shared
+        for style in self.styles:
+            style.header.fingerprint.require(
+                style.name,
+                weights_sha256=weights.sha256,
+                pooling=fingerprint.pooling,
+                padding=fingerprint.padding,
+                layers=wanted,
+            )
+        self._layers = tuple(layer for layer in fingerprint.layers if layer in wanted)
+        self.layer_weights = self.settings.weights_of(self._layers)
+        #: Of the convolutions: the setting, or what a timing chose.
+        self.precision = precision.choose(self.settings.precision)
+        content_layers = (CONTENT_LAYER,) if self.settings.content_weight > 0 else ()
+        self._common = weights, fingerprint.pooling, fingerprint.padding, self._layers, content_layers
+        self._targets = [Targets(style, self._layers, self.settings) for style in self.styles]
+
+    def stylise(
+        self,
+        subject: Pixels,
+        *,
+        init: Pixels | None = None,
+        regions: Regions | None = None,
+        on_moment: Callable[[Moment], None] = lambda moment: None,
+    ) -> Synthesis:
+        """Make one picture; arguments and errors as for `stylise_many`."""
+        return self.stylise_many([subject], inits=[init], regions=[regions], on_moment=on_moment)[0]
+
+    def stylise_many(
+        self,
+        subjects: Sequence[Pixels],
+        *,
+        inits: Sequence[Pixels | None] | None = None,
+        regions: Sequence[Regions | None] | None = None,
+        on_moment: Callable[[Moment], None] = lambda moment: None,
+    ) -> list[Synthesis]:
+        """Make pictures of one size side by side, each as if it were alone.
+
+        Parameters
+        ----------
+        subjects : sequence of ndarray, float32, shape (H, W, 3)
+            In 0..255, at any size, of one shape once brought to the size wanted.
+        inits : sequence of ndarray, float32, shape (h, w, 3), optional
+            The pictures to begin with when the setting ``init`` names a file.
+        regions : sequence of Regions, optional
+            Where each style goes, with one mask a style; everywhere unless given.
+        on_moment
+            Called after every iteration of every picture.
+
+        Raises
+        ------
+        UsageError
+            If a picture would be too thin for the network at the size wanted, or too large
+            for the memory, or they differ in size, or there are several styles and no regions.
+        OutOfMemory
+            If the device's memory does not suffice after all.
+        """
+        given = list(inits) if inits is not None else [None] * len(subjects)
+        placed = list(regions) if regions is not None else [None] * len(subjects)
+        if len(self.styles) > 1 and any(one is None for one in placed):
+            raise UsageError(f"{len(self.styles)} styles and no masks: expected one a style, the rest for the last.")
+        sizes = _common_pyramid(subjects, self.settings)
+        strips = [self._needs_strips(size, len(subjects)) for size in reversed(sizes)][::-1]
+        # targets on the way from the subject's own, and masks, are each picture's alone
+        if len(subjects) > 1 and (self.settings.strength < 1 or any(one is not None for one in placed)):
+            made = []
+            for number, (subject, init, one) in enumerate(zip(subjects, given, placed, strict=True)):
+
+                def told(moment: Moment, number: int = number) -> None:
+                    on_moment(replace(moment, picture=number))
+
+                made.append(self.stylise(subject, init=init, regions=one, on_moment=told))
+            return made
+        began = time.perf_counter()
+        whole = [
+            images.resize(subject, sizes[-1]) if max(sizes[-1]) < max(subject.shape[:2]) else subject
+            for subject in subjects
+        ]
+        masks = placed[0].resized(sizes[-1]) if placed and placed[0] is not None else None
+        finals = [images.resize(subject, sizes[-1]) for subject in whole]
+        if self.settings.strength == 0:
+            return [Synthesis(final, 0.0, 0.0, 0, time.perf_counter() - began) for final in finals]
+        work = Work(self, whole, finals, given, masks, sizes, on_moment)
+        for level in range(len(sizes)):
+            work.refine(level, strips[level])
+        return work.finished(began)
+
+    def _needs_strips(self, size: tuple[int, int], count: int) -> bool:
+        settings = self.settings
+        return require_memory(
+            size,
+            count,
+            self.precision,
+            optimizer=settings.optimizer,
+            limit=settings.memory_limit,
+            regions=len(self.styles),
+        )
+
+    def recolored(self, subject: Pixels, longest_side: int, regions: Regions | None = None) -> Pixels:
+        """The subject, as far as strength has it, with the mean and covariance of the painting's pixels."""
+        made = []
+        for number, targets in enumerate(self._targets):
+            own = targets.palette(longest_side)
+            mask = None if regions is None else regions.masks[number]
+            made.append(subject if own is None else palette.recolored(subject, own, self.settings.strength, mask))
+        return made[0] if regions is None else regions.blended(made, subject)
+
+    def objective(self, strips: bool) -> Objective:
+        """Return the compiled objective, whole or strip by strip."""
+        objective = _objective(*self._common, self.precision)
+        return _in_strips(objective) if strips else objective
+
+    def targets(self, objective: Objective, subject: Pixels, regions: Regions | None) -> list[Region]:
+        """Return what the objective is to reach for a subject at the size worked at."""
+        masks: Sequence[npt.NDArray[np.float32] | None] = [None] if regions is None else list(regions.masks)
+        if self.settings.strength < 1:
+            pairs = zip(self._targets, masks, strict=True)
+            return [targets.on_the_way(objective, subject, mask) for targets, mask in pairs]
+        side = max(subject.shape[:2])
+        return [targets.region(side, mask) for targets, mask in zip(self._targets, masks, strict=True)]
+
+    def beginning(self, subject: Pixels, init: Pixels | None) -> Pixels:
+        """Return the picture to begin with at a subject's size."""
+        height, width = subject.shape[:2]
+        if init is not None:
+            return images.resize(images.crop_to_shape(init, (width, height)), (width, height))
+        if self.settings.init == "noise":
+            noise = np.random.default_rng(self.settings.seed).uniform(0, 255, subject.shape)
+            return noise.astype(np.float32)
+        return subject
+
+
+@lru_cache(maxsize=4)
+def _objective(
+    weights: Weights,
+    pooling: str,
+    padding: str,
+    layers: tuple[str, ...],
+    content_layers: tuple[str, ...],
+    precision: str,
+) -> Objective:
+    """Compile once what every style measured this way shares."""
+    return Objective(weights, pooling, padding, layers, content_layers=content_layers, precision=precision)
+
+
+@lru_cache(maxsize=4)
+def _in_strips(objective: Objective) -> Objective:
+    return in_strips(objective)
+
+
+def _common_pyramid(subjects: Sequence[Pixels], settings: SynthesisSettings) -> list[tuple[int, int]]:
+    sizes = [pyramid((subject.shape[1], subject.shape[0]), settings) for subject in subjects]
+    if any(other != sizes[0] for other in sizes):
+        told = ", ".join(sorted({f"{size[-1][0]} x {size[-1][1]}" for size in sizes}))
+        raise UsageError(f"pictures of {told}: expected one size. Make the others apart.")
+    return sizes[0]

@@ -1,0 +1,1 @@
+"""VGG-19: its weights and its layers."""

@@ -1,0 +1,116 @@
+"""The convolutional trunk of VGG-19 (Simonyan and Zisserman, arXiv 1409.1556) in `keras.ops`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from keras import ops
+
+from stylebank.errors import UsageError
+from stylebank.style import CONVOLUTIONS, PADDINGS, POOLINGS
+
+from ..backends import runtime as backend
+from .weights import Weights
+
+
+class Trunk:
+    """VGG-19's convolutions with a pooling and a padding.
+
+    Parameters
+    ----------
+    weights
+        As `weights.load` gives them.
+    pooling : {"avg", "max", "none"}
+        Over 2 x 2, a last odd row or column included, as the original program has it.
+    padding : {"reflect", "replicate", "zero"}
+        What stands around a picture, and around every layer's activations, before a
+        3 x 3 convolution.
+    precision : {"float32", "bfloat16"}
+        Of the convolutions and of the activations.
+    """
+
+    def __init__(self, weights: Weights, pooling: str, padding: str, precision: str = "float32") -> None:
+        if pooling not in POOLINGS:
+            raise UsageError(f"pooling {pooling!r}: expected one of {', '.join(POOLINGS)}.")
+        if padding not in PADDINGS:
+            raise UsageError(f"padding {padding!r}: expected one of {', '.join(PADDINGS)}.")
+        self.pooling = pooling
+        self.padding = padding
+        self.precision = precision
+        layers = {name: list(layer) for name, layer in weights.layers.items()}
+        # pictures are RGB: turn the first kernel round once instead of every picture
+        layers["conv1_1"][0] = np.ascontiguousarray(layers["conv1_1"][0][:, :, ::-1, :])
+        tensors = {name: [ops.cast(part, precision) for part in layer] for name, layer in layers.items()}
+        #: Tensors of the network, as `walk` takes them.
+        self.parameters: Any = {
+            "layers": tensors,
+            "mean": backend.tree(np.ascontiguousarray(weights.mean_pixel_bgr[::-1])),
+        }
+
+    def walk(self, image: Any, parameters: Any, last: str = "conv5_4") -> Iterator[tuple[str, Any]]:
+        """Yield (name, activations) layer by layer, ``convN_M`` before its ReLU, then ``reluN_M``.
+
+        Parameters
+        ----------
+        image : tensor, float32, shape (H, W, 3) or (n, H, W, 3)
+            One picture or several, RGB in 0..255; each side at least 32, for 2 x 2 positions in the last block.
+        parameters
+            `self.parameters`, given from outside so that a compiled function can take them
+            as an argument.
+        last
+            Where to stop, as a ``convN_M`` or ``reluN_M``.
+
+        Yields
+        ------
+        str, tensor of shape (n, h, w, c), in the trunk's precision
+        """
+        x = ops.cast(image - parameters["mean"], self.precision)
+        if len(x.shape) == 3:
+            x = ops.expand_dims(x, 0)
+        for name in CONVOLUTIONS:
+            if name.endswith("_1") and name != "conv1_1":
+                x = self.pooled(x)
+            kernel, bias = parameters["layers"][name]
+            x = self.convolved(x, kernel) + bias
+            yield name, x
+            if name == last:
+                return
+            x = backend.rectified(x)
+            yield name.replace("conv", "relu"), x
+            if name[4:] == last[4:]:
+                return
+
+    @staticmethod
+    def last_of(layers: Sequence[str]) -> str:
+        """Return the one of `layers` that comes last in the network."""
+        return max(layers, key=lambda layer: (layer[4:], layer[:4]))
+
+    def features(self, image: Any, parameters: Any, layers: Sequence[str]) -> dict[str, Any]:
+        """Return the activations of `layers` by name; arguments as for `walk`."""
+        wanted = set(layers)
+        return {name: x for name, x in self.walk(image, parameters, self.last_of(layers)) if name in wanted}
+
+    def convolved(self, x: Any, kernel: Any, *, top: bool = True, bottom: bool = True) -> Any:
+        """Return a 3 x 3 convolution of activations (n, h, w, c), padded.
+
+        Parameters
+        ----------
+        top, bottom
+            Whether the picture ends there. Where it does not nothing is padded, and a row is lost.
+        """
+        if self.padding == "zero" and top and bottom:
+            return ops.conv(x, kernel, padding="same", data_format="channels_last")
+        if self.padding == "zero":
+            x = ops.pad(x, [[0, 0], [int(top), int(bottom)], [1, 1], [0, 0]])
+            return ops.conv(x, kernel, padding="valid", data_format="channels_last")
+        x = backend.framed(x, 1 if self.padding == "reflect" else 0, top=top, bottom=bottom)
+        return ops.conv(x, kernel, padding="valid", data_format="channels_last")
+
+    def pooled(self, x: Any) -> Any:
+        """Return activations (n, h, w, c) as the next block takes them: half as high and wide, rounded up."""
+        if self.pooling == "none":
+            return x
+        pool = ops.average_pool if self.pooling == "avg" else ops.max_pool
+        return pool(x, 2, strides=2, padding="same", data_format="channels_last")

@@ -1,0 +1,1 @@
+"""A bank of styles: a folder with one HDF5 file per style."""

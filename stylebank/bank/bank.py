@@ -1,0 +1,229 @@
+"""A bank: a folder with one style file a style."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import filelock
+import platformdirs
+
+from ..errors import BankBusy, OutputRefused, StyleDamaged, StyleExists, printable
+from ..files import explain, flush, make_folder, remove_temporaries, replace_file
+from ..names import check_name, file_name, folded
+from ..storage import reader as format
+from ..style import Header, Style
+from .index import Listing, name_in
+
+
+def default_folder() -> Path:
+    """Return ``$STYLEBANK_BANK``, else the platform's folder for a user's data."""
+    return Path(os.environ.get("STYLEBANK_BANK") or platformdirs.user_data_path("stylebank") / "bank")
+
+
+class Bank(Listing):
+    """Styles in a folder.
+
+    Readers need no lock: a style file is finished before it has its name, and never
+    changes after. Writers take one, so that two of them never lose each other's work.
+
+    Parameters
+    ----------
+    folder : path, optional
+        `default_folder` unless given. It is made by the first write.
+    lock_timeout : float
+        Seconds to wait for another writer.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str] | None = None, *, lock_timeout: float = 30.0) -> None:
+        super().__init__((Path(folder) if folder is not None else default_folder()).expanduser())
+        self.lock_timeout = lock_timeout
+
+    def get(self, name: str, *, scales: Sequence[int] | None = None) -> Style:
+        """Load a style, checked.
+
+        Parameters
+        ----------
+        name
+            As `names` gives it.
+        scales
+            Load these of its `Header.sizes` alone; all of them by default.
+
+        Raises
+        ------
+        StyleNotFound, StyleDamaged
+        """
+        return format.read(self.path(name), scales)
+
+    def require_free(self, name: str, *, replace: bool = False) -> str:
+        """Return `name` in its normal form if a style of that name may be written.
+
+        Parameters
+        ----------
+        name
+            In any of Unicode's forms.
+        replace
+            Whether a style of that very name may be there.
+
+        Raises
+        ------
+        NameRefused, StyleExists
+        """
+        name = check_name(name)
+        for other in filter(None, map(name_in, self.candidates(name))):
+            if other == name and not replace:
+                raise StyleExists(f"style {name!r} is in the bank already. Choose another name, or add --replace.")
+            if other != name and folded(other) == folded(name):
+                raise StyleExists(
+                    f"style {name!r} differs from {other!r}, which is in the bank, only in case. Choose another name."
+                )
+        if not replace:
+            self._free_path(name)
+        return name
+
+    def add(self, style: Style, *, replace: bool = False) -> Header:
+        """Write a style into the bank, whole or not at all.
+
+        Returns
+        -------
+        Header
+            As it now stands in the bank, with its digest.
+
+        Raises
+        ------
+        NameRefused, StyleExists, BankBusy, OutputRefused
+        """
+        with self._writing():
+            name = self.require_free(style.name, replace=replace)
+            target = self.find(name, thorough=replace) or self._free_path(name)
+            _commit(target, dataclasses.replace(style, header=dataclasses.replace(style.header, name=name)))
+            return format.read_header(target)
+
+    def remove(self, *names: str) -> None:
+        """Remove styles; nothing is removed unless every name is there.
+
+        Raises
+        ------
+        StyleNotFound, BankBusy, OutputRefused
+        """
+        for name in names:
+            self.path(name)  # before the lock, whose file would make a folder of a mistyped bank
+        with self._writing():
+            for path in [self.path(name) for name in names]:
+                path.unlink(missing_ok=True)
+            flush(self.folder)
+
+    def rename(self, old: str, new: str) -> Header:
+        """Rename a style. Its content digest stays: it is the same style.
+
+        Returns
+        -------
+        Header
+            As it now stands in the bank.
+
+        Raises
+        ------
+        StyleNotFound, NameRefused, StyleExists, StyleDamaged, BankBusy, OutputRefused
+        """
+        self.path(old)
+        with self._writing():
+            path = self.path(old)
+            new = check_name(new)
+            if folded(new) != folded(old):
+                self._require_new(new)
+            target = self.folder / file_name(new)
+            if target != path:
+                target = self._free_path(new)
+            style = format.read(path)
+            _commit(target, dataclasses.replace(style, header=dataclasses.replace(style.header, name=new)))
+            if target != path:
+                path.unlink()
+                flush(self.folder)
+            return format.read_header(target)
+
+    def update(self, name: str, change: Callable[[Style], Style]) -> Header:
+        """Write a style again with something of it changed, such as its tags.
+
+        Parameters
+        ----------
+        name
+            As `names` gives it.
+        change
+            Given the whole style, returns the one to keep, under the same name; the very
+            same object is not written again.
+
+        Returns
+        -------
+        Header
+            As it now stands in the bank.
+
+        Raises
+        ------
+        StyleNotFound, StyleDamaged, BankBusy, OutputRefused
+        """
+        self.path(name)
+        with self._writing():
+            path = self.path(name)
+            style = format.read(path)
+            changed = change(style)
+            if changed is not style:
+                _commit(path, changed)
+            return format.read_header(path)
+
+    def _require_new(self, name: str) -> None:
+        for other in filter(None, map(name_in, self.candidates(name))):
+            if folded(other) == folded(name):
+                how = "" if other == name else f", which differs from {name!r} only in case,"
+                raise StyleExists(f"style {other!r}{how} is in the bank already. Choose another name, or remove it.")
+        self._free_path(name)
+
+    def _free_path(self, name: str) -> Path:
+        """Return where a style of this name would be kept; a file there is another style's, or damaged."""
+        path = self.folder / file_name(name)
+        if os.path.lexists(path):
+            held = name_in(path)
+            what = (
+                f"holds style {held!r}. Rename or remove that one first."
+                if held
+                else "is damaged. Remove it first, or add with --replace."
+            )
+            raise StyleExists(f"style {name!r}: {printable(path)} stands where it would be kept, and {what}")
+        return path
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        make_folder(self.folder)
+        lock = filelock.FileLock(self.folder / ".lock", timeout=self.lock_timeout)
+        try:
+            with lock:
+                remove_temporaries(self.folder)
+                yield
+        except filelock.Timeout as error:
+            raise BankBusy(
+                f"{printable(self.folder)}: another process has been writing for {self.lock_timeout:g} seconds. "
+                "Wait for it to end and run this again."
+            ) from error
+        except OSError as error:
+            raise OutputRefused(f"{printable(self.folder)}: {explain(error)}") from error
+
+
+def _commit(target: Path, style: Style) -> None:
+    """Write a style file and read it back before it takes its name."""
+    data = format.encode(style)
+
+    def write(path: Path) -> None:
+        path.write_bytes(data)
+
+    def check(path: Path) -> None:
+        try:
+            format.read(path)
+        except StyleDamaged as error:
+            raise OutputRefused(
+                f"{printable(target)}: not written, for it would not be a whole style ({error.__cause__}). "
+                "Check the disk, or measure the painting again."
+            ) from error
+
+    replace_file(target, write, check)

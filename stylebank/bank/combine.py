@@ -1,0 +1,295 @@
+"""One style from several: barycentres and pooled moments."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+
+from ..errors import UsageError
+from ..math.barycenter import Convergence, barycenter, normalised
+from ..math.gaussian import Array, root
+from ..names import check_name
+from ..style import PIXELS, Fingerprint, Gaussian, Header, Source, Style, nearest_scale
+
+#: Two paintings' scales are taken for the same when they are no further apart than half an octave.
+SAME_SCALE = math.sqrt(2)
+_FILENAME = 200
+
+
+def mix(
+    styles: Sequence[Style],
+    weights: Sequence[float],
+    name: str,
+    *,
+    tags: Sequence[str] = (),
+    on_layer: Callable[[int, str, Convergence], None] = lambda scale, layer, convergence: None,
+) -> Style:
+    """Return the Wasserstein barycentre of styles, scale by scale and layer by layer.
+
+    Parameters
+    ----------
+    styles
+        Measured in the same way; of their layers the common ones are taken, and of their
+        scales those that each has within half an octave.
+    weights
+        None below 0; divided by their sum. A style of weight 0 takes no part.
+    name
+        Of the new style.
+    tags
+        Words to find it by.
+    on_layer
+        Called with scale, layer and how the fixed point ended, after each.
+
+    Returns
+    -------
+    Style
+        With its recipe, and without a thumbnail.
+
+    Raises
+    ------
+    UsageError, NameRefused
+        If the styles do not fit together, or the weights are none.
+    """
+    shares = normalised(weights)
+    if len(styles) != len(shares):
+        raise UsageError(f"{len(styles)} styles and {len(shares)} weights: expected one weight a style.")
+    used = [style for style, share in zip(styles, shares, strict=True) if share > 0]
+    shares = shares[shares > 0]
+
+    def combined(scale: int, layer: str, parts: Sequence[Gaussian]) -> tuple[Array, Array]:
+        mean, cov, convergence = barycenter([part.mean for part in parts], [part.cov for part in parts], list(shares))
+        on_layer(scale, layer, convergence)
+        return mean, cov
+
+    return _combined("mix", used, [float(share) for share in shares], name, tags, combined)
+
+
+def pool(
+    styles: Sequence[Style],
+    name: str,
+    *,
+    weights: Literal["pixels", "equal"] = "pixels",
+    tags: Sequence[str] = (),
+) -> Style:
+    """Return the style of several paintings taken as one: their activations' moments together.
+
+    With each painting counted by its pixels the moments are those of measuring all the
+    paintings' positions together; counted equally, every painting has the same say whatever
+    its size. Unlike a barycentre, what differs between the paintings adds to the spread:
+
+        m = sum_i w_i m_i,   S = sum_i w_i (S_i + (m_i - m) (m_i - m)^T)
+
+    Parameters
+    ----------
+    styles, name, tags
+        As for `mix`.
+    weights : {"pixels", "equal"}
+
+    Returns
+    -------
+    Style
+        With its recipe, and without a thumbnail.
+
+    Raises
+    ------
+    UsageError, NameRefused
+    """
+    if weights not in ("pixels", "equal"):
+        raise UsageError(f"weights {weights!r}: expected one of pixels, equal.")
+
+    def combined(scale: int, layer: str, parts: Sequence[Gaussian]) -> tuple[Array, Array]:
+        counts = [part.count if weights == "pixels" else 1 for part in parts]
+        return pooled([part.mean for part in parts], [part.cov for part in parts], counts)
+
+    return _combined("pool", styles, _says(styles, weights), name, tags, combined)
+
+
+def _says(styles: Sequence[Style], weights: str) -> list[float]:
+    """How much each counts, told by the first layer of the largest scale they have in common."""
+    layers = require_comparable([style.header for style in styles])
+    matched = common_scales([style.scales for style in styles])
+    if weights == "equal" or not matched:
+        return [1 / len(styles)] * len(styles)
+    counts = [style.scales[scale][layers[0]].count for style, scale in zip(styles, matched[-1], strict=True)]
+    return [count / sum(counts) for count in counts]
+
+
+def pooled(means: Sequence[Any], covs: Sequence[Any], counts: Sequence[float]) -> tuple[Array, Array]:
+    """Mean and covariance of several sets of vectors taken as one, from those of each.
+
+    Parameters
+    ----------
+    means : sequence of array_like, shape (c,)
+    covs : sequence of array_like, shape (c, c)
+        Divided by the counts, not by one less.
+    counts : sequence of float
+        Above 0.
+
+    Returns
+    -------
+    mean : ndarray, float64, shape (c,)
+    cov : ndarray, float64, shape (c, c)
+    """
+    shares = np.asarray(counts, np.float64) / np.sum(counts, dtype=np.float64)
+    each = np.asarray(means, np.float64)
+    mean = shares @ each
+    apart = (each - mean) * np.sqrt(shares)[:, None]
+    within = np.asarray(sum(share * np.asarray(cov, np.float64) for share, cov in zip(shares, covs, strict=True)))
+    return mean, within + apart.T @ apart
+
+
+def require_common_scales(kind: str, names: Sequence[str], scales: Sequence[Sequence[int]]) -> list[tuple[int, ...]]:
+    """Return `common_scales` of several styles; `UsageError`, naming each, where there is none."""
+    matched = common_scales([dict.fromkeys(own) for own in scales])
+    if not matched:
+        each = "; ".join(f"{name!r} has {', '.join(map(str, own))}" for name, own in zip(names, scales, strict=True))
+        raise UsageError(f"{kind}: the styles have no scale in common: {each}. Measure them at the same --scales.")
+    return matched
+
+
+def common_scales(styles: Sequence[Mapping[int, Any]]) -> list[tuple[int, ...]]:
+    """Return, for each scale that all styles have, which of each one's own it is.
+
+    Scales are matched when they are no further apart than half an octave: a painting of 659
+    pixels was measured at its own size where others were at 720.
+    """
+    matched: list[tuple[int, ...]] = []
+    for scale in min((sorted(style) for style in styles), key=len):
+        found = tuple(nearest_scale(style, scale) for style in styles)
+        again = any(one == other for match in matched for one, other in zip(match, found, strict=True))
+        if max(found) <= SAME_SCALE * min(found) and not again:
+            matched.append(found)
+    return matched
+
+
+def _combined(
+    kind: str,
+    styles: Sequence[Style],
+    shares: Sequence[float],
+    name: str,
+    tags: Sequence[str],
+    combine: Callable[[int, str, Sequence[Gaussian]], tuple[Array, Array]],
+) -> Style:
+    name = check_name(name)
+    layers = require_comparable([style.header for style in styles])
+    matched = require_common_scales(kind, [style.name for style in styles], [list(style.scales) for style in styles])
+    sizes: dict[int, tuple[int, int]] = {}
+    origins: dict[str, list[int]] = {}
+    scales: dict[int, dict[str, Gaussian]] = {}
+    for own in matched:
+        longest = round(math.exp(sum(share * math.log(scale) for share, scale in zip(shares, own, strict=True))))
+        width, height = styles[0].header.sizes[own[0]]
+        size = round(width * longest / own[0]), round(height * longest / own[0])
+        sizes[longest], origins[str(longest)] = (max(1, size[0]), max(1, size[1])), list(own)
+        scales[longest] = {}
+        for layer in layers:
+            parts = [style.scales[scale][layer] for style, scale in zip(styles, own, strict=True)]
+            if len(parts) == 1:
+                scales[longest][layer] = parts[0]
+            else:
+                mean, cov = combine(longest, layer, parts)
+                scales[longest][layer] = _gaussian(mean, cov, sum(part.count for part in parts))
+    parts_of = [
+        {"name": style.name, "content_sha256": style.header.content_sha256, "weight": share}
+        for style, share in zip(styles, shares, strict=True)
+    ]
+    recipe = json.dumps({"kind": kind, "parts": parts_of, "scales": origins}, ensure_ascii=False)
+    first = styles[0].header
+    fingerprint = first.fingerprint
+    header = Header(
+        name=name,
+        fingerprint=Fingerprint(
+            fingerprint.weights_sha256, layers, fingerprint.pooling, fingerprint.padding, fingerprint.network
+        ),
+        source=Source(_account(kind, styles, shares), hashlib.sha256(recipe.encode()).hexdigest(), *sizes[max(sizes)]),
+        sizes=sizes,
+        tags=tuple(dict.fromkeys(tags)),
+        created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        resampling=first.resampling,
+        color=first.color,
+        ridge=first.ridge,
+        version=_version(),
+        recipe=recipe,
+    )
+    return Style(header, scales)
+
+
+def require_comparable(headers: Sequence[Header]) -> tuple[str, ...]:
+    """Return the layers that styles have in common, `pixels` included where all have them.
+
+    Raises
+    ------
+    UsageError
+        If there are none, or the styles were measured with other weights, pooling, padding,
+        colour handling, resampling or ridge.
+    """
+    if not headers:
+        raise UsageError("no style given; name at least one.")
+    first = headers[0]
+    for header in headers[1:]:
+        for key, one, other in zip(_KEYS, _measured(first), _measured(header), strict=True):
+            if one != other:
+                raise UsageError(
+                    f"style {header.name!r} was measured with {key} {_short(other)}, "
+                    f"and {first.name!r} with {_short(one)}. "
+                    "Choose styles measured in the same way, or add the painting again that way."
+                )
+    layers = [
+        layer for layer in first.fingerprint.layers if all(layer in header.fingerprint.layers for header in headers[1:])
+    ]
+    if not set(layers) - {PIXELS}:
+        raise UsageError(
+            f"styles {', '.join(repr(header.name) for header in headers)} have no layer in common. "
+            "Choose styles measured at the same --layers."
+        )
+    return tuple(layers)
+
+
+_KEYS = ("network", "weights", "pooling", "padding", "color", "resampling", "ridge")
+
+
+def _measured(header: Header) -> tuple[Any, ...]:
+    mark = header.fingerprint
+    return (
+        mark.network,
+        mark.weights_sha256,
+        mark.pooling,
+        mark.padding,
+        header.color,
+        header.resampling,
+        header.ridge,
+    )
+
+
+def _short(value: Any) -> str:
+    return repr(value[:12] if isinstance(value, str) else value)
+
+
+def _gaussian(mean: Array, cov: Array, count: int) -> Gaussian:
+    cov_sqrt, eigenvalues = root(cov)
+    return Gaussian(
+        mean=mean.astype(np.float32),
+        cov=((cov + cov.T) / 2).astype(np.float32),
+        cov_sqrt=cov_sqrt.astype(np.float32),
+        eigenvalues=eigenvalues.astype(np.float32),
+        count=count,
+    )
+
+
+def _account(kind: str, styles: Sequence[Style], shares: Sequence[float]) -> str:
+    account = f"{kind} of " + ", ".join(
+        f"{style.name} {share:.3g}" for style, share in zip(styles, shares, strict=True)
+    )
+    return account if len(account) <= _FILENAME else f"{account[: _FILENAME - 3]}..."
+
+
+def _version() -> str:
+    from .. import __version__
+
+    return __version__

@@ -1,0 +1,161 @@
+"""Pictures encoded, with their profile and metadata, at 8 or 16 bits a channel.
+
+Pillow writes no colour of 16 bits, and its TIFFs lose the directories of EXIF; both are put together
+here from Pillow's own chunks and directories.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from collections.abc import Iterator
+from typing import IO, Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import ExifTags, Image, PngImagePlugin, TiffImagePlugin
+
+from .exif import Metadata
+from .icc import srgb_profile
+
+#: Formats by name: Pillow's name, suffix, whether it holds alpha.
+WRITE_FORMATS = {
+    "jpg": ("JPEG", ".jpg", False),
+    "png": ("PNG", ".png", True),
+    "webp": ("WEBP", ".webp", True),
+    "tiff": ("TIFF", ".tiff", True),
+}
+#: Bits a channel, and the formats that hold more than 8.
+DEPTHS = (8, 16)
+DEEP_FORMATS = ("png", "tiff")
+#: Formats that give back what was put in.
+LOSSLESS_FORMATS = ("png", "tiff")
+_XMP_KEYWORD, _XMP_TAG = "XML:com.adobe.xmp", 700
+_COMPRESSION_LEVEL = 6
+_STRIP_BYTES = 1 << 20
+
+Values = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
+
+
+def quantised(pixels: npt.NDArray[Any], depth: int) -> Values:
+    """Round 0..255, never truncating, to whole numbers of 8 or 16 bits."""
+    white, kind = (65535, np.uint16) if depth == 16 else (255, np.uint8)
+    return np.asarray(np.clip(np.rint(np.asarray(pixels, np.float32) * np.float32(white / 255)), 0, white), kind)
+
+
+def encode(file: IO[bytes], values: Values, *, format: str, quality: int, metadata: Metadata) -> None:
+    """Write a picture in sRGB.
+
+    Parameters
+    ----------
+    file
+        Open for writing, at its beginning.
+    values : ndarray of uint8 or uint16, shape (H, W, 3) or (H, W, 4)
+        Of 16 bits for `DEEP_FORMATS` alone.
+    format
+        A key of `WRITE_FORMATS`.
+    quality
+        1 to 100, for jpg and webp.
+    metadata
+        To embed beside the profile of sRGB.
+    """
+    if format == "tiff":
+        _write_tiff(file, values, metadata)
+        return
+    options: dict[str, Any] = {"icc_profile": srgb_profile()}
+    if metadata.exif:
+        options["exif"] = metadata.exif
+    if format == "png":
+        options["compress_level"] = _COMPRESSION_LEVEL
+        if metadata.xmp:
+            options["pnginfo"] = PngImagePlugin.PngInfo()
+            options["pnginfo"].add_itxt(_XMP_KEYWORD, metadata.xmp.decode())
+        if values.dtype == np.uint16:
+            _write_deep_png(file, values, options)
+            return
+    else:
+        options |= {"quality": quality}
+        options |= {"subsampling": 0, "optimize": True} if format == "jpg" else {"method": 4}
+        if metadata.xmp:
+            options["xmp"] = metadata.xmp
+    Image.fromarray(values).save(file, format=WRITE_FORMATS[format][0], **options)
+
+
+def _write_deep_png(file: IO[bytes], values: Values, options: dict[str, Any]) -> None:
+    """Let Pillow write one pixel with all that goes beside it, and put the picture in its place."""
+    height, width, channels = values.shape
+    model = io.BytesIO()
+    Image.new("RGB" if channels == 3 else "RGBA", (1, 1)).save(model, format="PNG", **options)
+    data = model.getvalue()
+    file.write(data[:8])
+    place = 8
+    while place < len(data):
+        (length,) = struct.unpack_from(">I", data, place)
+        kind, content = data[place + 4 : place + 8], data[place + 8 : place + 8 + length]
+        place += 12 + length
+        if kind == b"IHDR":
+            PngImagePlugin.putchunk(file, kind, struct.pack(">IIB", width, height, 16), content[9:])
+        elif kind == b"IDAT":
+            for piece in _deflated(values):
+                PngImagePlugin.putchunk(file, kind, piece)
+        else:
+            PngImagePlugin.putchunk(file, kind, content)
+
+
+def _deflated(values: Values) -> Iterator[bytes]:
+    """Rows with PNG's filter 2, the difference to the row above, compressed."""
+    compressor = zlib.compressobj(_COMPRESSION_LEVEL)
+    height, width, channels = values.shape
+    above = np.zeros((1, width * channels * 2), np.uint8)
+    at_once = max(1, _STRIP_BYTES // above.size)
+    for start in range(0, height, at_once):
+        rows = values[start : start + at_once].astype(">u2").view(np.uint8).reshape(-1, above.size)
+        filtered = rows - np.concatenate([above, rows[:-1]])
+        above = rows[-1:]
+        if piece := compressor.compress(np.insert(filtered, 0, 2, axis=1).tobytes()):
+            yield piece
+    yield compressor.flush()
+
+
+def _write_tiff(file: IO[bytes], values: Values, metadata: Metadata) -> None:
+    """Strips of deflated horizontal differences behind a directory."""
+    height, width, channels = values.shape
+    depth = 8 * values.dtype.itemsize
+    at_once = min(height, max(1, _STRIP_BYTES // (width * channels * values.dtype.itemsize)))
+    strips = [_strip(values[start : start + at_once]) for start in range(0, height, at_once)]
+    directory = TiffImagePlugin.ImageFileDirectory_v2(prefix=b"II")
+    exif = Image.Exif()
+    exif.load(metadata.exif)
+    for tag in exif:
+        nested = tag in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
+        directory[tag] = exif.get_ifd(tag) if nested else exif[tag]
+    starts = np.cumsum([0, *(len(strip) for strip in strips)]).tolist()
+    structure: dict[int, Any] = {
+        256: width,
+        257: height,
+        258: (depth,) * channels,
+        259: 8,  # deflate
+        262: 2,  # RGB
+        273: tuple(starts[:-1]),  # counted from the directory's end, as Pillow has it
+        277: channels,
+        278: at_once,
+        279: tuple(len(strip) for strip in strips),
+        284: 1,  # channels beside one another
+        317: 2,  # horizontal differences
+        34675: srgb_profile(),
+        **({338: 2} if channels == 4 else {}),  # alpha that has not been multiplied in
+        **({_XMP_TAG: metadata.xmp} if metadata.xmp else {}),
+    }
+    for tag, value in structure.items():
+        directory[tag] = value
+    directory.tagtype[273] = directory.tagtype[279] = 4  # 32 bits, whatever the first offsets need
+    directory.save(file)
+    for strip in strips:
+        file.write(strip)
+
+
+def _strip(values: Values) -> bytes:
+    differences = values.copy()
+    differences[:, 1:] -= values[:, :-1]
+    return zlib.compress(differences.astype(differences.dtype.newbyteorder("<")).tobytes(), _COMPRESSION_LEVEL)

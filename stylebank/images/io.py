@@ -1,0 +1,265 @@
+"""Pictures in and out, and what is done to their pixels: float32, sRGB, 0..255."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import struct
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from ..errors import OutputRefused, UsageError, printable
+from ..files import replace_file
+from .decode import MAX_BYTES, MAX_PIXELS, READ_FORMATS, SMALLEST_SIDE, Picture, Pixels, decoding, load, shown_size
+from .encode import DEEP_FORMATS, DEPTHS, LOSSLESS_FORMATS, WRITE_FORMATS, encode, quantised
+from .exif import NOTHING, Metadata
+from .icc import srgb_profile
+
+__all__ = [
+    "ANIMATION_FORMATS",
+    "DEEP_FORMATS",
+    "DEPTHS",
+    "MAX_BYTES",
+    "MAX_PIXELS",
+    "READ_FORMATS",
+    "READ_SUFFIXES",
+    "RESAMPLING",
+    "SMALLEST_SIDE",
+    "WRITE_FORMATS",
+    "Metadata",
+    "Picture",
+    "Pixels",
+    "check_depth",
+    "crop_to_shape",
+    "fit",
+    "format_of",
+    "load",
+    "over_white",
+    "resize",
+    "save",
+    "save_animation",
+    "shown_size",
+    "thumbnail",
+    "to_uint8",
+]
+
+#: Suffixes by which pictures are found in a folder.
+READ_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif"})
+#: Animations by suffix: Pillow's name.
+ANIMATION_FORMATS = {".gif": "GIF", ".webp": "WEBP"}
+_FORMAT_OF_SUFFIX = {".jpg": "jpg", ".jpeg": "jpg", ".png": "png", ".webp": "webp", ".tif": "tiff", ".tiff": "tiff"}
+RESAMPLING = "lanczos"
+
+
+def over_white(pixels: Pixels, alpha: npt.NDArray[np.uint8] | npt.NDArray[np.float32] | None) -> Pixels:
+    """Composite `pixels` over white; unchanged where `alpha` is None."""
+    if alpha is None:
+        return pixels
+    opacity = alpha.astype(np.float32)[..., None] / 255
+    return np.asarray(pixels * opacity + 255 * (1 - opacity), np.float32)
+
+
+def fit(size: tuple[int, int], longest_side: int) -> tuple[int, int]:
+    """Width and height with `longest_side` as the longer one and the shape kept.
+
+    Parameters
+    ----------
+    size
+        Width and height now.
+    longest_side
+        In pixels.
+
+    Raises
+    ------
+    UsageError
+        If the shorter side would fall below `SMALLEST_SIDE`.
+    """
+    ratio = longest_side / max(size)
+    width, height = (max(1, round(side * ratio)) for side in size)
+    if min(width, height) < SMALLEST_SIDE:
+        raise UsageError(
+            f"{size[0]} x {size[1]} at {longest_side} pixels on the longer side would be {width} x {height}; "
+            f"each side needs at least {SMALLEST_SIDE}. Choose a larger --size."
+        )
+    return width, height
+
+
+def resize(pixels: Pixels, size: tuple[int, int]) -> Pixels:
+    """Resample to (width, height) with a Lanczos filter, kept within 0..255."""
+    if (pixels.shape[1], pixels.shape[0]) == tuple(size):
+        return pixels
+    planes = [
+        np.asarray(Image.fromarray(np.ascontiguousarray(pixels[..., c])).resize(size, Image.Resampling.LANCZOS))
+        for c in range(pixels.shape[2])
+    ]
+    return np.asarray(np.clip(np.stack(planes, axis=-1), 0, 255), np.float32)
+
+
+def crop_to_shape(pixels: Pixels, size: tuple[int, int]) -> Pixels:
+    """Cut the largest middle piece with the shape of (width, height)."""
+    height, width = pixels.shape[:2]
+    ratio = min(width / size[0], height / size[1])
+    kept_width, kept_height = max(1, round(size[0] * ratio)), max(1, round(size[1] * ratio))
+    left, top = (width - kept_width) // 2, (height - kept_height) // 2
+    return pixels[top : top + kept_height, left : left + kept_width]
+
+
+def to_uint8(pixels: npt.NDArray[np.floating]) -> npt.NDArray[np.uint8]:
+    """Round, never truncate, to 8 bits."""
+    return np.asarray(quantised(pixels, 8), np.uint8)
+
+
+def format_of(path: Path) -> str:
+    """Output format of a file name; `UsageError` when its suffix is none of ours."""
+    try:
+        return _FORMAT_OF_SUFFIX[path.suffix.lower()]
+    except KeyError:
+        raise UsageError(
+            f"{printable(path)}: unknown output format {path.suffix!r}. Use one of {', '.join(_FORMAT_OF_SUFFIX)}."
+        ) from None
+
+
+def save(
+    path: Path,
+    pixels: Pixels,
+    *,
+    format: str,
+    quality: int,
+    depth: int = 8,
+    alpha: npt.NDArray[np.uint8] | npt.NDArray[np.float32] | None = None,
+    metadata: Metadata = NOTHING,
+    before_rename: Callable[[str], None] = lambda sha256: None,
+) -> str:
+    """Write a picture, tagged as sRGB, atomically and return the sha256 of the file.
+
+    Parameters
+    ----------
+    path
+        Replaced if it exists.
+    pixels : ndarray, float32, shape (H, W, 3)
+        In 0..255; rounded to `depth`.
+    format : {"jpg", "png", "webp", "tiff"}
+    quality : int
+        1 to 100, for jpg and webp.
+    depth : {8, 16}
+        Bits a channel; 16 for `DEEP_FORMATS` alone.
+    alpha : ndarray, shape (H, W), optional
+        In 0..255. Put back where the format holds it, else the picture is composited over white.
+    metadata
+        To embed, as `load` gives it.
+    before_rename
+        Called with the digest when the file is whole and before it has its name.
+
+    Returns
+    -------
+    str
+        Digest of the file, in hexadecimal.
+
+    Raises
+    ------
+    OutputRefused
+        If it cannot be written, or does not decode to its own size again and, where the
+        format loses nothing, to its own values.
+    UsageError
+        If the format does not hold the depth.
+    """
+    check_depth(depth, format)
+    name, _suffix, holds_alpha = WRITE_FORMATS[format]
+    if alpha is not None and not holds_alpha:
+        pixels, alpha = over_white(pixels, alpha), None
+    channels = pixels if alpha is None else np.concatenate([pixels, alpha.astype(np.float32)[..., None]], axis=2)
+    values = quantised(channels, depth)
+    size = values.shape[1], values.shape[0]
+
+    def write(temporary: Path) -> None:
+        with temporary.open("wb") as file, _encoding(path, "Choose another --format or --size."):
+            encode(file, values, format=format, quality=quality, metadata=metadata)
+
+    digests: list[str] = []
+
+    def check(temporary: Path) -> None:
+        data = temporary.read_bytes()
+        with decoding(), Image.open(io.BytesIO(data), formats=(name,)) as again:
+            again.load()
+            if again.size != size:
+                raise OutputRefused(f"{printable(path)}: wrote {size} and read {again.size}. Check the disk.")
+            # Pillow reads the upper half of 16 bits
+            if format in LOSSLESS_FORMATS and not np.array_equal(np.asarray(again), values >> (depth - 8)):
+                raise OutputRefused(f"{printable(path)}: reads otherwise than it was written. Check the disk.")
+        digests.append(hashlib.sha256(data).hexdigest())
+        before_rename(digests[0])
+
+    replace_file(path, write, check)
+    return digests[0]
+
+
+def check_depth(depth: int, format: str) -> None:
+    """Refuse a number of bits a channel that a format does not hold."""
+    if depth not in DEPTHS:
+        raise UsageError(f"depth {depth}: expected {' or '.join(map(str, DEPTHS))} bits a channel.")
+    if depth > 8 and format not in DEEP_FORMATS:
+        raise UsageError(
+            f"depth {depth}: {format} holds 8 bits a channel. "
+            f"Choose --format {' or '.join(DEEP_FORMATS)}, or leave --depth at 8."
+        )
+
+
+@contextlib.contextmanager
+def _encoding(path: Path, advice: str) -> Iterator[None]:
+    """Turn what an encoder raises by itself, as of a size its format cannot hold, into `OutputRefused`."""
+    try:
+        yield
+    except (OSError, ValueError, RuntimeError, OverflowError, struct.error) as error:
+        if isinstance(error, OSError) and error.errno is not None:  # the system's
+            raise
+        raise OutputRefused(f"{printable(path)}: {printable(str(error)).rstrip('.')}. {advice}") from error
+
+
+def thumbnail(pixels: Pixels, longest_side: int = 160, *, quality: int = 85) -> bytes:
+    """Return a small JPEG of a picture."""
+    height, width = pixels.shape[:2]
+    ratio = min(1.0, longest_side / max(width, height))
+    small = resize(pixels, (max(1, round(width * ratio)), max(1, round(height * ratio))))
+    buffer = io.BytesIO()
+    Image.fromarray(to_uint8(small)).save(buffer, format="JPEG", quality=quality)
+    return buffer.getvalue()
+
+
+def save_animation(
+    path: Path, frames: Sequence[npt.NDArray[Any]], size: tuple[int, int], *, milliseconds: int = 80
+) -> None:
+    """Write an animated GIF or WebP that ends on a long last frame.
+
+    Parameters
+    ----------
+    path
+        Its suffix is one of `ANIMATION_FORMATS`; replaced if it exists.
+    frames : sequence of ndarray, shape (h, w, 3)
+        In 0..255, of any sizes and any type of number.
+    size
+        Width and height of the animation.
+    milliseconds
+        Of every frame but the last.
+
+    Raises
+    ------
+    OutputRefused
+    """
+    images = (Image.fromarray(to_uint8(resize(frame.astype(np.float32), size))) for frame in frames)
+    durations = [milliseconds] * (len(frames) - 1) + [2000]
+    name = ANIMATION_FORMATS[path.suffix.lower()]
+    tagged = {"icc_profile": srgb_profile()} if name == "WEBP" else {}  # a GIF holds none
+
+    def write(temporary: Path) -> None:
+        with temporary.open("wb") as file, _encoding(path, "Choose a smaller --size."):
+            next(images).save(
+                file, format=name, save_all=True, append_images=images, duration=durations, loop=0, **tagged
+            )
+
+    replace_file(path, write)

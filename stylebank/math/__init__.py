@@ -1,0 +1,1 @@
+"""Gaussians in float64 NumPy: distances, barycentres, embeddings."""

@@ -1,0 +1,232 @@
+"""Between Gaussians: the geodesic of two and the Wasserstein barycentre of several, in float64.
+
+Both are written with factors ``S == F @ F.T`` and couplings ``x_i = F_i Q_i z`` of one standard
+normal z, so that no covariance is inverted and singular ones need no ridge. The optimal
+coupling of N(0, F F^T) with N(0, L L^T) has ``Q == polar(F^T L)``, the isometry U V^T of
+the singular value decomposition U s V^T.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import UsageError
+from .gaussian import Array, eigen
+
+#: Steps shorter than this share of the spread end the fixed point; float32's rounding of a covariance is longer.
+TOLERANCE = 1e-5
+#: How far beyond the fixed point's own step one may reach.
+_LONGEST = 1e4
+MOST_ITERATIONS = 200
+_EPSILON = float(np.finfo(np.float64).eps)
+_EPSILON32 = float(np.finfo(np.float32).eps)
+
+
+@dataclass(frozen=True)
+class Convergence:
+    """How a fixed point ended.
+
+    Attributes
+    ----------
+    iterations : int
+        0 where the closed form was used.
+    residual : float
+        W2 from the last iterate but one to the last, over the last one's spread
+        ``sqrt(tr S)``.
+    converged : bool
+        Whether `residual` came below the tolerance.
+    """
+
+    iterations: int
+    residual: float
+    converged: bool
+
+
+def geodesic(
+    mean1: npt.ArrayLike, cov1: npt.ArrayLike, mean2: npt.ArrayLike, cov2: npt.ArrayLike, t: float
+) -> tuple[Array, Array]:
+    """Return the Gaussian a share `t` of the way from one to another: McCann's interpolation.
+
+    With K the cross-covariance of an optimal coupling,
+
+        S_t = (1 - t)^2 S1 + t^2 S2 + t (1 - t) (K + K^T),   K = F1 polar(F1^T F2) F2^T
+
+    which for an invertible S1 is ``((1 - t) I + t A) S1 ((1 - t) I + t A)`` with A the
+    optimal map (McCann 1997). Where several couplings are optimal, for directions of S1 and
+    S2 that do not see each other, they are taken as independent.
+
+    Parameters
+    ----------
+    mean1, mean2 : array_like, shape (c,)
+    cov1, cov2 : array_like, shape (c, c)
+        Symmetric, positive semi-definite; they may be singular.
+    t : float
+        0 to 1; at the ends the inputs come back as they are.
+
+    Returns
+    -------
+    mean : ndarray, float64, shape (c,)
+    cov : ndarray, float64, shape (c, c)
+
+    Raises
+    ------
+    UsageError
+        If `t` is outside 0..1.
+    """
+    if not 0 <= t <= 1:
+        raise UsageError(f"geodesic at {t:g}: expected a share from 0 to 1.")
+    means = np.asarray(mean1, np.float64), np.asarray(mean2, np.float64)
+    covs = np.asarray(cov1, np.float64), np.asarray(cov2, np.float64)
+    if t in (0, 1):
+        return means[int(t)].copy(), covs[int(t)].copy()
+    first, second = _axes(cov1), _axes(cov2)
+    cross = first @ _polar(first.T @ second)[0] @ second.T
+    cov = (1 - t) ** 2 * covs[0] + t**2 * covs[1] + t * (1 - t) * (cross + cross.T)
+    return (1 - t) * means[0] + t * means[1], (cov + cov.T) / 2
+
+
+def barycenter(
+    means: Sequence[npt.ArrayLike],
+    covs: Sequence[npt.ArrayLike],
+    weights: Sequence[float],
+    *,
+    tolerance: float = TOLERANCE,
+    most_iterations: int = MOST_ITERATIONS,
+) -> tuple[Array, Array, Convergence]:
+    """Return the Gaussian with the least weighted sum of squared W2 distances to several.
+
+    The fixed point of Agueh and Carlier (2011), iterated as by Alvarez-Esteban, del Barrio,
+    Cuesta-Albertos and Matran (2016), ``S <- T S T`` with T the weighted mean of the optimal
+    maps from S to each S_i. Here S = L L^T and ``T L == sum_i w_i F_i polar(F_i^T L)``, which
+    inverts nothing; the length of a step, ``|T L - L|``, is W2 itself. It begins at the
+    weighted mean of the principal roots, which is the answer where the covariances commute,
+    and reaches beyond a step where the last ones shrank slowly, never to a higher cost.
+    Two Gaussians have the closed form, a point of their `geodesic`.
+
+    Parameters
+    ----------
+    means : sequence of array_like, shape (c,)
+    covs : sequence of array_like, shape (c, c)
+        Symmetric, positive semi-definite; they may be singular.
+    weights : sequence of float
+        None below 0; they are divided by their sum. A Gaussian of weight 0 does not count.
+    tolerance : float
+        A step this short, relative to ``sqrt(tr S)``, is the last.
+    most_iterations : int
+        Where to stop in any case; the `Convergence` says so.
+
+    Returns
+    -------
+    mean : ndarray, float64, shape (c,)
+    cov : ndarray, float64, shape (c, c)
+    Convergence
+
+    Raises
+    ------
+    UsageError
+        If the numbers of means, covariances and weights differ, or the weights are no weights.
+    """
+    shares = normalised(weights)
+    if not len(means) == len(covs) == len(shares):
+        raise UsageError(
+            f"{len(means)} means, {len(covs)} covariances and {len(shares)} weights: expected one of each a Gaussian."
+        )
+    used = [index for index, share in enumerate(shares) if share > 0]
+    shares = shares[used]
+    chosen_means = [np.asarray(means[index], np.float64) for index in used]
+    chosen_covs = [np.asarray(covs[index]) for index in used]
+    exact = Convergence(0, 0.0, True)
+    if len(used) == 1:
+        return chosen_means[0].copy(), chosen_covs[0].astype(np.float64), exact
+    if len(used) == 2:
+        mean, cov = geodesic(chosen_means[0], chosen_covs[0], chosen_means[1], chosen_covs[1], float(shares[1]))
+        return mean, cov, exact
+    mean = np.asarray(sum(share * mean for share, mean in zip(shares, chosen_means, strict=True)))
+    cov, convergence = _fixed_point(chosen_covs, shares, tolerance, most_iterations)
+    return mean, cov, convergence
+
+
+def normalised(weights: Sequence[float]) -> Array:
+    """Return weights that sum to 1; `UsageError` if they are none."""
+    shares = np.asarray(weights, np.float64)
+    if shares.ndim != 1 or not np.isfinite(shares).all() or (shares < 0).any() or not shares.sum() > 0:
+        shown = ", ".join(f"{weight:g}" for weight in shares.ravel())
+        raise UsageError(f"weights {shown or 'none'}: expected numbers from 0 up, one of them above 0.")
+    return np.asarray(shares / shares.sum())
+
+
+def _fixed_point(
+    covs: Sequence[npt.NDArray[Any]], shares: Array, tolerance: float, most_iterations: int
+) -> tuple[Array, Convergence]:
+    factors = [_axes(cov) for cov in covs]
+    channels, columns = len(covs[0]), sum(factor.shape[1] for factor in factors)
+    # all happens within the span of the factors, which of small scales is thin
+    basis = np.linalg.qr(np.hstack(factors))[0] if columns < channels else None
+    if basis is not None:
+        factors = [basis.T @ factor for factor in factors]
+    at = sum(share * _root(factor) for share, factor in zip(shares, factors, strict=True))
+    assert isinstance(at, np.ndarray)
+    best, previous = np.inf, None
+    moved, residual, iteration = at, np.inf, 0
+    while iteration < most_iterations:
+        iteration += 1
+        fallback = moved
+        moved, cost = _step(at, factors, shares)
+        if cost > best + _EPSILON * abs(best) * channels and previous is not None:
+            at, previous = fallback, None  # reached too far
+            continue
+        step, best = moved - at, cost
+        spread = float(np.linalg.norm(moved))
+        residual = float(np.linalg.norm(step)) / spread if spread else 0.0
+        if residual <= tolerance:
+            break
+        length = 1.0 if previous is None else _length(at - previous[0], previous[1] - step)
+        previous = at, step
+        at = at + length * step
+    at = moved
+    if basis is not None:
+        at = basis @ at
+    cov = at @ at.T
+    return (cov + cov.T) / 2, Convergence(iteration, residual, residual <= tolerance)
+
+
+def _step(at: Array, factors: Sequence[Array], shares: Array) -> tuple[Array, float]:
+    """Return ``T L``, and what the barycentre has the least of, but for a constant."""
+    moved, cost = np.zeros_like(at), float(np.sum(at**2))
+    for share, factor in zip(shares, factors, strict=True):
+        polar, trace = _polar(factor.T @ at)
+        moved += share * (factor @ polar)
+        cost -= 2 * float(share) * trace
+    return moved, cost
+
+
+def _length(way: Array, change: Array) -> float:
+    """How many steps to take at once (Barzilai and Borwein 1988): ``T L - L`` is half the cost's gradient."""
+    slope = float(np.sum(way * change))
+    return min(max(float(np.sum(way**2)) / slope, 1.0), _LONGEST) if slope > 0 else 1.0
+
+
+def _axes(cov: npt.ArrayLike) -> Array:
+    """Factor F with ``F @ F.T == cov`` but for the rounding of `cov`'s own type; columns by falling size."""
+    values, vectors = eigen(cov)
+    rounding = _EPSILON32 if np.asarray(cov).dtype == np.float32 else len(values) * _EPSILON
+    kept = max(1, int(np.count_nonzero(values > rounding * values[0])))
+    return np.asarray(vectors[:, :kept] * np.sqrt(values[:kept]))
+
+
+def _root(factor: Array) -> Array:
+    """Principal root of ``factor @ factor.T``, whose columns are orthogonal."""
+    sizes = np.linalg.norm(factor, axis=0)
+    return np.asarray((factor / np.where(sizes > 0, sizes, 1)) @ factor.T)
+
+
+def _polar(matrix: Array) -> tuple[Array, float]:
+    """U V^T of the singular value decomposition without what is rounding's, and the singular values' sum."""
+    left, values, right = np.linalg.svd(matrix, full_matrices=False)
+    kept = int(np.count_nonzero(values > max(matrix.shape) * _EPSILON * values[0]))
+    return np.asarray(left[:, :kept] @ right[:kept]), float(values.sum())

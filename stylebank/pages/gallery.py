@@ -1,0 +1,193 @@
+"""The bank to look at: a gallery and a map, each one page of HTML that loads nothing from anywhere."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from ..bank.bank import Bank
+from ..errors import OutputRefused, StyleDamaged, printable
+from ..files import make_folder, replace_file
+from ..images.decode import decoding
+from ..math.gaussian import eigen
+from ..storage import reader as format
+from ..style import PIXELS, Header
+
+#: Pixels a picture in a style file may have; a thumbnail of ours has a tenth of it.
+_MOST_PIXELS = 1 << 20
+#: Standard deviations along the first two axes of the colours at which the palette is taken.
+_PALETTE = ((-1.6, 0), (-0.8, 0), (0, 0), (0, 1.2), (0, -1.2), (0.8, 0), (1.6, 0))
+
+
+@dataclass(frozen=True, eq=False)
+class Card:
+    """What a page shows of a style.
+
+    Attributes
+    ----------
+    header : Header
+    palette : tuple of str
+        Colours such as ``#1f3a5f``, dark to light where the first axis is lightness; empty
+        for a style without pixels.
+    thumbnail, swatch : PIL.Image.Image or None
+        In RGB, decoded; None where the style has none or it is no picture.
+    """
+
+    header: Header
+    palette: tuple[str, ...]
+    thumbnail: Image.Image | None
+    swatch: Image.Image | None
+
+
+def cards(
+    bank: Bank, *, tags: Sequence[str] = (), note: Callable[[str], None] = lambda text: None
+) -> tuple[list[Card], list[StyleDamaged]]:
+    """Return what a page shows of every whole style that has all of `tags`, and the damage met.
+
+    Parameters
+    ----------
+    note
+        Called for each picture in a style that is none.
+    """
+    found, damaged = [], []
+    located, errors = bank.located()
+    damaged += errors
+    for header, path in located:
+        if not set(tags) <= set(header.tags):
+            continue
+        try:
+            thumbnail, swatch = format.read_pictures(path)
+            pictures = []
+            for key, data in (("thumbnail", thumbnail), ("swatch", swatch)):
+                pictures.append(_decoded(data))
+                if data and pictures[-1] is None:
+                    note(f"{header.name}: its {key} is no small JPEG, and is left out")
+            found.append(Card(header, _palette(header, path), pictures[0], pictures[1]))
+        except StyleDamaged as error:
+            damaged.append(error)
+    return found, damaged
+
+
+def _decoded(data: bytes) -> Image.Image | None:
+    """Decode what a stranger may have put into a style; None if it is no small JPEG."""
+    if not data:
+        return None
+    try:
+        with decoding(), Image.open(io.BytesIO(data), formats=("JPEG",)) as image:
+            if image.width * image.height > _MOST_PIXELS:
+                return None
+            decoded: Image.Image = image.convert("RGB")
+            return decoded
+    except Exception:  # decoders raise what they like
+        return None
+
+
+def _palette(header: Header, path: Path) -> tuple[str, ...]:
+    if PIXELS not in header.fingerprint.layers:
+        return ()
+    part = format.read_parts(path, max(header.sizes), ("mean", "cov"), (PIXELS,))[PIXELS]
+    values, axes = eigen(part["cov"])
+    axes = axes * np.where(axes.sum(axis=0) < 0, -1, 1)  # the first one from dark to light
+    colors = [
+        part["mean"] + first * np.sqrt(values[0]) * axes[:, 0] + second * np.sqrt(values[1]) * axes[:, 1]
+        for first, second in _PALETTE
+    ]
+    return tuple("#" + "".join(f"{round(float(level)):02x}" for level in np.clip(color, 0, 255)) for color in colors)
+
+
+def gallery(shown: Sequence[Card]) -> str:
+    """Return the gallery's page: pictures, palettes, names and details, to be filtered by tag."""
+    return page("gallery.html", [_plain(card) for card in shown])
+
+
+def _plain(card: Card) -> dict[str, Any]:
+    header = card.header
+    recipe = json.loads(header.recipe) if header.recipe else {}
+    details = [
+        ("source", printable(header.source.filename)),
+        ("size", f"{header.source.width} x {header.source.height}"),
+        ("scales", ", ".join(map(str, header.sizes))),
+        ("layers", f"{len([layer for layer in header.fingerprint.layers if layer != PIXELS])}"),
+        ("added", printable(header.created[:10])),
+        ("digest", printable(header.content_sha256[:12])),
+    ]
+    if recipe:
+        details[1:2] = []
+    return {
+        "name": header.name,
+        "tags": [printable(tag) for tag in header.tags],
+        "palette": card.palette,
+        "thumbnail": data_uri(card.thumbnail),
+        "swatch": data_uri(card.swatch),
+        "details": details,
+    }
+
+
+def data_uri(image: Image.Image | None) -> str:
+    """Return a picture, encoded anew, as an address that holds it."""
+    if image is None:
+        return ""
+    buffer = io.BytesIO()
+    image.save(buffer, format="JPEG", quality=82, optimize=True)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def page(template: str, data: Any) -> str:
+    """Fill a page with data; whatever texts it holds, they stay texts."""
+    text = json.dumps(data, ensure_ascii=True, separators=(",", ":"))
+    safe = text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+    source = resources.files(__package__).joinpath(f"templates/{template}").read_text("utf-8")
+    return source.replace("$data", safe, 1)
+
+
+def write_page(output: str | os.PathLike[str], text: str, *, overwrite: bool = False) -> Path:
+    """Write a page whole or not at all.
+
+    Parameters
+    ----------
+    output
+        A name that ends in ``.html``, or a folder, for an ``index.html`` in it.
+
+    Returns
+    -------
+    Path
+        The file.
+
+    Raises
+    ------
+    OutputRefused
+        If it cannot be written, or is there and `overwrite` is not set.
+    """
+    target = page_path(output, overwrite=overwrite)
+    make_folder(target.parent)
+
+    def write(path: Path) -> None:
+        path.write_text(text, encoding="utf-8", newline="\n")
+
+    replace_file(target, write)
+    return target
+
+
+def page_path(output: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
+    """Return the file that `write_page` would write; `OutputRefused` where it would not."""
+    target = Path(output)
+    if target.suffix.lower() not in {".html", ".htm"}:
+        target = target / "index.html"
+    require_new(target, overwrite)
+    return target
+
+
+def require_new(target: Path, overwrite: bool) -> None:
+    """Raise `OutputRefused` for a file that is there, unless it may be replaced."""
+    if os.path.lexists(target) and not overwrite:
+        raise OutputRefused(f"{printable(target)}: is there already. Choose another --output, or add --overwrite.")

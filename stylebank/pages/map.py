@@ -1,0 +1,226 @@
+"""A map of the bank: styles placed in the plane by how far they are apart."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from ..bank import similarity
+from ..bank.bank import Bank
+from ..bank.embedding import matrix, scaled, sketched_matrix
+from ..errors import StyleDamaged, UsageError, printable
+from ..files import make_folder
+from ..images.io import save
+from ..math.gaussian import Array
+from ..storage import reader as format
+from ..style import layer_order, nearest_scale
+from .gallery import Card, cards, data_uri, page, require_new, write_page
+
+#: Up to so many styles all distances are taken in full.
+EXACT = 24
+_WIDTH, _HEIGHT, _MARGIN = 1600, 1200, 60
+_BACKGROUND, _INK = (246, 245, 243), (29, 29, 31)
+
+
+@dataclass(frozen=True, eq=False)
+class Atlas:
+    """Styles with their places.
+
+    Attributes
+    ----------
+    shown : tuple of Card
+    places : ndarray, float64, shape (n, 2)
+        In units of the distance.
+    stress : float
+        Share of the distances' squares that the plane does not show, 0 to 1.
+    exact : bool
+        Whether the distances were taken in full.
+    """
+
+    shown: tuple[Card, ...]
+    places: Array
+    stress: float
+    exact: bool
+
+    @property
+    def note(self) -> str:
+        """What the map shows, in a sentence."""
+        how = "Wasserstein-2 distances" if self.exact else "the distances of their covariances' roots"
+        return (
+            f"{len(self.shown)} style{'' if len(self.shown) == 1 else 's'}, placed by classical scaling of {how}; "
+            f"the plane shows {1 - self.stress:.0%} of the distances' squares."
+        )
+
+
+def atlas(
+    bank: Bank,
+    *,
+    tags: Sequence[str] = (),
+    scale: int = similarity.SCALE,
+    layers: Sequence[str] = (),
+    exact: int = EXACT,
+    note: Callable[[str], None] = lambda text: None,
+) -> tuple[Atlas, list[StyleDamaged]]:
+    """Place the styles of a bank that were measured as most of them were.
+
+    Parameters
+    ----------
+    tags
+        Only styles that have all of them.
+    scale
+        Longest side at which to compare, or near it what the styles have; one without it
+        within half an octave is left out.
+    layers
+        To compare by; by default those that most of the styles have.
+    exact
+        Up to so many styles W2 is taken in full; above, the distance of the covariances'
+        roots, estimated by random projections, stands in for it: never below it, and for
+        paintings some percent above.
+    note
+        Called with what the user should know.
+
+    Raises
+    ------
+    UsageError
+        If there is no style to place.
+    """
+    shown, damaged = cards(bank, tags=tags, note=note)
+    if not shown:
+        which = "holds none with these tags" if tags else "is empty"
+        raise UsageError(f"no style to place on a map: the bank {which}. 'stylebank list' shows all.")
+    most = Counter(card.header.fingerprint for card in shown).most_common(1)[0][0]
+    like = next(card.header for card in shown if card.header.fingerprint == most)
+    scale = nearest_scale(like.sizes, scale)
+    chosen = layer_order(layers) if layers else most.layers
+    like.fingerprint.require(like.name, layers=chosen)
+    paths = {header.name: path for header, path in bank.located()[0]}
+    entries, left_out = similarity.comparable(
+        [(card.header, paths[card.header.name]) for card in shown if card.header.name in paths], like, scale, chosen
+    )
+    if left_out:
+        note(f"{left_out} of {len(shown)} styles were measured in another way or at other scales, and are left out")
+    whole = len(entries) <= exact
+    if whole:
+        loaded = []
+        for entry in list(entries):
+            try:
+                loaded.append(format.read(entry.path, [entry.scale]).scales[entry.scale])
+            except StyleDamaged as error:
+                damaged.append(error)
+                entries.remove(entry)
+        distances = matrix(loaded, chosen)
+    else:
+        distances, entries, unread = sketched_matrix(entries, chosen)
+        damaged += unread
+    if not entries:
+        raise UsageError("no style to place on a map: none is whole. 'stylebank verify' says why.")
+    names = {entry.header.name for entry in entries}
+    places = scaled(distances)
+    squares = distances**2
+    within = ((places[:, None] - places) ** 2).sum(axis=-1)
+    stress = float(np.abs(squares - within).sum() / squares.sum()) if squares.any() else 0.0
+    return Atlas(tuple(card for card in shown if card.header.name in names), places, min(1.0, stress), whole), damaged
+
+
+def require_output(output: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
+    """Return where a map may be written; to be asked before its distances are computed.
+
+    Raises
+    ------
+    UsageError, OutputRefused
+    """
+    target = Path(output)
+    if target.suffix.lower() not in {".html", ".htm", ".png"}:
+        raise UsageError(f"{printable(target)}: a map is a .html or a .png file. Choose such a name.")
+    require_new(target, overwrite)
+    return target
+
+
+def write(made: Atlas, output: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
+    """Write a map as a page to move about in (``.html``), or as a picture (``.png``).
+
+    Raises
+    ------
+    UsageError, OutputRefused
+    """
+    target = require_output(output, overwrite=overwrite)
+    if target.suffix.lower() != ".png":
+        return write_page(target, html(made), overwrite=overwrite)
+    make_folder(target.parent)
+    save(target, np.asarray(picture(made), np.float32), format="png", quality=95)
+    return target
+
+
+def _marks(made: Atlas) -> tuple[Array, float]:
+    """Middles of the marks in a picture of `_WIDTH` x `_HEIGHT`, and the longest side of one."""
+    side = 1.1 * math.sqrt(_WIDTH * _HEIGHT / (len(made.shown) + 8)) / 2
+    inner = np.array([_WIDTH, _HEIGHT]) - 2 * _MARGIN - side
+    extent = np.ptp(made.places, axis=0)
+    factor = float(min(inner / np.where(extent > 0, extent, np.inf) if extent.any() else inner, default=1.0))
+    if not math.isfinite(factor):
+        factor = 1.0
+    middle = (made.places.max(axis=0) + made.places.min(axis=0)) / 2
+    return (made.places - middle) * factor + np.array([_WIDTH, _HEIGHT]) / 2, side
+
+
+def _size(card: Card, side: float) -> tuple[float, float]:
+    mark = card.thumbnail or card.swatch
+    width, height = mark.size if mark else card.header.sizes[max(card.header.sizes)]
+    longest = max(width, height)
+    return side * width / longest, side * height / longest
+
+
+def html(made: Atlas) -> str:
+    """Return the map's page: names on hover, zoom by wheel, moved by dragging."""
+    middles, side = _marks(made)
+    styles = [
+        {
+            "name": card.header.name,
+            "place": [round(float(x), 2) for x in middle],
+            "size": [round(x, 2) for x in _size(card, side)],
+            "thumbnail": data_uri(card.thumbnail or card.swatch),
+            "palette": card.palette or ("#888888",),
+        }
+        for card, middle in zip(made.shown, middles, strict=True)
+    ]
+    view = [0, 0, _WIDTH, _HEIGHT]
+    return page("map.html", {"styles": styles, "view": view, "font": _font_size(side), "note": made.note})
+
+
+def picture(made: Atlas) -> Image.Image:
+    """Return the map as a picture in RGB, 1600 x 1200."""
+    middles, side = _marks(made)
+    image = Image.new("RGB", (_WIDTH, _HEIGHT), _BACKGROUND)
+    draw = ImageDraw.Draw(image)
+    font = ImageFont.load_default(_font_size(side))
+    for card, (x, y) in zip(made.shown, middles, strict=True):
+        width, height = (max(1, round(length)) for length in _size(card, side))
+        left, top = round(x - width / 2), round(y - height / 2)
+        mark = card.thumbnail or card.swatch or _stripes(card.palette or ("#888888",))
+        image.paste(mark.resize((width, height), Image.Resampling.LANCZOS), (left, top))
+        draw.rectangle((left - 1, top - 1, left + width, top + height), outline=(220, 218, 213))
+    if len(made.shown) > 60:
+        return image
+    for card, (x, y) in zip(made.shown, middles, strict=True):
+        top = y + _size(card, side)[1] / 2
+        label = card.header.name if len(card.header.name) <= 32 else f"{card.header.name[:31]}..."
+        draw.text((x, top + 4), label, _INK, font, anchor="mt", stroke_width=2, stroke_fill=_BACKGROUND)
+    return image
+
+
+def _font_size(side: float) -> int:
+    return max(11, min(22, round(side / 7)))
+
+
+def _stripes(colors: Sequence[str]) -> Image.Image:
+    stripes = Image.new("RGB", (len(colors), 1))
+    for index, color in enumerate(colors):
+        stripes.putpixel((index, 0), tuple(bytes.fromhex(color[1:])))
+    return stripes.resize((32 * len(colors), 32), Image.Resampling.NEAREST)

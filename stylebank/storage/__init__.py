@@ -1,0 +1,1 @@
+"""The style file: its format, its reader and its writer."""

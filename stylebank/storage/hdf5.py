@@ -1,0 +1,154 @@
+"""HDF5 from a stranger: files opened and read without trusting anything they declare.
+
+Links, types, layouts, shapes and storage are looked at before any byte of data. Every failure is a
+`StyleDamaged` that names the file and the place in it.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("HDF5_PLUGIN_PRELOAD", "::")  # no filter plug-in is ever loaded
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import StyleDamaged, UsageError, printable
+
+LONGEST_TEXT = 4096
+MOST_TEXTS = 64
+LARGEST_BYTES = 1 << 20
+_ALLOWED_FILTERS = {h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32}
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[h5py.File]:
+    """Open a style file; a `StyleDamaged` from within is given the path and what to do."""
+    shown = printable(path)
+    advice = "Restore the file from a copy, or add the painting again."
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise StyleDamaged("not a regular file.", "Remove it from the bank.")
+        # finished files never change, so no lock is wanted; read-only and network folders lack them
+        with h5py.File(path, "r", locking=False) as file:
+            yield file
+    except UsageError:
+        raise
+    except StyleDamaged as error:
+        reason, advice = (*error.args, advice)[:2]
+        raise StyleDamaged(f"{shown}: {printable(reason)} {advice}").at(path, printable(reason)) from error
+    except Exception as error:  # libhdf5 reports damage through every kind of exception
+        reason = f"not a readable style file ({printable(str(error)) or type(error).__name__})."
+        raise StyleDamaged(f"{shown}: {reason} {advice}").at(path, reason) from error
+
+
+def child(group: Any, name: str, kind: type) -> Any:
+    """Return the group or dataset `name` of `group`; only a hard link to one of `kind` will do."""
+    where = f"{group.name.rstrip('/')}/{name}"
+    link = group.get(name, getlink=True)
+    if link is None:
+        raise StyleDamaged(f"{where} is missing.")
+    if not isinstance(link, h5py.HardLink):
+        raise StyleDamaged(f"{where} is a soft or external link; only hard links are allowed.")
+    item = group[name]
+    if not isinstance(item, kind):
+        raise StyleDamaged(f"{where} is a {type(item).__name__}; expected a {kind.__name__}.")
+    return item
+
+
+def require_only(group: Any, allowed: set[str]) -> None:
+    """Refuse a group that holds anything but what is `allowed`."""
+    extra = set(group) - allowed
+    if extra:
+        raise StyleDamaged(f"{group.name} holds {min(extra)!r}, which is not part of the format.")
+
+
+def attribute_of(target: Any, key: str) -> Any:
+    """Return an attribute that is a number or a fixed-length string, or a few of them."""
+    where = f"attribute {key!r} of {target.name}"
+    if key not in target.attrs:
+        raise StyleDamaged(f"{where} is missing.")
+    attribute = h5py.h5a.open(target.id, key.encode())
+    kind = attribute.get_type()
+    space = attribute.get_space()
+    if kind.get_class() not in (h5py.h5t.STRING, h5py.h5t.INTEGER, h5py.h5t.FLOAT) or (
+        isinstance(kind, h5py.h5t.TypeStringID) and kind.is_variable_str()
+    ):
+        raise StyleDamaged(f"{where} is not a fixed-length string or a number.")
+    if kind.get_size() > LONGEST_TEXT or space.get_simple_extent_npoints() > MOST_TEXTS:
+        raise StyleDamaged(f"{where} is too large.")
+    return target.attrs[key]
+
+
+def text(target: Any, key: str) -> str:
+    """Return an attribute that is one string."""
+    value = attribute_of(target, key)
+    if not isinstance(value, (bytes, str, np.bytes_)):
+        raise StyleDamaged(f"attribute {key!r} of {target.name} is not a string.")
+    return value if isinstance(value, str) else value.decode()
+
+
+def texts(target: Any, key: str) -> tuple[str, ...]:
+    """Return an attribute that is a list of strings."""
+    value = attribute_of(target, key)
+    items = value.ravel().tolist() if isinstance(value, np.ndarray) else [value]
+    if not all(isinstance(item, (bytes, str)) for item in items):
+        raise StyleDamaged(f"attribute {key!r} of {target.name} is not a list of strings.")
+    return tuple(item if isinstance(item, str) else item.decode() for item in items)
+
+
+def integer(target: Any, key: str, lowest: int = 1) -> int:
+    """Return an attribute that is an integer from `lowest` up."""
+    value = attribute_of(target, key)
+    if not isinstance(value, np.integer) or value < lowest:
+        raise StyleDamaged(f"attribute {key!r} of {target.name} is {value!r}; expected an integer from {lowest} up.")
+    return int(value)
+
+
+def array(group: Any, name: str, dtype: np.dtype[Any], shape: tuple[int, ...] | None) -> npt.NDArray[Any]:
+    """Return a dataset of exactly this type and shape; None stands for bytes of any moderate number."""
+    dataset = child(group, name, h5py.Dataset)
+    where = dataset.name
+    # the layout first: to ask a virtual dataset for its shape can open other files
+    properties = dataset.id.get_create_plist()
+    if properties.get_layout() not in (h5py.h5d.CONTIGUOUS, h5py.h5d.CHUNKED, h5py.h5d.COMPACT):
+        raise StyleDamaged(f"{where} is a virtual dataset.")
+    if properties.get_external_count():
+        raise StyleDamaged(f"{where} keeps its data in another file.")
+    if not dataset.id.get_type().equal(h5py.h5t.py_create(dtype)):
+        raise StyleDamaged(f"{where} has type {dataset.dtype}; expected {dtype}.")
+    if shape is None:
+        if dataset.shape is None or len(dataset.shape) != 1 or not 0 < dataset.shape[0] <= LARGEST_BYTES:
+            raise StyleDamaged(f"{where} has shape {dataset.shape}.")
+    elif dataset.shape != shape:
+        raise StyleDamaged(f"{where} has shape {dataset.shape}; expected {shape}.")
+    if any(chunk > side for chunk, side in zip(dataset.chunks or (), dataset.shape, strict=False)):
+        raise StyleDamaged(f"{where} has chunks of {dataset.chunks}, larger than its shape.")
+    filters = {properties.get_filter(index)[0] for index in range(properties.get_nfilters())}
+    if not filters <= _ALLOWED_FILTERS:
+        raise StyleDamaged(f"{where} uses filter {min(filters - _ALLOWED_FILTERS)}; only shuffle and fletcher32 are.")
+    declared = dataset.size * dtype.itemsize
+    if dataset.id.get_storage_size() < declared:
+        raise StyleDamaged(f"{where} declares {declared} bytes and stores {dataset.id.get_storage_size()}.")
+    return np.asarray(dataset[()])
+
+
+def write_attribute(target: Any, key: str, value: Any) -> None:
+    """Write text as fixed-length UTF-8: variable-length strings are refused when read."""
+    if isinstance(value, str):
+        encoded = value.encode()
+        target.attrs.create(key, encoded, dtype=h5py.string_dtype("utf-8", max(1, len(encoded))))
+    elif isinstance(value, list):
+        if value:
+            texts = [item.encode() for item in value]
+            target.attrs.create(key, texts, dtype=h5py.string_dtype("utf-8", max(map(len, texts))))
+    elif isinstance(value, int):
+        target.attrs.create(key, np.int64(value))
+    else:
+        target.attrs.create(key, np.float64(value))

@@ -1,0 +1,279 @@
+"""The style file, read as FORMAT.md says, and, by way of `encode`, written.
+
+A file from somebody else is hostile until checked: every reading path goes through
+`read_header` or `read`, which look at links, types, layouts, shapes and storage before any
+byte of data, and at the numbers before they are handed on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import StylebankError, StyleDamaged, UsageError, printable
+from ..names import check_name
+from ..style import (
+    NETWORK,
+    PADDINGS,
+    POOLINGS,
+    Fingerprint,
+    Gaussian,
+    Header,
+    Source,
+    Style,
+    layer_channels,
+    layer_order,
+)
+from . import hdf5
+from .checks import check_gaussian, check_spectrum
+from .integrity import ARRAYS, FLOAT, content_digest, header_digest, scale_digest
+from .writer import EXTRAS, FORMAT, VERSION, attributes_of
+from .writer import encode as encode
+
+_STRINGS = (
+    "format",
+    "name",
+    "created",
+    "network",
+    "weights_sha256",
+    "pooling",
+    "padding",
+    "color",
+    "resampling",
+    "source_filename",
+    "source_sha256",
+    "stylebank_version",
+    "content_sha256",
+    "header_sha256",
+)
+#: Levels of a recipe: what prints one as JSON recurses.
+_DEEPEST = 32
+_INTEGERS = ("format_version", "source_width", "source_height")
+
+
+def read_header(path: Path) -> Header:
+    """Read what a style file says of itself, without its arrays.
+
+    Raises
+    ------
+    StyleDamaged
+        If the file is not a whole style file; the message says what was found where.
+    """
+    with hdf5.opened(path) as file:
+        return _header(file)
+
+
+def read(path: Path, scales: Sequence[int] | None = None) -> Style:
+    """Read a style, its thumbnail and the Gaussians of `scales` (all of them by default).
+
+    Raises
+    ------
+    StyleDamaged
+        If anything is missing, of another type or shape, not finite, not symmetric, not
+        positive, or not what the digests say.
+    UsageError
+        If the style was not measured at one of `scales`.
+    """
+    with hdf5.opened(path) as file:
+        header = _header(file)
+        chosen = header.sizes if scales is None else scales
+        for scale in chosen:
+            if scale not in header.sizes:
+                known = ", ".join(map(str, header.sizes))
+                raise UsageError(f"style {header.name!r} has no scale {scale}. Choose among {known}.")
+        _require_held(file, header, len(chosen))
+        return Style(
+            header,
+            {scale: _scale(file, header, scale) for scale in chosen},
+            _blob(file, "thumbnail"),
+            _blob(file, "swatch"),
+        )
+
+
+def _require_held(file: h5py.File, header: Header, scales: int) -> None:
+    """Refuse numbers that are more than the file is long: hard links can make one dataset stand for many."""
+    layers = header.fingerprint.layers
+    declared = scales * sum(FLOAT.itemsize * math.prod(_shape(key, layer)) for layer in layers for key in ARRAYS)
+    held = file.id.get_filesize()
+    if declared > held:
+        raise StyleDamaged(f"/scales declares {declared} bytes of numbers, and the file has {held}.")
+
+
+def _header(file: h5py.File) -> Header:
+    if hdf5.text(file, "format") != FORMAT:
+        raise StyleDamaged("the file is HDF5 but not a style.")
+    version = hdf5.integer(file, "format_version")
+    if version > VERSION:
+        raise StyleDamaged(
+            f"the file has format {version}, and this program reads up to {VERSION}.", "Update stylebank."
+        )
+    hdf5.require_only(file, {"scales", *EXTRAS[version]})
+    texts = {key: hdf5.text(file, key) for key in _STRINGS}
+    integers = {key: hdf5.integer(file, key) for key in _INTEGERS}
+    ridge = hdf5.attribute_of(file, "ridge")
+    if not isinstance(ridge, np.floating) or not 0 <= ridge < np.inf:
+        raise StyleDamaged(f"attribute 'ridge' is {ridge!r}; expected a number from 0 up.")
+    layers = hdf5.texts(file, "layers")
+    tags = hdf5.texts(file, "tags") if "tags" in file.attrs else ()
+    try:
+        name = check_name(texts["name"])
+        ordered = layer_order(layers)
+    except StylebankError as error:
+        raise StyleDamaged(str(error)) from error
+    if name != texts["name"]:
+        raise StyleDamaged(f"attribute 'name' is {name!r}, but not in Unicode's NFC form.")
+    if ordered != layers:
+        raise StyleDamaged(f"attribute 'layers' is not in the network's order: {' '.join(layers)}.")
+    for key, allowed in (("network", (NETWORK,)), ("pooling", POOLINGS), ("padding", PADDINGS)):
+        if texts[key] not in allowed:
+            raise StyleDamaged(f"attribute {key!r} is {texts[key]!r}; expected one of {', '.join(allowed)}.")
+    sizes: dict[int, tuple[int, int]] = {}
+    digests: dict[int, str] = {}
+    scales = hdf5.child(file, "scales", h5py.Group)
+    for key in sorted(scales, key=lambda text: (len(text), text)):
+        group = hdf5.child(scales, key, h5py.Group)
+        width, height = hdf5.integer(group, "width"), hdf5.integer(group, "height")
+        if key != str(max(width, height)):
+            raise StyleDamaged(f"/scales/{printable(key)} is of a picture of {width} x {height}.")
+        sizes[int(key)] = width, height
+        digests[int(key)] = hdf5.text(group, "sha256")
+    if not sizes:
+        raise StyleDamaged("/scales is empty.")
+    extras = {key: _blob(file, key) for key in EXTRAS[version]}
+    header = Header(
+        name=texts["name"],
+        fingerprint=Fingerprint(texts["weights_sha256"], layers, texts["pooling"], texts["padding"], texts["network"]),
+        source=Source(
+            texts["source_filename"], texts["source_sha256"], integers["source_width"], integers["source_height"]
+        ),
+        sizes=sizes,
+        content_sha256=texts["content_sha256"],
+        tags=tags,
+        created=texts["created"],
+        resampling=texts["resampling"],
+        color=texts["color"],
+        ridge=float(ridge),
+        version=texts["stylebank_version"],
+        recipe=_recipe(extras.get("recipe", b""), texts["source_sha256"]),
+    )
+    if content_digest(header, digests) != header.content_sha256:
+        raise StyleDamaged("content_sha256 does not match the header: the file has been changed.")
+    if header_digest(attributes_of(header, header.content_sha256, version), extras) != texts["header_sha256"]:
+        raise StyleDamaged("header_sha256 does not match the attributes: the file has been changed.")
+    return header
+
+
+def _blob(file: h5py.File, key: str) -> bytes:
+    if key not in file:
+        return b""
+    return bytes(hdf5.array(file, key, np.dtype(np.uint8), None).tobytes())
+
+
+def read_pictures(path: Path) -> tuple[bytes, bytes]:
+    """Read the thumbnail and the swatch of a style, empty where it has none.
+
+    Raises
+    ------
+    StyleDamaged
+    """
+    with hdf5.opened(path) as file:
+        return _blob(file, "thumbnail"), _blob(file, "swatch")
+
+
+def read_parts(
+    path: Path, scale: int, keys: Sequence[str], layers: Sequence[str]
+) -> dict[str, dict[str, npt.NDArray[np.float32]]]:
+    """Read some of the arrays of a scale: enough to compare styles by, and not to be handed on.
+
+    Types, shapes and storage are checked, that all is finite, and the eigenvalues' signs and
+    order; the scale's digest is not.
+
+    Parameters
+    ----------
+    keys
+        Of `ARRAYS`.
+    layers
+        Each of them one the style has.
+
+    Returns
+    -------
+    dict
+        By layer, then by key.
+
+    Raises
+    ------
+    StyleDamaged
+    """
+    with hdf5.opened(path) as file:
+        group = hdf5.child(hdf5.child(file, "scales", h5py.Group), str(scale), h5py.Group)
+        parts: dict[str, dict[str, npt.NDArray[np.float32]]] = {}
+        for layer in layers:
+            entry = hdf5.child(group, layer, h5py.Group)
+            parts[layer] = {key: hdf5.array(entry, key, FLOAT, _shape(key, layer)) for key in keys}
+            for key, array in parts[layer].items():
+                if not np.isfinite(array).all():
+                    raise StyleDamaged(f"{entry.name}/{key} holds values that are not finite.")
+                if key == "eigenvalues":
+                    check_spectrum(entry.name, array)
+        return parts
+
+
+def _shape(key: str, layer: str) -> tuple[int, ...]:
+    channels = layer_channels(layer)
+    return (channels,) if key in ("mean", "eigenvalues") else (channels, channels)
+
+
+def _recipe(data: bytes, source_sha256: str) -> str:
+    """Return the recipe's text, an object of JSON whose digest is the source's."""
+    if not data:
+        return ""
+    try:
+        text = data.decode()
+        content = json.loads(text)
+        # as `list --json` will: no lone surrogates, no NaN
+        json.dumps(content, ensure_ascii=False, allow_nan=False).encode()
+        whole = isinstance(content, dict) and _depth(content) <= _DEEPEST
+    except (ValueError, RecursionError):
+        whole = False
+    if not whole:
+        raise StyleDamaged("/recipe is not an object of JSON.")
+    if hashlib.sha256(data).hexdigest() != source_sha256:
+        raise StyleDamaged("/recipe does not match source_sha256: the file has been changed.")
+    return text
+
+
+def _depth(content: Any) -> int:
+    depth, level = 0, [content]
+    while level:
+        depth += 1
+        level = [
+            inner
+            for one in level
+            if isinstance(one, (dict, list))
+            for inner in (one.values() if isinstance(one, dict) else one)
+        ]
+    return depth
+
+
+def _scale(file: h5py.File, header: Header, scale: int) -> dict[str, Gaussian]:
+    group = file["scales"][str(scale)]
+    layers = header.fingerprint.layers
+    hdf5.require_only(group, set(layers))
+    gaussians: dict[str, Gaussian] = {}
+    for layer in layers:
+        entry = hdf5.child(group, layer, h5py.Group)
+        hdf5.require_only(entry, set(ARRAYS))
+        arrays = {key: hdf5.array(entry, key, FLOAT, _shape(key, layer)) for key in ARRAYS}
+        gaussians[layer] = Gaussian(**arrays, count=hdf5.integer(entry, "count"))
+        check_gaussian(entry.name, gaussians[layer])
+    if scale_digest(gaussians, header) != hdf5.text(group, "sha256"):
+        raise StyleDamaged(f"{group.name} does not match its sha256: the numbers have been changed.")
+    return gaussians

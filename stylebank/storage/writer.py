@@ -1,0 +1,113 @@
+"""A style as the bytes of its file, as FORMAT.md says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import h5py
+import numpy as np
+
+from ..errors import UsageError
+from ..style import Header, Style
+from . import hdf5
+from .integrity import ARRAYS, FLOAT, content_digest, header_digest, scale_digest
+
+FORMAT = "stylebank"
+#: The newest version there is; 2 may hold a recipe and a swatch. What needs neither is written as 1.
+VERSION = 2
+#: The datasets beside the scales that each version knows.
+EXTRAS: Mapping[int, tuple[str, ...]] = {1: ("thumbnail",), 2: ("recipe", "swatch", "thumbnail")}
+_LONGEST_TAGS = 1 << 15  # all of them together: HDF5 keeps small attributes in a header of 64 KiB
+
+
+def encode(style: Style) -> bytes:
+    """Return the bytes of a style file.
+
+    The file is built in memory, so that writing it is one plain write whose errors, such
+    as a full disk, are the operating system's own.
+
+    Parameters
+    ----------
+    style
+        All scales of `style.header.sizes` must be present in `style.scales`.
+
+    Raises
+    ------
+    UsageError
+        If a scale or layer is missing, or a text cannot be kept. The numbers are not looked at.
+    """
+    header = style.header
+    _require_writable(style)
+    digests = {scale: scale_digest(style.scales[scale], header) for scale in header.sizes}
+    version = 2 if header.recipe or style.swatch else 1
+    attributes = attributes_of(header, content_digest(header, digests), version)
+    blobs = {"recipe": header.recipe.encode(), "swatch": style.swatch, "thumbnail": style.thumbnail}
+    extras = {key: blobs[key] for key in EXTRAS[version]}
+    attributes["header_sha256"] = header_digest(attributes, extras)
+    with h5py.File("style", "w", driver="core", backing_store=False, libver=("earliest", "v110")) as file:
+        for key, value in attributes.items():
+            hdf5.write_attribute(file, key, value)
+        for key, data in extras.items():
+            if data:
+                file.create_dataset(key, data=np.frombuffer(data, np.uint8))
+        for scale, (width, height) in header.sizes.items():
+            group = file.create_group(f"scales/{scale}")
+            group.attrs["width"], group.attrs["height"] = np.int64(width), np.int64(height)
+            hdf5.write_attribute(group, "sha256", digests[scale])
+            for layer, gaussian in style.scales[scale].items():
+                entry = group.create_group(layer)
+                entry.attrs["count"] = np.int64(gaussian.count)
+                for key in ARRAYS:
+                    entry.create_dataset(key, data=np.ascontiguousarray(getattr(gaussian, key), FLOAT))
+        file.flush()
+        return bytes(file.id.get_file_image())
+
+
+def _require_writable(style: Style) -> None:
+    header = style.header
+    for scale in header.sizes:
+        for layer in header.fingerprint.layers:
+            if layer not in style.scales.get(scale, {}):
+                raise UsageError(f"style {header.name!r}: {layer} at scale {scale} is missing. Load all its scales.")
+    for key, value in attributes_of(header, "").items():
+        texts = value if isinstance(value, list) else [value] if isinstance(value, str) else []
+        for text in texts:
+            # surrogates are no UTF-8, and a fixed-length string ends before its NULs
+            if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
+                raise UsageError(f"style {header.name!r}: {key} {text!r} is not plain text. Choose another.")
+            if len(text.encode()) > hdf5.LONGEST_TEXT:
+                raise UsageError(f"style {header.name!r}: {key} is longer than {hdf5.LONGEST_TEXT} bytes. Shorten it.")
+    sizes = {"thumbnail": len(style.thumbnail), "swatch": len(style.swatch), "recipe": len(header.recipe.encode())}
+    for key, size in sizes.items():
+        if size > hdf5.LARGEST_BYTES:
+            raise UsageError(f"style {header.name!r}: {key} is longer than {hdf5.LARGEST_BYTES} bytes. Leave it out.")
+    tags = [len(tag.encode()) for tag in header.tags]
+    if tags and (min(tags) == 0 or len(tags) > hdf5.MOST_TEXTS or len(tags) * max(tags) > _LONGEST_TAGS):
+        raise UsageError(f"style {header.name!r}: a tag is empty, or there are too many. Give fewer or shorter ones.")
+
+
+def attributes_of(header: Header, content: str, version: int = VERSION) -> dict[str, Any]:
+    """Return the root attributes of a file of some version, but for ``header_sha256``."""
+    fingerprint, source = header.fingerprint, header.source
+    return {
+        "format": FORMAT,
+        "format_version": version,
+        "name": header.name,
+        "tags": list(header.tags),
+        "created": header.created,
+        "network": fingerprint.network,
+        "weights_sha256": fingerprint.weights_sha256,
+        "layers": list(fingerprint.layers),
+        "pooling": fingerprint.pooling,
+        "padding": fingerprint.padding,
+        "color": header.color,
+        "resampling": header.resampling,
+        "ridge": float(header.ridge),
+        "source_filename": source.filename,
+        "source_sha256": source.sha256,
+        "source_width": int(source.width),
+        "source_height": int(source.height),
+        "stylebank_version": header.version,
+        "content_sha256": content,
+    }

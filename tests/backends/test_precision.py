@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import pytest
+
+from pipeline.backends import precision
+
+
+def test_what_is_asked_for_is_taken() -> None:
+    assert precision.choose("float32") == "float32"
+    assert precision.choose("bfloat16") == "bfloat16"
+
+
+@pytest.mark.parametrize(("seconds", "chosen"), [(0.5, "bfloat16"), (0.95, "float32"), (8.0, "float32")])
+def test_bfloat16_must_be_clearly_faster(monkeypatch: pytest.MonkeyPatch, seconds: float, chosen: str) -> None:
+    monkeypatch.setattr(precision, "_convolution", lambda kind: {"float32": 1.0, "bfloat16": seconds}[kind])
+    assert precision.choose.__wrapped__("auto") == chosen
+
+
+def test_the_timing_runs_here_and_is_made_once() -> None:
+    precision.choose.cache_clear()
+    chosen = precision.choose("auto")
+    assert chosen in {"float32", "bfloat16"}
+    assert precision.choose("auto") == chosen
+    assert precision.choose.cache_info().hits == 1
+
+
+def test_what_is_timed_is_the_networks_own_convolution(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keras has XLA compile a convolution whose kernel's channels are not known, several times as slow in bfloat16."""
+    from pipeline.backends.precision import ops
+
+    known = []
+
+    def conv(x: object, kernel: object, **how: object) -> object:
+        known.append(kernel.shape[-2] == x.shape[-1] is not None)  # type: ignore[attr-defined]
+        return kept(x, kernel, **how)
+
+    kept = ops.conv
+    monkeypatch.setattr(ops, "conv", conv)
+    precision._convolution("float32")
+    assert known and all(known)

@@ -1,0 +1,112 @@
+"""One precision a run: decided once, kept when the run goes on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import pipeline
+from pipeline.backends import precision
+from pipeline.execution.worker import Machine
+from pipeline.jobs import agreement
+from pipeline.jobs.apply import prepare
+from pipeline.jobs.run import Run
+from stylebank.bank.bank import Bank
+from stylebank.images import io as images
+from tests.conftest import DATA
+from tests.jobs.test_apply import QUICK
+
+CPU = Machine("tensorflow", "cpu")
+
+
+@pytest.fixture
+def faster(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Let the timing find one of the two precisions faster."""
+
+    def let(kind: str) -> None:
+        precision.choose.cache_clear()
+        monkeypatch.setattr(precision, "_convolution", lambda timed: 0.1 if timed == kind else 1.0)
+
+    precision.choose.cache_clear()
+    yield let  # type: ignore[misc]
+    precision.choose.cache_clear()
+
+
+def test_a_run_that_goes_on_keeps_its_precision_though_the_timing_has_turned(
+    bank: Bank, tmp_path: Path, faster: Callable[[str], None]
+) -> None:
+    (tmp_path / "in").mkdir()
+    for name in ("chelsea", "rocket"):
+        picture = images.load(DATA / f"subjects/{name}.jpg").pixels
+        images.save(tmp_path / f"in/{name}.png", images.resize(picture, (256, 160)), format="png", quality=90)
+    out = tmp_path / "out"
+
+    def made(**more: Any) -> list[tuple[str, str]]:
+        options = {"size": 256, "steps": 1, "coarse_to_fine": False, "format": "png", **more}
+        entries = pipeline.apply(bank, "wave", [tmp_path / "in"], out, **options)
+        assert {entry.settings["precision"] for entry in entries} == {"auto"}
+        return [(entry.status, entry.precision) for entry in entries]
+
+    faster("bfloat16")
+    assert made() == [("done", "bfloat16")] * 2
+    whole = (out / "rocket.wave.png").read_bytes()
+    faster("float32")
+    (out / "rocket.wave.png").unlink()
+    assert made() == [("skipped", "bfloat16"), ("done", "bfloat16")]
+    assert (out / "rocket.wave.png").read_bytes() == whole
+    assert made(overwrite=True) == [("done", "float32")] * 2
+    assert hashlib.sha256((out / "rocket.wave.png").read_bytes()).digest() != hashlib.sha256(whole).digest()
+    faster("bfloat16")
+    assert made() == [("skipped", "float32")] * 2
+
+
+def _agreed(runs: list[Run], machine: Machine, timed: str = "timed") -> list[str]:
+    asked: list[int] = []
+    agreement.agree(runs, machine, lambda: (asked.append(1), timed)[1])
+    assert len(asked) <= 1
+    return [run.precision for run in runs]
+
+
+def test_what_counts_are_the_newest_lines_of_the_same_settings_on_such_a_machine(
+    bank: Bank, photographs: Path, tmp_path: Path
+) -> None:
+    def run(folder: str, **settings: Any) -> Run:
+        return prepare(bank, "wave", [photographs], tmp_path / folder, **{**QUICK, **settings})
+
+    pipeline.apply(bank, "wave", [photographs / "rocket.jpg"], tmp_path / "one", **QUICK)
+    record = tmp_path / "one/stylebank.jsonl"
+    line = json.loads(record.read_text())
+    told = [
+        {"precision": "bfloat16"},
+        {"precision": "float32", "device": "gpu"},
+        {"precision": "x"},
+        {"device": ["cpu"]},
+    ]
+    record.write_text(
+        "".join(json.dumps({**line, "backend": "tensorflow", "device": "cpu", **more}) + "\n" for more in told)
+    )
+    assert _agreed([run("one")], CPU) == ["bfloat16"]
+    assert _agreed([run("one")], Machine("tensorflow", "gpu", 1 << 33)) == ["float32"]
+    assert _agreed([run("one")], Machine("jax", "cpu")) == ["timed"]
+    assert _agreed([run("one", steps=3)], CPU) == ["timed"]
+    assert _agreed([run("one", overwrite=True)], CPU) == ["timed"]
+    assert _agreed([run("one", precision="float32")], CPU) == ["float32"]
+    # a job that was not come to goes with the one that was
+    assert _agreed([run("two"), run("one")], CPU) == ["bfloat16", "bfloat16"]
+    assert _agreed([run("two"), run("three", steps=3)], CPU) == ["timed", "timed"]
+
+
+def test_what_was_agreed_on_travels_and_names_what_is_set_up(bank: Bank, photographs: Path, tmp_path: Path) -> None:
+    parcels = []
+    for kind in ("float32", "bfloat16"):
+        run = prepare(bank, "wave", [photographs], tmp_path / "out", **QUICK)
+        agreement.agree([run], CPU, lambda kind=kind: kind)  # type: ignore[misc]
+        assert run.recorded["precision"] == "auto"
+        parcels.append(run.parcel(elsewhere=True))
+    assert [parcel.settings.precision for parcel in parcels] == ["float32", "bfloat16"]
+    assert parcels[0].key != parcels[1].key

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.jobs.naming import DEFAULT_TEMPLATE, output_path
+from stylebank.errors import UsageError
+
+FIELDS = {"subject": "cat", "style": "monet v1.2", "size": "1024", "preset": "fine"}
+
+
+@pytest.mark.parametrize(
+    ("template", "name"),
+    [
+        (DEFAULT_TEMPLATE, "cat.monet v1.2.jpg"),
+        ("{style}/{subject}", "monet v1.2/cat.jpg"),
+        ("{subject}-{size}-{preset}", "cat-1024-fine.jpg"),
+        ("{{{subject}}}", "{cat}.jpg"),
+        ("print", "print.jpg"),
+        ("é {subject}", "é cat.jpg"),
+    ],
+)
+def test_a_name_is_what_the_template_says(template: str, name: str) -> None:
+    assert output_path(template, ".jpg", FIELDS) == Path(name)
+
+
+@pytest.mark.parametrize(
+    ("template", "said"),
+    [
+        ("{subject}.{styel}", r"unknown field \{styel\}. Use \{subject\}, \{style\}, \{size\}, \{preset\}"),
+        ("{}", "unknown field"),
+        ("{0}", "unknown field"),
+        ("{subject.__class__}", "unknown field"),
+        ("{subject[0]}", "unknown field"),
+        ("{subject!r}", "unknown field"),
+        ("{size:>8}", "unknown field"),
+        ("{subject", "Use .* for a brace itself"),
+        ("subject}", "Use .* for a brace itself"),
+        ("../{subject}", "leads out of the output folder"),
+        ("a/../../{subject}", "leads out of the output folder"),
+        ("/tmp/{subject}", "leads out of the output folder"),
+        ("", "with nothing"),
+        ("a//{subject}", "with nothing"),
+        ("{subject}/", "with nothing"),
+        ("./{subject}", "with nothing"),
+        ("{subject}\n", "control character"),
+        ("{subject}\0", "control character"),
+    ],
+)
+def test_a_wrong_template_is_refused_with_what_is_right(template: str, said: str) -> None:
+    with pytest.raises(UsageError, match=said) as refused:
+        output_path(template, ".jpg", FIELDS)
+    assert str(refused.value).isprintable()
+
+
+def test_a_subjects_own_name_cannot_lead_out_either() -> None:
+    with pytest.raises(UsageError, match="leads out"):
+        output_path("{subject}/x", ".jpg", {**FIELDS, "subject": ".."})
+
+
+def test_braces_in_a_name_are_no_fields() -> None:
+    assert output_path("{subject}", ".png", {**FIELDS, "subject": "{style}"}) == Path("{style}.png")

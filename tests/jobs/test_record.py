@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+
+from pipeline.jobs.record import Entry, Record, held
+from stylebank.errors import OutputRefused
+
+ENTRY = Entry(
+    subject="in/caf\udce9.jpg",
+    subject_sha256="a" * 64,
+    style="m\u00f6bius \U0001f3a8",
+    style_sha256="b" * 64,
+    settings={"size": 512, "algorithm": 1},
+    output="x.jpg",
+    output_sha256="c" * 64,
+    width=512,
+    height=384,
+    status="done",
+    error=None,
+    start_loss=1.0,
+    final_loss=0.25,
+    steps=80,
+    seconds=12.5,
+    backend="tensorflow",
+    device="cpu",
+    precision="float32",
+    version="0.1.0",
+)
+
+
+def test_entries_come_back_as_they_were_written(tmp_path: Path) -> None:
+    record = Record(tmp_path)
+    assert record.entries() == []
+    record.append(ENTRY)
+    record.append(dataclasses.replace(ENTRY, status="failed", error="no"))
+    assert [entry.status for entry in record.entries()] == ["done", "failed"]
+    assert record.entries()[0] == ENTRY
+
+
+def test_a_line_holds_the_fields_others_build_on(tmp_path: Path) -> None:
+    Record(tmp_path).append(ENTRY)
+    line = json.loads((tmp_path / "stylebank.jsonl").read_text("ascii"))
+    assert list(line) == [
+        "subject",
+        "subject_sha256",
+        "style",
+        "style_sha256",
+        "settings",
+        "output",
+        "output_sha256",
+        "width",
+        "height",
+        "status",
+        "error",
+        "start_loss",
+        "final_loss",
+        "steps",
+        "seconds",
+        "backend",
+        "device",
+        "precision",
+        "version",
+    ]
+
+
+@pytest.mark.parametrize("kept", [0, 1, 100, -1])
+def test_a_torn_last_line_is_passed_over_and_the_next_entry_is_whole(tmp_path: Path, kept: int) -> None:
+    record = Record(tmp_path)
+    record.append(ENTRY)
+    whole = record.path.read_bytes()
+    record.path.write_bytes(whole + whole[:kept])
+    record.append(dataclasses.replace(ENTRY, output="second.jpg"))
+    outputs = [entry.output for entry in record.entries()]
+    assert outputs[0] == "x.jpg" and outputs[-1] == "second.jpg"
+
+
+def test_foreign_lines_do_no_harm(tmp_path: Path) -> None:
+    (tmp_path / "stylebank.jsonl").write_bytes(b'{"a": 1}\n[]\nnull\n\xff\xfe\n')
+    assert Record(tmp_path).entries() == []
+
+
+def test_the_same_work_is_subject_style_settings_and_output(tmp_path: Path) -> None:
+    assert ENTRY.same_work(dataclasses.replace(ENTRY, seconds=1.0, version="9", output_sha256=None))
+    for change in ({"subject_sha256": "d"}, {"style_sha256": "d"}, {"settings": {"size": 1}}, {"output": "y.jpg"}):
+        assert not ENTRY.same_work(dataclasses.replace(ENTRY, **change))
+
+
+def test_a_record_that_cannot_be_written_says_why(tmp_path: Path) -> None:
+    (tmp_path / "stylebank.jsonl").mkdir()
+    with pytest.raises(OutputRefused, match=r"stylebank\.jsonl"):
+        Record(tmp_path).append(ENTRY)
+
+
+def test_lines_from_before_a_field_came_still_count_and_other_weights_do_not(tmp_path: Path) -> None:
+    new = dataclasses.replace(ENTRY, weights_sha256="e" * 64, losses=[1.0, 0.5], timings={"compute": 1.0})
+    assert ENTRY.same_work(new) and new.same_work(ENTRY)
+    assert not new.same_work(dataclasses.replace(new, weights_sha256="f" * 64))
+    Record(tmp_path).append(ENTRY, new)
+    assert Record(tmp_path).entries() == [ENTRY, new]
+
+
+@pytest.mark.parametrize(
+    ("settings", "change", "same"),
+    [
+        ({"init": "subject", "format": "jpg"}, {"seed": 7}, True),
+        ({"init": "noise", "format": "jpg"}, {"seed": 7}, False),
+        ({"init": "subject", "format": "png"}, {"quality": 50}, True),
+        ({"init": "subject", "format": "jpg"}, {"quality": 50}, False),
+        ({"init": "a/x.jpg", "init_sha256": "0", "format": "jpg"}, {"init": "b/x.jpg"}, True),
+        ({"init": "a/x.jpg", "init_sha256": "0", "format": "jpg"}, {"init_sha256": "1"}, False),
+        ({"init": "subject", "format": "jpg"}, {"algorithm": 2}, False),
+    ],
+)
+def test_only_settings_that_decide_the_picture_ask_for_a_new_one(
+    settings: dict[str, object], change: dict[str, object], same: bool
+) -> None:
+    whole = {"size": 64, "seed": 0, "quality": 95, "algorithm": 1, **settings}
+    one = dataclasses.replace(ENTRY, settings=whole)
+    assert one.same_work(dataclasses.replace(ENTRY, settings={**whole, **change})) is same
+
+
+def test_several_runs_hold_a_folder_and_the_first_alone_tidies(tmp_path: Path) -> None:
+    tidied: list[int] = []
+    with held(tmp_path, lambda: tidied.append(1)), held(tmp_path, lambda: tidied.append(2)):
+        pass
+    with held(tmp_path, lambda: tidied.append(3)):
+        pass
+    assert tidied == [1, 3]

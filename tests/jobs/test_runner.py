@@ -1,0 +1,330 @@
+"""A run as a whole: what fails, what is interrupted, what overlaps, what it leaves behind."""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import pipeline
+from pipeline import Progress
+from pipeline.execution import worker
+from pipeline.execution.executors import Here, Pool
+from pipeline.jobs import apply as batch
+from pipeline.jobs.record import Record
+from pipeline.jobs.run import Run
+from pipeline.jobs.writer import Outputs
+from stylebank import files
+from stylebank.bank.bank import Bank
+from stylebank.errors import StyleDamaged
+from stylebank.images import io as images
+from tests.fakes import Stylist, Together
+from tests.jobs.test_apply import QUICK
+
+COUNT, BAD = 40, 6
+
+
+@pytest.fixture
+def many(tmp_path: Path) -> Path:
+    """Forty small pictures, each of a grey of its own."""
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for number in range(COUNT):
+        size = (48, 32) if number % 3 else (32, 48)
+        pixels = np.full((size[1], size[0], 3), 2 * number + 20, np.float32)
+        images.save(folder / f"{number:02d}.png", pixels, format="png", quality=90)
+    return folder
+
+
+@pytest.fixture
+def stylist(monkeypatch: pytest.MonkeyPatch) -> Callable[[Stylist], Stylist]:
+    """Put a stylist without a network in the place of the real one."""
+
+    def put(stylist: Stylist) -> Stylist:
+        monkeypatch.setattr(worker, "_set_up", lambda parcel: stylist)
+        machine = {"backend": "none", "device": "cpu", "precision": "float32"}
+        monkeypatch.setattr(worker, "_machine", lambda place, stylist: machine)
+        return stylist
+
+    return put
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.glob("*.png"))}
+
+
+def _make(bank: Bank, many: Path, out: Path, **options: Any) -> list[pipeline.Entry]:
+    options = {"size": 0, "steps": 2, "batch_size": 1, "format": "png", "precision": "float32", **options}
+    return pipeline.apply(bank, "wave", [many], out, **options)
+
+
+def test_of_forty_pictures_six_bad_ones_stop_nothing(
+    bank: Bank, many: Path, tmp_path: Path, stylist: Callable[[Stylist], Stylist]
+) -> None:
+    stylist(Stylist())
+    whole = (many / "00.png").read_bytes()
+    bad = {
+        "03.png": b"",
+        "09.png": b"<svg/>",
+        "15.png": whole[:60],
+        "22.png": whole[:-8] + b"12345678",
+        "31.png": b"\x00" * 999,
+    }
+    for name, data in bad.items():
+        (many / name).write_bytes(data)
+    (many / "36.png").unlink()
+    os.mkfifo(many / "36.png")
+    before = {
+        name: (many / name).read_bytes() for name in sorted(path.name for path in many.iterdir()) if name != "36.png"
+    }
+    entries = _make(bank, many, tmp_path / "out")
+    assert Counter(entry.status for entry in entries) == {"done": COUNT - BAD, "failed": BAD}
+    assert [Path(entry.subject).name for entry in entries if entry.error] == sorted([*bad, "36.png"])
+    assert all(Path(entry.subject).name in str(entry.error) for entry in entries if entry.error)
+    assert len(_digests(tmp_path / "out")) == COUNT - BAD
+    assert {name: (many / name).read_bytes() for name in before} == before
+    # the six are tried again, the rest is not
+    again = _make(bank, many, tmp_path / "out")
+    assert Counter(entry.status for entry in again) == {"skipped": COUNT - BAD, "failed": BAD}
+
+
+def test_killed_at_twenty_points_and_run_again_it_ends_like_an_uninterrupted_run(
+    bank_folder: Path, many: Path, tmp_path: Path
+) -> None:
+    def run(out: Path, point: int) -> int:
+        command = [sys.executable, "-m", "tests.killed", str(bank_folder), str(many), str(out), str(point)]
+        return subprocess.run(command, check=False, stderr=subprocess.DEVNULL).returncode
+
+    assert run(tmp_path / "whole", 0) == 0
+    expected = _digests(tmp_path / "whole")
+    assert len(expected) == COUNT
+    out = tmp_path / "out"
+    finished: set[str] = set()
+    for point in [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 18, 21, 25, 30]:
+        assert run(out, point) == -signal.SIGKILL, point
+        made = {name: digest for name, digest in _digests(out).items() if not name.startswith(".")}
+        assert made.items() <= expected.items(), "a picture that is not whole has a picture's name"
+        assert finished <= set(made), "what was finished is gone"
+        finished = set(made)
+    assert run(out, 0) == 0
+    assert _digests(out) == expected
+    assert not list(out.glob(f"{files.TEMPORARY_PREFIX}*"))
+    done = Counter(entry.output for entry in Record(out).entries() if entry.status == "done")
+    assert set(done) == set(expected)
+    # a kill costs what was computed and not yet written, and no picture that was finished
+    stylised = Counter(Path(f"{out}.stylised").read_text().split())
+    assert len(stylised) == COUNT and sum(stylised.values()) <= COUNT + 3 * 20
+    assert run(out, 0) == 0 and Counter(Path(f"{out}.stylised").read_text().split()) == stylised
+
+
+def test_what_a_killed_run_left_half_written_is_removed_but_not_under_a_run_that_still_writes(
+    bank: Bank, many: Path, tmp_path: Path, stylist: Callable[[Stylist], Stylist]
+) -> None:
+    stylist(Stylist())
+    out = tmp_path / "out"
+    out.mkdir()
+    stray = out / f"{files.TEMPORARY_PREFIX}0123.png"
+    stray.touch()
+    from pipeline.jobs.record import held
+
+    with held(out):
+        _make(bank, many / "00.png", out)
+        assert stray.exists()
+    _make(bank, many / "01.png", out)
+    assert not stray.exists()
+
+
+def test_fail_fast_stops_at_the_first_failure_and_keeps_what_is_finished(
+    bank: Bank, many: Path, tmp_path: Path, stylist: Callable[[Stylist], Stylist]
+) -> None:
+    stylist(Stylist())
+    (many / "00.png").write_bytes(b"")
+    entries = _make(bank, many, tmp_path / "out", fail_fast=True)
+    statuses = [entry.status for entry in entries]
+    assert statuses.count("failed") == 1 and len(statuses) < COUNT / 2
+    assert len(_digests(tmp_path / "out")) == statuses.count("done") == len(Record(tmp_path / "out").entries()) - 1
+
+
+def test_an_error_while_telling_of_a_step_is_not_blamed_on_the_picture(
+    bank: Bank, many: Path, tmp_path: Path, stylist: Callable[[Stylist], Stylist]
+) -> None:
+    stylist(Stylist())
+
+    def broken(progress: Progress) -> None:
+        if progress.kind == "step" and progress.number == 2:
+            raise BrokenPipeError
+
+    with pytest.raises(BrokenPipeError):
+        _make(bank, many, tmp_path / "out", listener=broken)
+    assert all(entry.status == "done" for entry in Record(tmp_path / "out").entries())
+
+
+def test_pictures_of_one_size_are_made_together_and_halved_to_what_the_memory_holds(
+    bank: Bank, many: Path, tmp_path: Path, stylist: Callable[[Stylist], Stylist]
+) -> None:
+    together = stylist(Together(most=3))
+    assert isinstance(together, Together)
+    heard: list[Progress] = []
+    entries = _make(bank, many, tmp_path / "out", batch_size=8, listener=heard.append)
+    assert [entry.status for entry in entries] == ["done"] * COUNT
+    assert together.batches[0] == 8 and max(together.batches[7:]) <= 3  # and not tried again with more
+    stylist(Stylist())
+    _make(bank, many, tmp_path / "single")
+    assert _digests(tmp_path / "out") == _digests(tmp_path / "single")
+
+
+def test_a_style_damaged_midway_ends_the_run_with_its_own_error_whatever_thread_found_it(
+    bank: Bank, many: Path, tmp_path: Path, stylist: Callable[[Stylist], Stylist], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stylist(Stylist())
+    with ThreadPoolExecutor(1) as thread:
+
+        class Threaded(Here):
+            def outcomes(self, tasks: Any, note: Any) -> Any:
+                tasks = iter(tasks)
+                while (task := thread.submit(next, tasks, None).result()) is not None:
+                    yield from super().outcomes([task], note)
+
+        runs = [
+            batch.prepare(bank, "wave", [many], tmp_path / name, size=0, steps=1, precision="float32")
+            for name in ("one", "two")
+        ]
+
+        def damaged(*, elsewhere: bool) -> Any:
+            raise StyleDamaged("wave.stylebank.h5: its numbers have changed. Restore it.")
+
+        monkeypatch.setattr(runs[1], "parcel", damaged)
+        with pytest.raises(StyleDamaged, match="Restore it"):
+            batch.execute(runs, Threaded(), batch_size=1)
+    assert len(Record(tmp_path / "one").entries()) == COUNT and not _digests(tmp_path / "two")
+
+
+def test_decoding_and_encoding_overlap_with_computing(
+    bank: Bank, many: Path, tmp_path: Path, stylist: Callable[[Stylist], Stylist], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stylist(Stylist(seen=lambda pixels: time.sleep(0.04)))
+    load, save = Run.load, Outputs._save
+    threads: set[str] = set()
+
+    def slow_load(self: Run, task: Any) -> Any:
+        threads.add(threading.current_thread().name)
+        time.sleep(0.03)
+        return load(self, task)
+
+    def slow_save(self: Outputs, *arguments: Any) -> Any:
+        threads.add(threading.current_thread().name)
+        time.sleep(0.03)
+        return save(self, *arguments)
+
+    monkeypatch.setattr(Run, "load", slow_load)
+    monkeypatch.setattr(Outputs, "_save", slow_save)
+    began = time.monotonic()
+    entries = _make(bank, many, tmp_path / "out")
+    wall = time.monotonic() - began
+    stages = {
+        stage: sum((entry.timings or {})[stage] for entry in entries) for stage in ("decode", "compute", "encode")
+    }
+    assert sum(stages.values()) > 0.1 * COUNT * 0.95
+    assert wall < 0.8 * sum(stages.values())
+    assert threading.current_thread().name not in threads
+
+
+def test_subjects_are_not_all_in_memory_at_once(
+    bank: Bank, many: Path, tmp_path: Path, stylist: Callable[[Stylist], Stylist], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded: list[Any] = []
+    load = Run.load
+    monkeypatch.setattr(Run, "load", lambda self, task: loaded.append(task) or load(self, task))
+    ahead: list[int] = []
+    made: list[int] = []
+    stylist(Stylist(seen=lambda pixels: (ahead.append(len(loaded) - len(made)), made.append(1))[0]))
+    _make(bank, many, tmp_path / "out")
+    assert max(ahead) <= 4
+
+
+def test_a_line_says_how_the_losses_went_and_where_the_time(bank: Bank, photographs: Path, tmp_path: Path) -> None:
+    (entry, *_rest) = pipeline.apply(bank, "wave", [photographs], tmp_path / "out", **QUICK)
+    assert entry.losses is not None and len(entry.losses) == entry.steps
+    assert entry.losses[-1] == pytest.approx(entry.final_loss, rel=0.1) and entry.losses[0] > entry.losses[-1]
+    assert entry.timings is not None and set(entry.timings) == {"decode", "setup", "compute", "encode"}
+    assert sum(entry.timings.values()) == pytest.approx(entry.seconds, abs=0.01)
+    assert entry.weights_sha256 == bank.header("wave").fingerprint.weights_sha256
+    line = json.loads((tmp_path / "out/stylebank.jsonl").read_text().splitlines()[0])
+    assert line["losses"] == entry.losses and "worker" not in line
+
+
+def test_several_processes_make_what_one_makes(
+    bank: Bank, photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone = pipeline.apply(bank, "wave", [photographs], tmp_path / "alone", format="png", **QUICK)
+    heard: list[Progress] = []
+    other = "float32" if alone[0].precision == "bfloat16" else "bfloat16"  # at this size both make the same
+    ask = Pool.ask
+    monkeypatch.setattr(
+        Pool, "ask", lambda self, question: other if question is worker.faster_precision else ask(self, question)
+    )
+    shared = pipeline.apply(
+        bank, "wave", [photographs], tmp_path / "shared", format="png", jobs=2, listener=heard.append, **QUICK
+    )
+    assert {entry.precision for entry in shared} == {other}  # one for all, whatever a worker would find by itself
+    assert {entry.settings["precision"] for entry in shared} == {"auto"}
+    assert [entry.status for entry in shared] == ["done"] * 3
+    assert {entry.worker for entry in shared} <= {"worker 1", "worker 2"}
+    assert [progress.number for progress in heard if progress.kind == "end"] and heard[-1].seconds_left == 0
+    for one, other in zip(alone, shared, strict=True):
+        assert one.output == other.output
+        made = images.load(tmp_path / "alone" / one.output).pixels
+        # threads add up in another order
+        assert np.abs(made - images.load(tmp_path / "shared" / other.output).pixels).mean() < 2
+
+
+def test_a_batch_makes_what_one_by_one_does_within_rounding(bank: Bank, photographs: Path, tmp_path: Path) -> None:
+    for number in range(3):
+        (photographs / f"again{number}.jpg").write_bytes((photographs / "rocket.jpg").read_bytes())
+    options: dict[str, Any] = {"format": "png", **QUICK}
+    alone = pipeline.apply(bank, "wave", [photographs], tmp_path / "alone", batch_size=1, **options)
+    together = pipeline.apply(bank, "wave", [photographs], tmp_path / "together", batch_size=4, **options)
+    for one, other in zip(alone, together, strict=True):
+        assert one.output == other.output and other.losses is not None and len(other.losses) == other.steps
+        made = images.load(tmp_path / "alone" / one.output).pixels
+        assert np.abs(made - images.load(tmp_path / "together" / other.output).pixels).mean() < 0.5
+
+
+@pytest.mark.parametrize("count", [24, pytest.param(200, marks=pytest.mark.soak)])
+def test_memory_stays_flat(bank: Bank, tmp_path: Path, count: int) -> None:
+    """Four runs over the same pictures of six sizes: whatever the first run met, the others meet again."""
+    folder = tmp_path / "in"
+    folder.mkdir()
+    noise = np.random.default_rng(0).uniform(0, 255, (128, 128, 3)).astype(np.float32)
+    shapes = [(96, 128), (128, 96), (128, 128), (64, 128), (128, 80), (112, 128)]
+    for number in range(count // 4):
+        height, width = shapes[number % len(shapes)]
+        images.save(folder / f"{number:03d}.jpg", noise[:height, :width], format="jpg", quality=80)
+    held: list[int] = []
+
+    def listen(progress: Progress) -> None:
+        if progress.kind == "end":
+            gc.collect()  # a large process, as of many tests, puts that off
+            fields = Path("/proc/self/statm").read_text().split()
+            held.append(int(fields[1]) * os.sysconf("SC_PAGE_SIZE"))
+
+    runs = [batch.prepare(bank, "wave", [folder], tmp_path / f"out{number}", size=64, steps=2) for number in range(4)]
+    entries = batch.execute(runs, Here(), listener=listen)
+    assert [entry.status for entry in entries] == ["done"] * count
+    told = ", ".join(f"{held[end - 1] / 1e6:.0f} MB after {end}" for end in range(count // 4, count + 1, count // 4))
+    print(told)
+    assert held[-1] - held[count // 4 - 1] < 15_000_000, told

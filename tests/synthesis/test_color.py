@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pipeline.synthesis.color import recolored, with_colors_of
+from stylebank.math import gaussian
+from stylebank.math.gaussian import moments
+from stylebank.style import Gaussian
+
+_LUMA = np.array([0.299, 0.587, 0.114])
+
+
+@pytest.fixture
+def palette() -> Gaussian:
+    cov = np.array([[900.0, 300, 100], [300, 400, 50], [100, 50, 200]])
+    return Gaussian(np.array([120.0, 140, 90]), cov, *gaussian.root(cov), 1000)
+
+
+def _distance(pixels: np.ndarray, palette: Gaussian) -> float:
+    mean, cov, _count = moments(pixels)
+    return gaussian.wasserstein2(mean, cov, palette.mean, palette.cov)
+
+
+def test_the_palette_is_taken_on_in_full_or_in_part(china: np.ndarray, palette: Gaussian) -> None:
+    whole, half, none = (recolored(china, palette, strength) for strength in (1.0, 0.5, 0.0))
+    far = _distance(china, palette)
+    assert _distance(whole, palette) < 0.1 * far
+    assert _distance(half, palette) == pytest.approx(0.5 * far, rel=0.15)
+    np.testing.assert_allclose(none, china, atol=1e-3)
+
+
+def test_luma_keeps_the_subjects_chroma(china: np.ndarray) -> None:
+    picture = np.ascontiguousarray(china[::-1, ::-1, ::-1])
+    made = with_colors_of(picture, china, "luma")
+    np.testing.assert_allclose(made - (made @ _LUMA)[..., None], china - (china @ _LUMA)[..., None], atol=1e-2)
+    assert made.min() >= -1e-3 and made.max() <= 255.001
+    moved = np.abs(made @ _LUMA - picture @ _LUMA)
+    assert np.median(moved) < 1e-2  # only where a colour would have clipped
+
+
+def test_luma_of_the_subject_itself_changes_nothing(china: np.ndarray) -> None:
+    np.testing.assert_allclose(with_colors_of(china, china, "luma"), china, atol=1e-2)
+
+
+def test_transport_takes_mean_and_covariance(china: np.ndarray) -> None:
+    made = with_colors_of(np.ascontiguousarray(255 - china), china, "transport")
+    mean, cov, _count = moments(made)
+    own_mean, own_cov, _count = moments(china)
+    assert np.abs(mean - own_mean).max() < 6
+    assert np.linalg.norm(cov - own_cov) < 0.2 * np.linalg.norm(own_cov)

@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from pipeline.synthesis.memory import free_memory, needed, require_memory
+from stylebank.errors import UsageError
+
+GB = 1_000_000_000
+
+
+def test_a_picture_too_large_even_for_strips_is_refused_with_the_size_that_fits() -> None:
+    with pytest.raises(
+        UsageError, match=r"40000 x 30000 pixels need about \d+\.\d GB of memory, and 24\.0 GB"
+    ) as refusal:
+        require_memory((40000, 30000), 1, "float32", available=24 * GB)
+    named = re.search(r"Choose --size (\d+) or less", str(refusal.value))
+    assert named
+    longest = int(named[1])
+    assert 4096 < longest < 40000
+    assert require_memory((longest, longest * 3 // 4), 1, "float32", available=24 * GB)
+    with pytest.raises(UsageError):
+        require_memory((longest + 40, (longest + 40) * 3 // 4), 1, "float32", available=24 * GB)
+
+
+def test_a_phones_photograph_at_the_default_size_is_made_whole() -> None:
+    assert not require_memory((512, 384), 1, "bfloat16", available=4 * GB)
+
+
+@pytest.mark.parametrize(("size", "available"), [((2048, 1536), 8 * GB), ((4096, 3072), 16 * GB)])
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_large_pictures_are_made_in_strips(size: tuple[int, int], available: int, precision: str) -> None:
+    assert require_memory(size, 1, precision, available=available)
+    assert not require_memory(size, 1, precision, available=100 * GB)
+
+
+def test_a_limit_is_kept_however_much_is_free() -> None:
+    assert not require_memory((1024, 768), 1, "float32", available=24 * GB)
+    assert require_memory((1024, 768), 1, "float32", available=24 * GB, limit=3 * GB)
+    assert require_memory((1024, 768), 1, "float32", available=3 * GB, limit=24 * GB)
+    with pytest.raises(
+        UsageError, match=r"3\.0 GB are allowed\. Choose --size \d+ or less, or a higher --memory-limit"
+    ):
+        require_memory((4096, 3072), 1, "float32", available=24 * GB, limit=3 * GB)
+    with pytest.raises(UsageError, match=r"0\.1 GB are allowed\. No size fits into that\. Raise the limit"):
+        require_memory((512, 384), 1, "float32", limit=GB // 10)
+
+
+def test_pictures_side_by_side_and_the_optimisers_memory_count() -> None:
+    one, four = (needed((512, 384), count, "float32", strips=False) for count in (1, 4))
+    assert four > 2 * one
+    # the pairs of steps and gradients are most of it in strips, and at least five pairs are kept
+    with_pairs, without = (
+        needed((4096, 3072), 1, "float32", strips=True, optimizer=optimizer) for optimizer in ("lbfgs", "adam")
+    )
+    assert with_pairs - without == 5 * 2 * 4 * 3 * 4096 * 3072
+
+
+def _write(root: Path, files: dict[str, str]) -> Path:
+    for name, text in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return root
+
+
+MEMINFO = {"proc/meminfo": "MemTotal:  24000000 kB\nMemFree: 1 kB\nMemAvailable:   20000000 kB\n"}
+
+
+def test_what_is_free_is_what_linux_says_is_available(tmp_path: Path) -> None:
+    assert free_memory(_write(tmp_path, MEMINFO)) == 20_480_000_000
+    assert free_memory(tmp_path / "elsewhere") is None
+
+
+@pytest.mark.parametrize("path", ["/jobs/one", "/"])
+def test_a_containers_limit_counts_in_version_2(tmp_path: Path, path: str) -> None:
+    """The limit may be the group's own or one above it; files it would give back are free."""
+    limit = {
+        "memory.max": "6000000000\n",
+        "memory.current": "2500000000\n",
+        "memory.stat": "anon 1\ninactive_file 500000000\n",
+    }
+    _write(tmp_path, {**MEMINFO, "proc/self/cgroup": f"0::{path}\n"})
+    _write(tmp_path / "sys/fs/cgroup", limit if path == "/" else {f"jobs/{name}": text for name, text in limit.items()})
+    _write(tmp_path / "sys/fs/cgroup/jobs/one", {"memory.max": "max\n", "memory.current": "1\n", "memory.stat": ""})
+    assert free_memory(tmp_path) == 4 * GB
+
+
+def test_a_containers_limit_counts_in_version_1(tmp_path: Path) -> None:
+    """The path may be the host's, of which the container sees the top alone."""
+    _write(tmp_path, {**MEMINFO, "proc/self/cgroup": "9:cpuset:/\n4:memory:/docker/0123\n0::/\n"})
+    _write(
+        tmp_path / "sys/fs/cgroup/memory",
+        {
+            "memory.limit_in_bytes": "3000000000\n",
+            "memory.usage_in_bytes": "1000000000\n",
+            "memory.stat": "total_inactive_file 200000000\n",
+        },
+    )
+    assert free_memory(tmp_path) == 2_200_000_000
+
+
+def test_a_group_without_a_limit_limits_nothing(tmp_path: Path) -> None:
+    _write(tmp_path, {**MEMINFO, "proc/self/cgroup": "4:memory:/a\n"})
+    _write(
+        tmp_path / "sys/fs/cgroup/memory/a",
+        {"memory.limit_in_bytes": f"{2**63 - 4096}", "memory.usage_in_bytes": "1", "memory.stat": ""},
+    )
+    assert free_memory(tmp_path) == 20_480_000_000

@@ -1,0 +1,215 @@
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import pipeline
+from pipeline.backends import runtime as backend
+from pipeline.ingest.measure import measure_pixels
+from pipeline.settings import SynthesisSettings
+from pipeline.synthesis import stylizer as synthesis
+from pipeline.synthesis import tiled_objective as strips
+from pipeline.synthesis.stylizer import Moment, Stylist
+from pipeline.vgg.network import Trunk
+from pipeline.vgg.weights import Weights
+from stylebank.bank.bank import Bank
+from stylebank.errors import FingerprintMismatch, UsageError
+from stylebank.images import io as images
+from stylebank.math.gaussian import moments
+from stylebank.style import PIXELS, Style
+from tests.conftest import DATA
+
+QUICK = SynthesisSettings(size=64, steps=4)
+
+
+@pytest.fixture(scope="module")
+def wave(small_bank: object) -> Style:
+    return Bank(small_bank).get("wave")  # type: ignore[arg-type]
+
+
+def test_the_picture_moves_towards_the_style_and_keeps_its_bounds(wave: Style, vgg: Weights, china: np.ndarray) -> None:
+    synthesis = Stylist(wave, vgg, dataclasses.replace(QUICK, steps=8)).stylise(china)
+    assert synthesis.pixels.shape == (43, 64, 3)
+    assert synthesis.final_loss < 0.6 * synthesis.start_loss
+    assert synthesis.pixels.min() >= 0 and synthesis.pixels.max() <= 255
+    assert synthesis.steps == 8
+
+
+def test_a_content_weight_keeps_the_subject(wave: Style, vgg: Weights, china: np.ndarray) -> None:
+    def distance(content_weight: float) -> float:
+        settings = dataclasses.replace(QUICK, steps=10, content_weight=content_weight, match_color=False)
+        made = Stylist(wave, vgg, settings).stylise(china).pixels
+        start = Stylist(wave, vgg, dataclasses.replace(settings, steps=1)).stylise(china).pixels
+        return float(np.abs(made - start).mean())
+
+    assert distance(50.0) < 0.7 * distance(0.0)
+
+
+def test_the_palette_is_the_paintings_before_the_first_step(wave: Style, vgg: Weights, china: np.ndarray) -> None:
+    recolored = Stylist(wave, vgg, QUICK).recolored(china, 96)
+    painting = wave.scales[96][PIXELS]
+    mean, cov, _count = moments(recolored)
+    assert np.abs(mean - painting.mean).max() < 6
+    assert np.linalg.norm(cov - painting.cov) < 0.25 * np.linalg.norm(painting.cov)
+    grey = np.repeat(china.mean(axis=2, keepdims=True), 3, axis=2)
+    assert np.isfinite(Stylist(wave, vgg, QUICK).recolored(grey, 96)).all()
+
+
+def test_the_same_settings_give_the_same_picture(wave: Style, vgg: Weights, china: np.ndarray) -> None:
+    first, second = (Stylist(wave, vgg, QUICK).stylise(china).pixels for _ in range(2))
+    np.testing.assert_array_equal(np.rint(first), np.rint(second))
+
+
+def test_noise_follows_its_seed(wave: Style, vgg: Weights, china: np.ndarray) -> None:
+    def made(seed: int) -> np.ndarray:
+        return Stylist(wave, vgg, dataclasses.replace(QUICK, init="noise", seed=seed, steps=1)).stylise(china).pixels
+
+    np.testing.assert_array_equal(made(1), made(1))
+    assert np.abs(made(1) - made(2)).mean() > 10
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "rmsprop"])
+def test_the_other_optimisers_lower_the_loss_too(wave: Style, vgg: Weights, china: np.ndarray, optimizer: str) -> None:
+    settings = dataclasses.replace(QUICK, optimizer=optimizer, steps=12)
+    synthesis = Stylist(wave, vgg, settings).stylise(china)
+    assert synthesis.final_loss < 0.9 * synthesis.start_loss
+
+
+def test_progress_goes_from_nothing_to_all(wave: Style, vgg: Weights, china: np.ndarray) -> None:
+    moments_seen: list[Moment] = []
+    settings = SynthesisSettings(size=320, steps=2)
+    Stylist(wave, vgg, settings).stylise(china, on_moment=moments_seen.append)
+    assert [moment.step for moment in moments_seen] == [1, 2, 3, 4]
+    assert [moment.steps for moment in moments_seen] == [4] * 4
+    shares = [moment.share for moment in moments_seen]
+    assert shares == sorted(shares) and shares[-1] == 1.0
+    assert shares[1] == pytest.approx(1 / 5, abs=0.01)  # half the size is a quarter of the work
+    assert moments_seen[0].pixels.shape[1] == 160 and moments_seen[-1].pixels.shape[1] == 320
+
+
+def test_other_weights_and_layers_that_were_not_measured_are_refused(wave: Style, vgg: Weights) -> None:
+    with pytest.raises(FingerprintMismatch, match=r"'wave'.*weights_sha256.*abc"):
+        Stylist(wave, dataclasses.replace(vgg, sha256="abc"), QUICK)
+    with pytest.raises(FingerprintMismatch, match=r"conv1_1 conv2_1 conv3_1.*conv5_1"):
+        Stylist(wave, vgg, dataclasses.replace(QUICK, layers=("conv5_1",)))
+
+
+def test_pictures_side_by_side_are_made_as_each_alone(wave: Style, vgg: Weights, china: np.ndarray) -> None:
+    settings = dataclasses.replace(QUICK, precision="float32", steps=6)
+    stylist = Stylist(wave, vgg, settings)
+    subjects = [china, np.ascontiguousarray(china[::-1])]
+    told: list[int] = []
+    together = stylist.stylise_many(subjects, on_moment=lambda moment: told.append(moment.picture))
+    assert {0, 1} == set(told)
+    for subject, made in zip(subjects, together, strict=True):
+        alone = stylist.stylise(subject)
+        assert made.final_loss == pytest.approx(alone.final_loss, rel=1e-3)
+        assert np.abs(made.pixels - alone.pixels).mean() < 0.5
+
+
+@pytest.mark.skipif(backend.NAME != "tensorflow", reason="JAX compiles once a shape, PyTorch not at all")
+def test_the_second_picture_of_another_size_pays_no_retrace(
+    wave: Style, vgg: Weights, china: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    traced: list[str] = []
+    compile_graph = backend.tf.function
+
+    def counted(function: Callable[..., object] | None = None, **options: object) -> object:
+        if function is None:  # as Keras decorates its own
+            return compile_graph(**options)
+
+        def told(*arguments: object) -> object:
+            traced.append(getattr(function, "__qualname__", ""))
+            return function(*arguments)
+
+        return compile_graph(told, **options)
+
+    monkeypatch.setattr(backend.tf, "function", counted)
+    synthesis._objective.cache_clear()  # other tests' pictures have paid for it
+    stylist = Stylist(wave, vgg, dataclasses.replace(QUICK, steps=2))
+    stylist.stylise(china)
+    of_the_first = list(traced)
+    assert of_the_first
+    stylist.stylise(china)
+    stylist.stylise(np.ascontiguousarray(china[:45, :70].transpose(1, 0, 2)))
+    assert traced == of_the_first
+
+
+def test_pictures_of_two_sizes_are_not_made_side_by_side(wave: Style, vgg: Weights, china: np.ndarray) -> None:
+    with pytest.raises(UsageError, match=r"43 x 64, 64 x 43"):
+        Stylist(wave, vgg, QUICK).stylise_many([china, np.ascontiguousarray(china.transpose(1, 0, 2))])
+
+
+def test_bfloat16_ends_where_float32_does(wave: Style, vgg: Weights, china: np.ndarray) -> None:
+    ends = {}
+    for precision in ("float32", "bfloat16"):
+        settings = dataclasses.replace(QUICK, steps=12, precision=precision)
+        ends[precision] = Stylist(wave, vgg, settings).stylise(china).final_loss
+    assert ends["bfloat16"] == pytest.approx(ends["float32"], rel=0.03)
+
+
+def test_bfloat16_does_for_the_few_positions_of_deep_layers(wave: Style, vgg: Weights, china: np.ndarray) -> None:
+    """With bfloat16 throughout it ended at more than twice the loss."""
+    layers = ("conv1_1", "conv4_2", "conv5_1", "conv5_4")
+    painting = images.resize(images.load(DATA / "styles/great_wave.jpg").pixels, (256, 172))
+    trunk = Trunk(vgg, "avg", "reflect")
+    fingerprint = dataclasses.replace(wave.header.fingerprint, layers=(PIXELS, *layers))
+    deep = Style(
+        dataclasses.replace(wave.header, fingerprint=fingerprint), {96: measure_pixels(painting, trunk, layers)}
+    )
+    ends = {}
+    for precision in ("float32", "bfloat16"):
+        settings = dataclasses.replace(QUICK, size=96, steps=15, content_weight=0, precision=precision)
+        ends[precision] = Stylist(deep, vgg, settings).stylise(china).final_loss
+    assert ends["bfloat16"] == pytest.approx(ends["float32"], rel=0.05)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize(
+    ("photograph", "painting"),
+    [("china", "starry_night"), ("rocket", "great_wave"), ("astronaut", "composition_viii")],
+)
+def test_bfloat16_ends_where_float32_does_on_the_samples(
+    vgg: Weights, tmp_path: Path, photograph: str, painting: str
+) -> None:
+    """All layers, all steps, every size on the way."""
+    bank = Bank(tmp_path)
+    pipeline.add(bank, DATA / f"styles/{painting}.jpg", name="style", scales=(160, 320))
+    subject = images.load(DATA / f"subjects/{photograph}.jpg").pixels
+    ends = {}
+    for precision in ("float32", "bfloat16"):
+        settings = SynthesisSettings(size=320, precision=precision)
+        ends[precision] = Stylist(bank.get("style"), vgg, settings).stylise(subject).final_loss
+    assert ends["bfloat16"] == pytest.approx(ends["float32"], rel=0.03)
+
+
+def test_a_picture_in_strips_is_the_picture(
+    wave: Style, vgg: Weights, china: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = dataclasses.replace(QUICK, precision="float32", steps=3)
+    whole = Stylist(wave, vgg, settings).stylise(china)
+    asked = []
+
+    def too_large(size: tuple[int, int], *_: object, **more: object) -> bool:
+        asked.append((size, more["limit"]))
+        return True
+
+    monkeypatch.setattr(synthesis, "require_memory", too_large)
+    monkeypatch.setattr(synthesis, "in_strips", lambda objective: strips.in_strips(objective, 64 * 16 * 128))
+    made = Stylist(wave, vgg, dataclasses.replace(settings, memory_limit=2_000_000_000)).stylise(china)
+    assert asked == [((64, 43), 2_000_000_000)]
+    assert made.start_loss == pytest.approx(whole.start_loss, rel=1e-5)
+    assert made.final_loss == pytest.approx(whole.final_loss, rel=1e-3)
+    assert np.abs(made.pixels - whole.pixels).mean() < 0.05
+
+
+def test_a_picture_too_large_for_the_memory_is_refused_before_work(
+    wave: Style, vgg: Weights, china: np.ndarray
+) -> None:
+    stylist = Stylist(wave, vgg, dataclasses.replace(QUICK, size=4096, memory_limit=3_000_000_000))
+    with pytest.raises(UsageError, match=r"4096 x 2731 pixels need about .* 3\.0 GB are allowed\. Choose --size"):
+        stylist.stylise(china, on_moment=lambda moment: pytest.fail("work began"))
