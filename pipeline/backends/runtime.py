@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from stylebank.errors import StylebankError, UsageError
 
-from .native import memory_errors, native_stderr_silenced
+from .errors import memory_errors, native_stderr_silenced
 from .timing import first_calls_timed
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")

@@ -180,7 +180,7 @@ def faster_precision(place: Place) -> str:
     """Return the precision that a timing finds faster here."""
     with _turn:
         _settle(place)
-        from ..backends import precision
+        from ..backends import devices as precision
 
         with _computing(place):
             return precision.choose(AUTO)

@@ -22,10 +22,9 @@ from ..execution.messages import Chunk
 from ..execution.worker import Place
 from ..settings import SynthesisSettings
 from ..synthesis.masks import Regions
-from .agreement import agree
 from .record import Entry
 from .resume import Item, survey
-from .run import Run
+from .run import Run, agree
 
 #: Bytes a pixel by format and depth: means of 35 stylised samples of 384 pixels encoded again, at quality 95 where
 #: there is one. They were from 0.64 to 0.91 for jpg, 1.9 to 2.3 for png, 0.43 to 0.63 for webp, 2.1 to 2.4 for tiff

@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,8 @@ from stylebank.images import io as images
 from stylebank.style import PIXELS, Header, Style
 
 from ..execution.messages import Parcel
-from ..settings import PRESET_FINGERPRINTS, SynthesisSettings
+from ..execution.worker import Machine
+from ..settings import AUTO, PRESET_FINGERPRINTS, SynthesisSettings
 from ..synthesis.masks import Regions
 from ..synthesis.pyramid import scales_for
 from ..vgg import weights as weight_files
@@ -76,7 +77,7 @@ class Run:
         self.overwrite = overwrite
         self.record = Record(planned.folder)
         self.earlier: dict[str, list[Entry]] = {}
-        #: Of the convolutions; `agreement.agree` puts one in the place of ``auto``, which the record keeps.
+        #: Of the convolutions; `agree` puts one in the place of ``auto``, which the record keeps.
         self.precision = settings.precision
         self.recorded = settings.recorded()
         self.init: images.Pixels | None = None
@@ -292,3 +293,32 @@ def _digest_regular(path: Path) -> str | None:
         return digest_file(path) if stat.S_ISREG(path.stat().st_mode) else None
     except OSError:
         return None
+
+
+def undecided(runs: Sequence[Run]) -> list[Run]:
+    """Return the runs whose precision was left to a timing."""
+    return [run for run in runs if run.settings.precision == AUTO]
+
+
+def agree(runs: Sequence[Run], machine: Machine, timed: Callable[[], str]) -> None:
+    """Decide the precision of those runs that leave it open.
+
+    What a run's record tells of the same settings on such a machine stays, so that a run that goes on
+    makes what an uninterrupted one would have made; where there is none, that of another run decides, and
+    only where no record tells anything a timing: a busy machine can turn it.
+
+    Parameters
+    ----------
+    machine
+        What computes; of a cluster, any one of its workers.
+    timed : callable
+        Returns ``float32`` or ``bfloat16``; called once at most.
+    """
+    told = [(run, run.precision_before(machine.backend, machine.device)) for run in undecided(runs)]
+    if not told:
+        return
+    common = next((before for _run, before in told if before), None)
+    for run, before in told:
+        if before is None and common is None:
+            common = timed()
+        run.precision = before or common or AUTO

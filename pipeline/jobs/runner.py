@@ -19,11 +19,10 @@ from ..execution import worker
 from ..execution.dask_executor import Cluster
 from ..execution.executors import Here, Pool
 from ..execution.messages import Chunk, Made, Outcome, Parcel
-from .agreement import agree, undecided
 from .events import Clock, Listener, Progress
 from .record import Entry, held
 from .resume import Item, survey
-from .run import Run
+from .run import Run, agree, undecided
 
 Crew = Here | Pool | Cluster
 

@@ -15,7 +15,7 @@ from stylebank.images import io as images
 from stylebank.images.io import Pixels
 from stylebank.style import PIXELS, Style
 
-from ..backends import precision
+from ..backends import devices as precision
 from ..settings import SynthesisSettings
 from ..vgg.weights import Weights
 from . import color as palette

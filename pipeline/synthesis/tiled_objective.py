@@ -27,7 +27,7 @@ from keras import ops
 from stylebank.images.io import Pixels
 
 from ..backends import runtime as backend
-from ..backends.native import memory_errors
+from ..backends.errors import memory_errors
 from ..vgg.network import Trunk
 from .losses.functional import feature_distance, moments
 from .losses.objective import Objective

@@ -33,8 +33,7 @@ from ..style import (
     layer_order,
 )
 from . import hdf5
-from .checks import check_gaussian, check_spectrum
-from .integrity import ARRAYS, FLOAT, content_digest, header_digest, scale_digest
+from .integrity import ARRAYS, FLOAT, check_gaussian, check_spectrum, content_digest, header_digest, scale_digest
 from .writer import EXTRAS, FORMAT, VERSION, attributes_of
 from .writer import encode as encode
 

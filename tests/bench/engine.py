@@ -21,7 +21,7 @@ from typing import Any
 import click
 import numpy as np
 
-from pipeline.backends import precision
+from pipeline.backends import devices as precision
 from pipeline.backends import runtime as backend
 from pipeline.ingest.measure import measure_pixels
 from pipeline.settings import SynthesisSettings

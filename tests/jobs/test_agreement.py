@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 import pipeline
-from pipeline.backends import precision
+from pipeline.backends import devices as precision
 from pipeline.execution.worker import Machine
-from pipeline.jobs import agreement
+from pipeline.jobs import run as agreement
 from pipeline.jobs.apply import prepare
 from pipeline.jobs.run import Run
 from stylebank.bank.bank import Bank

@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.ingest.measure import measure_pixels
 from pipeline.settings import SynthesisSettings
-from pipeline.synthesis.losses.smoothness import total_variation
+from pipeline.synthesis.losses.functional import total_variation
 from pipeline.synthesis.losses.targets import Targets
 from pipeline.synthesis.masks import Regions, regions
 from pipeline.synthesis.stylizer import Stylist, Synthesis

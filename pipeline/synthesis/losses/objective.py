@@ -7,7 +7,7 @@ activations, N(mu, C), and the style's, N(m, S) (Dowson and Landau 1982; Olkin a
 
 and of the distance of some activations to the subject's. Both come from `distance`, with their derivatives by the
 activations written out (for W2^2, 2/N (X - Y), with Y the image of X under the optimal map; Gelbrich 1990); the network
-pulls these back to the picture. Total variation, of the picture itself, comes from `smoothness`.
+pulls these back to the picture. Total variation, of the picture itself, comes from there, too.
 """
 
 from __future__ import annotations
@@ -28,8 +28,7 @@ from stylebank.style import layer_order
 from ...backends import runtime as backend
 from ...vgg.network import Trunk
 from ...vgg.weights import Weights
-from .functional import distance, feature_distance, mask_at, moments
-from .smoothness import total_variation
+from .functional import distance, feature_distance, mask_at, moments, total_variation
 from .wasserstein import Gradient
 
 #: Where the subject is recognised: deep enough to leave strokes and colours free.
@@ -215,7 +214,7 @@ class Objective:
         content_weight
             In units of `CONTENT_UNIT`.
         tv_weight
-            Of `smoothness.total_variation`, in units of `SMOOTHNESS_UNIT`.
+            Of `functional.total_variation`, in units of `SMOOTHNESS_UNIT`.
         layer_weights
             One a layer; all 1 unless given.
         normalise

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from pipeline.backends.native import OutOfMemory, memory_errors, native_stderr_silenced
+from pipeline.backends.errors import OutOfMemory, memory_errors, native_stderr_silenced
 
 
 class ResourceExhaustedError(Exception):

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.backends import precision
+from pipeline.backends import devices as precision
 
 
 def test_what_is_asked_for_is_taken() -> None:
@@ -26,7 +26,7 @@ def test_the_timing_runs_here_and_is_made_once() -> None:
 
 def test_what_is_timed_is_the_networks_own_convolution(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keras has XLA compile a convolution whose kernel's channels are not known, several times as slow in bfloat16."""
-    from pipeline.backends.precision import ops
+    from pipeline.backends.devices import ops
 
     known = []
 

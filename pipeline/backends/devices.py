@@ -23,7 +23,7 @@ def choose(precision: str) -> str:
     ----------
     precision : {"auto", "float32", "bfloat16"}
         ``auto`` times one convolution of the network's kind both ways, a fifth of a second on
-        a processor, once a process; of a run, one worker does so for all: see `agreement`.
+        a processor, once a process; of a run, one worker does so for all: see `jobs.run.agree`.
         Processors with AVX512-BF16 or AMX and GPUs since Ampere win; where bfloat16 is emulated it
         loses by far, so that the choice does not waver.
     """

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.synthesis.losses.smoothness import total_variation
+from pipeline.synthesis.losses.functional import total_variation
 
 
 def test_flat_pictures_are_smooth_and_a_checkerboard_is_not(china: np.ndarray) -> None:
