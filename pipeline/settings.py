@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from stylebank.errors import UsageError
-from stylebank.images.io import SMALLEST_SIDE, WRITE_FORMATS, check_depth
+from stylebank.images import SMALLEST_SIDE, WRITE_FORMATS, check_depth
 from stylebank.style import CONVOLUTIONS, PADDINGS, PIXELS, layer_order
 
 MEASURED_POOLINGS = ("avg", "max")
@@ -155,9 +155,8 @@ class SynthesisSettings:
         if self.size and self.size < SMALLEST_SIDE:
             raise UsageError(f"size {self.size}: expected {SMALLEST_SIDE} or more, or 0 for the subject's own.")
         _at_least("steps", self.steps, 1)
-        _at_least("seed", self.seed, 0)
-        _at_least("content_weight", self.content_weight, 0)
-        _at_least("tv_weight", self.tv_weight, 0)
+        for key in ("seed", "content_weight", "tv_weight"):
+            _at_least(key, getattr(self, key), 0)
         if not 0 <= self.strength <= 1:
             raise UsageError(f"strength {self.strength:g}: expected 0, the subject as it is, to 1, the full style.")
         if not 1 / 16 <= self.style_scale <= 16:
@@ -212,11 +211,12 @@ class SynthesisSettings:
         return found
 
 
+Presets = Mapping[str, Mapping[str, Any]]
 #: What a preset sets; options given beside it win.
-MEASURE_PRESETS: Mapping[str, Mapping[str, Any]] = {
-    "original": {"scales": (), "layers": tuple(CONVOLUTIONS), "pooling": "avg", "padding": "zero"},
+MEASURE_PRESETS: Presets = {
+    "original": {"scales": (), "layers": tuple(CONVOLUTIONS), "pooling": "avg", "padding": "zero"}
 }
-SYNTHESIS_PRESETS: Mapping[str, Mapping[str, Any]] = {
+SYNTHESIS_PRESETS: Presets = {
     "draft": {"size": 256, "steps": 20},
     "standard": {},
     "fine": {"size": 1024, "steps": 80},
@@ -235,9 +235,7 @@ SYNTHESIS_PRESETS: Mapping[str, Mapping[str, Any]] = {
     },
 }
 #: What a preset needs of the style it is applied with.
-PRESET_FINGERPRINTS: Mapping[str, Mapping[str, Any]] = {
-    "original": {"pooling": "avg", "padding": "zero"},
-}
+PRESET_FINGERPRINTS: Presets = {"original": {"pooling": "avg", "padding": "zero"}}
 
 
 def measure_settings(preset: str | None = None, **given: Any) -> MeasureSettings:
@@ -250,9 +248,7 @@ def synthesis_settings(preset: str | None = None, **given: Any) -> SynthesisSett
     return SynthesisSettings(**_combined(preset, SYNTHESIS_PRESETS, given, SynthesisSettings))
 
 
-def _combined(
-    preset: str | None, presets: Mapping[str, Mapping[str, Any]], given: Mapping[str, Any], kind: type
-) -> dict[str, Any]:
+def _combined(preset: str | None, presets: Presets, given: Mapping[str, Any], kind: type) -> dict[str, Any]:
     known = {field.name for field in dataclasses.fields(kind)}
     for key in given:
         if key not in known:

@@ -12,7 +12,7 @@ import errno
 import hashlib
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from .errors import OutputRefused, printable
@@ -107,5 +107,31 @@ def flush(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def held(folder: Path, alone: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Let other runs know that an output folder is written to, where the system can.
+
+    Parameters
+    ----------
+    alone
+        Called first if no other run holds the folder, such as to tidy up after one that was killed.
+    """
+    try:
+        import fcntl
+    except ImportError:  # Windows: nothing is tidied up
+        yield
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):  # held by another run, or a file system without locks
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            alone()
+        with contextlib.suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_SH)
+        yield
     finally:
         os.close(descriptor)

@@ -13,8 +13,8 @@ import pytest
 import pipeline
 from pipeline import cli
 from pipeline.vgg import weights
-from stylebank.bank.bank import Bank
-from stylebank.images import io as images
+from stylebank import images
+from stylebank.bank import Bank
 
 DATA = Path(__file__).parents[1] / "data"
 LAYERS = ("conv1_1", "conv2_1", "conv3_1")

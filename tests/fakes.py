@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.execution import worker
+from pipeline.execution import process
 from pipeline.execution.messages import Chunk, Made, Outcome, Parcel
-from pipeline.execution.worker import Place
+from pipeline.execution.process import Place
 from pipeline.settings import SynthesisSettings
-from stylebank.images.io import Pixels, fit, resize
+from stylebank.images import Pixels, fit, resize
 from tests import styles
 
 
@@ -118,7 +118,7 @@ DEADLY, DEADLY_ONCE = 13.0, 14.0
 
 def deadly_work(place: Place, parcel: Parcel, chunk: Chunk) -> Outcome:
     """Answer with the subject's value; some of them are the end of the process."""
-    worker.mark_begun(place, chunk)
+    process.mark_begun(place, chunk)
     made = {}
     for number, subject in zip(chunk.numbers, chunk.subjects, strict=True):
         value = float(subject[0, 0, 0])

@@ -18,7 +18,7 @@ import pipeline
 from pipeline.execution import worker
 from pipeline.jobs.run import Run
 from stylebank import files
-from stylebank.bank.bank import Bank
+from stylebank.bank import Bank
 from tests.fakes import Stylist
 
 #: What the engine would ask the network's library for.

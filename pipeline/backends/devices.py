@@ -1,14 +1,27 @@
-"""Which precision the convolutions run in: what was asked for, or what a short timing finds faster."""
+"""Devices that compute: which there are, which one is used, its memory, and the precision it is fast in."""
 
 from __future__ import annotations
 
+import contextlib
+import subprocess
 import time
+from collections.abc import Iterator
 from functools import lru_cache
 
 import numpy as np
-from keras import ops
 
+from stylebank.errors import UsageError
+
+from . import compile as compiling
 from . import runtime as backend
+from .runtime import NAME, keras, ops
+
+if NAME == "tensorflow":
+    import tensorflow as tf
+elif NAME == "torch":
+    import torch
+else:
+    import jax
 
 #: bfloat16 is taken when a convolution takes less than this share of float32's time.
 _WORTH_IT = 0.8
@@ -39,7 +52,7 @@ def _convolution(precision: str) -> float:
     kernel = ops.cast(backend.tree(random.normal(size=(3, 3, _CHANNELS, _CHANNELS)).astype(np.float32)), precision)
     # bound, as in the network: of a kernel given as an argument TensorFlow would not know the channels, and Keras
     # would have the convolution compiled by XLA, whose times are others
-    convolved = backend.compile_bound(
+    convolved = compiling.compile_bound(
         lambda x, kernel: ops.sum(
             ops.cast(ops.conv(x, kernel, padding="same", data_format="channels_last"), "float32")
         ),
@@ -51,3 +64,63 @@ def _convolution(precision: str) -> float:
         float(backend.to_numpy(convolved(x)))
         seconds.append(time.perf_counter() - began)
     return min(seconds[1:])  # what else runs here makes single ones longer, and none shorter
+
+
+def device() -> str:
+    """Name the kind of device that computes, ``cpu`` or ``gpu``."""
+    return "cpu" if all(name.startswith("cpu") for name in devices()) else "gpu"
+
+
+def devices() -> list[str]:
+    """Name what could compute, the first being what does unless `use` says otherwise: ``gpu:0``, ``cpu``."""
+    if NAME == "tensorflow":
+        gpus = len(tf.config.list_physical_devices("GPU"))
+    elif NAME == "torch":
+        gpus = torch.cuda.device_count()
+    else:
+        gpus = sum(found.platform != "cpu" for found in jax.devices())
+    return [*(f"gpu:{number}" for number in range(gpus)), "cpu"]
+
+
+@contextlib.contextmanager
+def use(name: str | None) -> Iterator[None]:
+    """Compute on a device of `devices`; None or ``auto`` leaves the choice to the backend.
+
+    Raises
+    ------
+    UsageError
+        If there is no such device.
+    """
+    if name in (None, "auto"):
+        yield
+        return
+    wanted = "gpu:0" if name == "gpu" else name
+    if wanted not in devices():
+        raise UsageError(f"device {name!r}: expected one of {', '.join(['auto', *devices()])}.")
+    with keras.device(wanted):
+        yield
+
+
+def make_deterministic() -> None:
+    """Let the same input give the same bytes, at some cost on GPUs."""
+    if NAME == "tensorflow":
+        tf.config.experimental.enable_op_determinism()
+    elif NAME == "torch":
+        torch.use_deterministic_algorithms(True)
+    elif device() == "gpu":
+        raise UsageError(
+            "--deterministic with JAX on a GPU: has to be told before it loads. "
+            "Set XLA_FLAGS=--xla_gpu_deterministic_ops=true instead."
+        )
+
+
+def device_bytes() -> int | None:
+    """Memory of the GPU that computes in this process; None on a CPU."""
+    if device() != "gpu":
+        return None
+    command = ["nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
+    try:
+        told = subprocess.run(command, capture_output=True, text=True, check=True, timeout=20).stdout.split()
+        return min(int(megabytes) for megabytes in told) << 20
+    except (OSError, ValueError, subprocess.SubprocessError):
+        return 4 << 30  # a small one: halving makes good what is too many, nothing what is too few

@@ -1,12 +1,9 @@
-"""What the libraries below Keras print and raise, as a user is to see it."""
+"""Errors of the libraries below Keras: a full device is recognised by name, so that no library is loaded for it."""
 
 from __future__ import annotations
 
 import contextlib
-import os
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 from stylebank.errors import StylebankError
 
@@ -15,27 +12,6 @@ _MEMORY_SIGNS = ("ResourceExhaustedError", "OutOfMemoryError", "RESOURCE_EXHAUST
 
 class OutOfMemory(StylebankError):
     """The device's memory does not hold what was asked for."""
-
-
-@contextlib.contextmanager
-def native_stderr_silenced() -> Iterator[None]:
-    """Drop what C++ libraries print while they load, before any log level applies."""
-    if os.environ.get("STYLEBANK_DEBUG_BACKEND"):
-        yield
-        return
-    sys.stderr.flush()
-    try:
-        kept = os.dup(2)
-    except OSError:  # no stderr at all, as under pythonw or a daemon
-        yield
-        return
-    try:
-        with Path(os.devnull).open("wb") as null:
-            os.dup2(null.fileno(), 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
 
 
 @contextlib.contextmanager
@@ -51,3 +27,9 @@ def memory_errors() -> Iterator[None]:
                 "or a --memory-limit, for strips."
             ) from error
         raise
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Tell whether a device's memory is what an error complains of."""
+    names = {kind.__name__ for kind in type(error).__mro__}
+    return bool(names & {"OutOfMemory", "MemoryError", "ResourceExhaustedError", "OutOfMemoryError"})

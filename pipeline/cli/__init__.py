@@ -101,7 +101,7 @@ def group(ctx: click.Context, bank: Path | None, verbose: bool, quiet: bool) -> 
     """
     if verbose and quiet:
         raise click.UsageError("--verbose and --quiet exclude each other. Give one of them.")
-    from stylebank.bank.bank import Bank
+    from stylebank.bank import Bank
 
     from .options import Shared
 

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 import pipeline
-from stylebank.images.io import WRITE_FORMATS
+from stylebank.images import WRITE_FORMATS
 
 from ..jobs.naming import DEFAULT_TEMPLATE, FIELDS
 from ..settings import LEARNING_RATES, OPTIMIZERS, PRECISIONS, SynthesisSettings

@@ -57,8 +57,9 @@ def command(
       $ stylebank batch JOBS.toml --dry-run
       $ stylebank batch JOBS.toml --output out --jobs 2
     """
+    from ..execution.executors import choose_crew
     from ..jobs import job_file as job_files
-    from ..jobs.apply import choose_crew, execute
+    from ..jobs.apply import execute
 
     runs = job_files.prepare(shared.bank, jobs_file, output, overwrite=overwrite)
     chosen = choose_crew(**crew)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from stylebank.bank import library
+from stylebank.bank import transfer
 from stylebank.errors import printable
 from stylebank.names import check_name
 
@@ -28,7 +28,7 @@ def command(shared: options.Shared, names: tuple[str, ...], output: str, no_thum
       $ stylebank export starry_night -o starry_night.stylebank.h5
       $ stylebank export starry_night great_wave -o shared/ --no-thumbnail
     """
-    paths = library.export(shared.bank, names, output, no_thumbnail=no_thumbnail, overwrite=overwrite)
+    paths = transfer.export(shared.bank, names, output, no_thumbnail=no_thumbnail, overwrite=overwrite)
     for name, path in zip(dict.fromkeys(map(check_name, names)), paths, strict=True):
         digest = shared.bank.header(name).content_sha256
         click.echo(f"{name}: {printable(path)} ({options.megabytes(path)}), {digest}")

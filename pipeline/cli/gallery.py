@@ -6,6 +6,7 @@ import click
 
 from stylebank.errors import printable
 from stylebank.pages import gallery as pages
+from stylebank.pages import html
 from stylebank.style import Header
 
 from ..synthesis.swatches import SIDE, add_swatches
@@ -42,7 +43,7 @@ def command(
       $ stylebank gallery -o gallery.html
       $ stylebank gallery -o public/ --tag hokusai --swatches
     """
-    pages.page_path(output, overwrite=overwrite)  # before minutes of work
+    html.page_path(output, overwrite=overwrite)  # before minutes of work
     if swatches:
         names = [header.name for header in shared.bank.headers()[0] if set(tag) <= set(header.tags)]
 
@@ -58,7 +59,7 @@ def command(
             note=lambda text: shared.note(f"note: {text}"),
         )
     shown, damaged = pages.cards(shared.bank, tags=tag, note=lambda text: shared.note(f"note: {text}"))
-    path = pages.write_page(output, pages.gallery(shown), overwrite=overwrite)
+    path = html.write_page(output, pages.gallery(shown), overwrite=overwrite)
     if not shown:
         which = "holds none with these tags" if tag else "is empty"
         shared.note(f"No style is shown: the bank {which}. 'stylebank list' shows all.")

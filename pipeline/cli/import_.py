@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from stylebank.bank import library
+from stylebank.bank import transfer
 from stylebank.errors import BankBusy, OutputRefused, StylebankError, UsageError
 
 from . import options
@@ -44,7 +44,7 @@ def command(
     code = 0
     for file in files:
         try:
-            header = library.import_style(
+            header = transfer.import_style(
                 shared.bank,
                 file,
                 rename=rename,

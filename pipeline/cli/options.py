@@ -11,9 +11,9 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
-from stylebank.bank.bank import Bank, default_folder
+from stylebank.bank import Bank, default_folder
 from stylebank.errors import StyleDamaged
-from stylebank.images.io import MAX_PIXELS
+from stylebank.images import MAX_PIXELS
 
 from ..settings import MEASURE_PRESETS
 
@@ -130,9 +130,9 @@ json_flag = click.option("--json", is_flag=True, help="Print JSON.")
 
 def _list_devices(ctx: click.Context, _param: click.Parameter, wanted: bool) -> None:
     if wanted and not ctx.resilient_parsing:
-        from ..backends import runtime as backend
+        from ..backends import devices
 
-        for name in backend.devices():
+        for name in devices.devices():
             click.echo(name)
         ctx.exit()
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, TypeVar
 
 from stylebank.errors import UsageError
-from stylebank.images.io import Pixels
+from stylebank.images import Pixels
 
+from ..backends.errors import is_out_of_memory
 from ..synthesis import memory
 
 AUTO = "auto"
@@ -50,20 +50,6 @@ def automatic(size: tuple[int, int], device_bytes: int | None, precision: str = 
         return 1
     fitting = int(_MEMORY_SHARE * device_bytes / (memory.WHOLE[precision] * size[0] * size[1]))
     return max(1, min(_MOST, fitting))
-
-
-def device_bytes() -> int | None:
-    """Memory of the GPU that computes in this process; None on a CPU."""
-    from ..backends import runtime as backend
-
-    if backend.device() != "gpu":
-        return None
-    command = ["nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
-    try:
-        told = subprocess.run(command, capture_output=True, text=True, check=True, timeout=20).stdout.split()
-        return min(int(megabytes) for megabytes in told) << 20
-    except (OSError, ValueError, subprocess.SubprocessError):
-        return 4 << 30  # a small one: halving makes good what is too many, nothing what is too few
 
 
 def divided(
@@ -165,9 +151,3 @@ def stylise_together(
         return left + right, min(limits, default=None)
 
     return Together(*made(range(len(subjects))))
-
-
-def is_out_of_memory(error: Exception) -> bool:
-    """Tell whether a device's memory is what an error complains of."""
-    names = {kind.__name__ for kind in type(error).__mro__}
-    return bool(names & {"OutOfMemory", "MemoryError", "ResourceExhaustedError", "OutOfMemoryError"})

@@ -12,11 +12,9 @@ from typing import Any
 
 from stylebank.errors import StylebankError, UsageError, printable
 
-from . import executors as crew
-from . import worker
-from .executors import Note, T, Task
-from .messages import Chunk, Outcome, Parcel, failed
-from .worker import Place
+from . import messages, process_executor, worker
+from .messages import Chunk, Note, Outcome, Parcel, T, Task, failed
+from .process import Place
 
 LOCAL = "local"
 _BACKEND = "stylebank-dask"
@@ -68,7 +66,7 @@ class Cluster:
         with contextlib.ExitStack() as stack:
             threads = None
             # a scheduler of somebody else's tries three times more by itself
-            self._attempts = crew.RETRIES if self._address == LOCAL else 1
+            self._attempts = messages.RETRIES if self._address == LOCAL else 1
             if self._address == LOCAL:
                 threads = max(1, (os.cpu_count() or 1) // self._jobs)
                 stack.enter_context(dask.config.set({"distributed.scheduler.allowed-failures": 0}))
@@ -144,7 +142,7 @@ class Cluster:
             ((_task, outcome),) = self._flown([task])
             if outcome is not None:
                 return outcome
-        return failed(task[1], crew.died(crew.RETRIES + 1))
+        return failed(task[1], messages.died(messages.RETRIES + 1))
 
     def _flown(self, tasks: Iterable[Task]) -> Iterator[tuple[Task, Outcome | None]]:
         """Yield each task with its outcome, None where its workers died."""
@@ -161,7 +159,7 @@ class Cluster:
         with joblib.parallel_config(backend=_BACKEND, client=self._client):
             run = joblib.Parallel(n_jobs=-1, return_as="generator_unordered", batch_size=1)
             outcomes = run(taken())
-            with crew.closed_quietly(outcomes):
+            with process_executor.closed_quietly(outcomes):
                 for number, outcome in outcomes:
                     if isinstance(outcome, StylebankError):
                         raise outcome

@@ -2,28 +2,44 @@
 
 from __future__ import annotations
 
-import concurrent.futures
-import contextlib
 import os
-import shutil
-import tempfile
-import threading
-import warnings
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from types import TracebackType
+from typing import Any, Protocol
+
+from stylebank.errors import UsageError, printable
 
 from . import worker
-from .messages import Chunk, Outcome, Parcel, failed
-from .worker import Place
+from .dask_executor import Cluster
+from .messages import Note, Outcome, T, Task
+from .process import Place
+from .process_executor import Pool
 
-#: A picture whose worker died is tried again so often.
-RETRIES = 2
-#: Arrays above this go to local workers as memory maps of one file, not as copies in every task.
-_MAPPED_BYTES = 1 << 16
 
-Task = tuple[Parcel, Chunk]
-Note = Callable[[str], None]
-T = TypeVar("T")
+class Crew(Protocol):
+    """Whoever computes: what a run asks of it, wherever its processes are.
+
+    Attributes
+    ----------
+    workers : int
+        Processes that compute at the same time.
+    """
+
+    workers: int
+
+    def __enter__(self) -> Any:
+        """Start the processes."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None, /
+    ) -> None:
+        """End the processes, at once where an error is raised."""
+
+    def ask(self, question: Callable[[Place], T]) -> T:
+        """Return one process' answer to a question of `worker`."""
+
+    def outcomes(self, tasks: Iterable[Task], note: Note) -> Iterator[Outcome]:
+        """Yield what became of each chunk, as they finish."""
 
 
 class Here:
@@ -62,169 +78,56 @@ class Here:
             yield worker.work(self._place, parcel, chunk, self.on_ready, self.on_moment)
 
 
-class Pool:
-    """Several processes of this machine, through joblib: loky's unless the caller has set another backend.
+def choose_crew(
+    jobs: int | None = None,
+    devices: Sequence[str | int] = (),
+    cluster: str | None = None,
+    device: str | None = None,
+    deterministic: bool = False,
+) -> Crew:
+    """Decide who computes.
 
     Parameters
     ----------
     jobs
-        How many.
+        Processes; as many as devices unless given, and without devices this process alone.
     devices
-        GPUs, each of which one process takes.
-    device, deterministic
-        As for `Place`.
+        GPUs by number, one process each.
+    cluster
+        ``tcp://HOST:PORT`` of a Dask scheduler, or ``local`` for one of `jobs` processes here.
+    device
+        ``cpu``, ``gpu`` or ``gpu:N``; ``auto``, or None, leaves it to the backend.
+    deterministic
+        Let the same input give the same bytes on a GPU, too.
 
-    Notes
-    -----
-    loky gives up a whole pool when one process dies. What was not begun goes to a new one;
-    what was, is made alone, one after another, so that only a picture that takes its worker
-    with it every time is reported.
+    Raises
+    ------
+    UsageError
     """
-
-    #: What a worker does; found by name in its own process.
-    work = staticmethod(worker.work)
-
-    def __init__(
-        self, jobs: int, devices: tuple[str, ...] = (), *, device: str | None = None, deterministic: bool = False
-    ) -> None:
-        self.workers = jobs
-        self._devices = devices
-        self._device, self._deterministic = device, deterministic
-
-    def __enter__(self) -> Pool:
-        self._folder = tempfile.mkdtemp(prefix="stylebank-")
-        threads = None if self._devices else max(1, (os.cpu_count() or 1) // self.workers)
-        self._place = Place(os.getpid(), threads, self._devices, self._folder, self._device, self._deterministic)
-        return self
-
-    def __exit__(self, kind: object, *_error: object) -> None:
-        _shut_down_loky(at_once=kind is not None)
-        shutil.rmtree(self._folder, ignore_errors=True)
-
-    def ask(self, question: Callable[[Place], T]) -> T:
-        """Return one process' answer to a question of `worker`."""
-        import joblib
-
-        told: list[T] = list(_parallel(max(2, self.workers))([joblib.delayed(question)(self._place)]))
-        return told[0]
-
-    def outcomes(self, tasks: Iterable[Task], note: Note) -> Iterator[Outcome]:
-        """Yield what became of each chunk, as they finish."""
-        source = iter(tasks)
-        suspects: list[Task] = []
-        again: list[Task] = []
-        while True:
-            flight = _Flight(source, again)
-            try:
-                yield from self._flown(flight, 2 * self.workers)
-                break
-            except concurrent.futures.BrokenExecutor:
-                unfinished = flight.land()
-                begun = [task for task in unfinished if worker.mark(self._folder, task[1]).exists()]
-                suspects += begun
-                again = [task for task in unfinished if task not in begun]
-                note("a worker process died; its pictures are tried again")
-        for parcel, chunk in suspects:
-            for one in chunk.alone():
-                yield from self._alone(parcel, one)
-
-    def _flown(self, flight: _Flight, ahead: int) -> Iterator[Outcome]:
-        import joblib
-
-        # never one job: joblib would run it in this process
-        run = _parallel(max(2, self.workers), pre_dispatch=ahead)
-        delayed = joblib.delayed(self.work)
-        outcomes = run(delayed(self._place, parcel, chunk) for parcel, chunk in flight)
-        with closed_quietly(outcomes):
-            for outcome in outcomes:
-                flight.landed(outcome)
-                yield outcome
-
-    def _alone(self, parcel: Parcel, chunk: Chunk) -> Iterator[Outcome]:
-        for _attempt in range(RETRIES):
-            try:
-                yield from list(self._flown(_Flight(iter([(parcel, chunk)]), []), 1))
-                return
-            except concurrent.futures.BrokenExecutor:
-                continue
-        yield failed(chunk, died(RETRIES + 1))
-
-
-class _Flight:
-    """The tasks given to one pool, and which of them are not back yet."""
-
-    def __init__(self, source: Iterator[Task], again: list[Task]) -> None:
-        self._source = source
-        self._again = again
-        self._out: dict[int, Task] = {}
-        self._lock = threading.Lock()
-        self._closed = False
-
-    def __iter__(self) -> Iterator[Task]:
-        while True:
-            with self._lock:  # joblib takes tasks from threads of its own, also while it gives up
-                if self._closed:
-                    return
-                task = self._again.pop(0) if self._again else next(self._source, None)
-                if task is None:
-                    return
-                self._out[task[1].numbers[0]] = task
-            yield task
-
-    def landed(self, outcome: Outcome) -> None:
-        """Note a chunk as finished."""
-        for number in outcome.made:
-            self._out.pop(number, None)
-
-    def land(self) -> list[Task]:
-        """Give out no more, and return what is not back."""
-        with self._lock:
-            self._closed = True
-            return [*self._out.values(), *self._again]
-
-
-def died(times: int) -> str:
-    """Put the end of a picture's workers into words."""
-    return (
-        f"its worker process died each of {times} times (killed by the system, often for want of memory). "
-        "Try a smaller --size or fewer --jobs."
-    )
-
-
-def _parallel(jobs: int, *, pre_dispatch: int | str = "2*n_jobs") -> Any:
-    """Give a `joblib.Parallel` whose results come as they finish where its backend can."""
-    import joblib
-
-    given = {
-        "n_jobs": jobs,
-        "prefer": "processes",
-        "batch_size": 1,
-        "pre_dispatch": pre_dispatch,
-        "max_nbytes": _MAPPED_BYTES,
-    }
-    try:
-        return joblib.Parallel(return_as="generator_unordered", **given)
-    except ValueError:  # the caller's backend does not know how
-        return joblib.Parallel(**given)
-
-
-@contextlib.contextmanager
-def closed_quietly(outcomes: Any) -> Iterator[None]:
-    """Close joblib's results in the end; that it cancels what nobody waits for any more is meant so."""
-    try:
-        yield
-    finally:
-        if hasattr(outcomes, "close"):
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                outcomes.close()
-
-
-def _shut_down_loky(*, at_once: bool) -> None:
-    from joblib.externals.loky import reusable_executor
-
-    executor = reusable_executor._executor
-    if executor is not None:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            executor.shutdown(wait=True, kill_workers=at_once)
+    names = tuple(str(number) for number in devices)
+    if device == "auto":
+        device = None
+    if device is not None:
+        kind, _, number = device.partition(":")
+        if kind not in {"cpu", "gpu"} or (device != kind and not (kind == "gpu" and number.isdigit())):
+            raise UsageError(f"device {printable(device)}: expected auto, cpu, gpu, or gpu:N with the number of a GPU.")
+        if names:
+            raise UsageError(f"device {device} and devices {','.join(names)} exclude each other. Give one of them.")
+        if kind == "gpu" and cluster is None:
+            names, device = (number or "0",), None
+    common: dict[str, Any] = {"device": device, "deterministic": deterministic}
+    if jobs is not None and jobs < 1:
+        raise UsageError(f"jobs {jobs}: expected 1 or more.")
+    if any(not name.isdigit() for name in names) or len(set(names)) < len(names):
+        raise UsageError(f"devices {','.join(names)}: expected numbers of GPUs, each once, such as 0,1.")
+    if cluster is not None:
+        if names:
+            raise UsageError("cluster and devices exclude each other: a cluster's workers have their own.")
+        if cluster != "local" and "://" not in cluster:
+            raise UsageError(f"cluster {printable(cluster)}: expected 'local', or a scheduler's tcp://HOST:PORT.")
+        return Cluster(cluster, jobs or 1, **common)
+    if names and jobs is not None and jobs != len(names):
+        raise UsageError(f"jobs {jobs}: there is one process a device, and {len(names)} are given. Leave jobs out.")
+    if len(names) > 1 or (jobs or 1) > 1:
+        return Pool(jobs or len(names), names, **common)
+    return Here(names, **common)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from stylebank.images.io import Pixels
+from stylebank.images import Pixels
 from stylebank.style import Style
 
 from ..settings import SynthesisSettings
@@ -128,3 +128,24 @@ class Outcome:
 def failed(chunk: Chunk, reason: str) -> Outcome:
     """Return the outcome of a chunk none of whose pictures could be made."""
     return Outcome({number: Made(error=reason) for number in chunk.numbers})
+
+
+#: A picture whose worker died is tried again so often.
+RETRIES = 2
+
+
+Task = tuple[Parcel, Chunk]
+
+
+Note = Callable[[str], None]
+
+
+T = TypeVar("T")
+
+
+def died(times: int) -> str:
+    """Put the end of a picture's workers into words."""
+    return (
+        f"its worker process died each of {times} times (killed by the system, often for want of memory). "
+        "Try a smaller --size or fewer --jobs."
+    )

@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from stylebank.bank.bank import Bank
-from stylebank.bank.library import without_pictures
+from stylebank.bank import Bank
+from stylebank.bank.transfer import without_pictures
 from stylebank.errors import NameRefused
-from stylebank.images.io import MAX_PIXELS
+from stylebank.images import MAX_PIXELS
 from stylebank.style import Header
 
 from ..settings import measure_settings

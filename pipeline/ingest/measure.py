@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 import stylebank
+from stylebank import images
 from stylebank.errors import UsageError, printable
-from stylebank.images import io as images
 from stylebank.math import gaussian
 from stylebank.names import check_name
 from stylebank.style import PIXELS, Fingerprint, Gaussian, Header, Source, Style

@@ -7,10 +7,9 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from stylebank.bank import similarity
-from stylebank.bank.bank import Bank
+from stylebank.bank import Bank, similarity
 from stylebank.errors import UsageError, printable
-from stylebank.images.io import MAX_PIXELS, load
+from stylebank.images import MAX_PIXELS, load
 from stylebank.style import PIXELS, Header, Style, layer_order, nearest_scale
 
 from ..settings import MeasureSettings

@@ -8,20 +8,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from stylebank.bank.bank import Bank
+from stylebank import images
+from stylebank.bank import Bank
 from stylebank.errors import UsageError, printable
-from stylebank.images import io as images
 
 from ..execution import batching as buckets
-from ..execution.dask_executor import Cluster
-from ..execution.executors import Here, Pool
+from ..execution.executors import Crew, choose_crew
 from ..settings import synthesis_settings
 from .events import Listener, Progress
 from .mask_files import Placement
 from .plan import Plan, plan
 from .record import Entry
 from .run import Run
-from .runner import Crew, Engine
+from .runner import Engine
 from .style_spec import parse
 
 __all__ = ["Listener", "Progress", "apply", "choose_crew", "execute", "prepare"]
@@ -175,61 +174,6 @@ def _without_masks(planned: Plan, placement: Placement) -> Plan:
         raise UsageError("nothing but masks among the subjects. Give the pictures they belong to.")
     left = [task.subject for task in planned.tasks if os.path.realpath(task.subject) in masks]
     return replace(planned, tasks=tasks, ignored=(*planned.ignored, *left))
-
-
-def choose_crew(
-    jobs: int | None = None,
-    devices: Sequence[str | int] = (),
-    cluster: str | None = None,
-    device: str | None = None,
-    deterministic: bool = False,
-) -> Crew:
-    """Decide who computes.
-
-    Parameters
-    ----------
-    jobs
-        Processes; as many as devices unless given, and without devices this process alone.
-    devices
-        GPUs by number, one process each.
-    cluster
-        ``tcp://HOST:PORT`` of a Dask scheduler, or ``local`` for one of `jobs` processes here.
-    device
-        ``cpu``, ``gpu`` or ``gpu:N``; ``auto``, or None, leaves it to the backend.
-    deterministic
-        Let the same input give the same bytes on a GPU, too.
-
-    Raises
-    ------
-    UsageError
-    """
-    names = tuple(str(number) for number in devices)
-    if device == "auto":
-        device = None
-    if device is not None:
-        kind, _, number = device.partition(":")
-        if kind not in {"cpu", "gpu"} or (device != kind and not (kind == "gpu" and number.isdigit())):
-            raise UsageError(f"device {printable(device)}: expected auto, cpu, gpu, or gpu:N with the number of a GPU.")
-        if names:
-            raise UsageError(f"device {device} and devices {','.join(names)} exclude each other. Give one of them.")
-        if kind == "gpu" and cluster is None:
-            names, device = (number or "0",), None
-    common: dict[str, Any] = {"device": device, "deterministic": deterministic}
-    if jobs is not None and jobs < 1:
-        raise UsageError(f"jobs {jobs}: expected 1 or more.")
-    if any(not name.isdigit() for name in names) or len(set(names)) < len(names):
-        raise UsageError(f"devices {','.join(names)}: expected numbers of GPUs, each once, such as 0,1.")
-    if cluster is not None:
-        if names:
-            raise UsageError("cluster and devices exclude each other: a cluster's workers have their own.")
-        if cluster != "local" and "://" not in cluster:
-            raise UsageError(f"cluster {printable(cluster)}: expected 'local', or a scheduler's tcp://HOST:PORT.")
-        return Cluster(cluster, jobs or 1, **common)
-    if names and jobs is not None and jobs != len(names):
-        raise UsageError(f"jobs {jobs}: there is one process a device, and {len(names)} are given. Leave jobs out.")
-    if len(names) > 1 or (jobs or 1) > 1:
-        return Pool(jobs or len(names), names, **common)
-    return Here(names, **common)
 
 
 def execute(

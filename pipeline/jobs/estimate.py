@@ -15,15 +15,15 @@ from typing import Any
 import numpy as np
 
 from stylebank.errors import StylebankError
-from stylebank.images.io import Pixels
+from stylebank.images import Pixels
 
 from ..execution import worker
 from ..execution.messages import Chunk
-from ..execution.worker import Place
+from ..execution.process import Place
 from ..settings import SynthesisSettings
 from ..synthesis.masks import Regions
 from .record import Entry
-from .resume import Item, survey
+from .resume import Item, failed, survey
 from .run import Run, agree
 
 #: Bytes a pixel by format and depth: means of 35 stylised samples of 384 pixels encoded again, at quality 95 where
@@ -156,7 +156,7 @@ def _unreadable(item: Item) -> Entry | None:
         try:
             item.size = item.run.size_of(item.run.load(item.task).size)
         except StylebankError as error:
-            return item.run.failed(item.task, item.entry, str(error))
+            return failed(item.task, item.entry, str(error))
     return None
 
 

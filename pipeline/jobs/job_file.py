@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stylebank.bank.bank import Bank
+from stylebank.bank import Bank
 from stylebank.errors import UsageError, printable
 from stylebank.files import explain
 
 from ..execution import batching as buckets
+from ..execution import executors
 from . import apply as batch
 from . import style_spec as styling
 from .events import Listener
@@ -130,7 +131,7 @@ def run_jobs(
     StylebankError
     """
     runs = prepare(bank, path, output, overwrite=overwrite)
-    crew = batch.choose_crew(jobs, devices, cluster, device, deterministic)
+    crew = executors.choose_crew(jobs, devices, cluster, device, deterministic)
     return batch.execute(runs, crew, batch_size=batch_size, fail_fast=fail_fast, listener=listener)
 
 

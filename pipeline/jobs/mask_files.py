@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from stylebank import images
 from stylebank.errors import StylebankError
 from stylebank.files import digest_file
-from stylebank.images import io as images
-from stylebank.images.io import shown_size
+from stylebank.images import shown_size
 
 from ..synthesis import masks
 from ..synthesis.masks import Mask, Regions

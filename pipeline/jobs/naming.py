@@ -62,3 +62,8 @@ def _below(path: str, shown: str) -> str:
     if not all(part.strip(". ") for part in parts):
         raise UsageError(f"{shown}: names a folder or a file with nothing. Give each part a name.")
     return path
+
+
+def steps_folder(output: Path) -> Path:
+    """Return where the pictures on the way to `output` are kept."""
+    return output.with_suffix(".steps")

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stylebank.errors import UsageError, printable
-from stylebank.images.io import READ_SUFFIXES, WRITE_FORMATS, format_of
+from stylebank.images import READ_SUFFIXES, WRITE_FORMATS, format_of
 
-from .naming import DEFAULT_TEMPLATE, check_template, output_path
+from .naming import DEFAULT_TEMPLATE, check_template, output_path, steps_folder
 from .record import FILE_NAME as RECORD_NAME
 from .record import Record
 
@@ -155,11 +155,6 @@ class _Made:
 
     def holds_steps(self, folder: Path) -> bool:
         return os.path.abspath(folder) in self._steps
-
-
-def steps_folder(output: Path) -> Path:
-    """Return where the pictures on the way to `output` are kept."""
-    return output.with_suffix(".steps")
 
 
 def _found(

@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -151,29 +151,3 @@ class Record:
     def _ends_whole(descriptor: int) -> bool:
         size = os.fstat(descriptor).st_size
         return size == 0 or os.pread(descriptor, 1, size - 1) == b"\n"
-
-
-@contextlib.contextmanager
-def held(folder: Path, alone: Callable[[], None] = lambda: None) -> Iterator[None]:
-    """Let other runs know that an output folder is written to, where the system can.
-
-    Parameters
-    ----------
-    alone
-        Called first if no other run holds the folder, such as to tidy up after one that was killed.
-    """
-    try:
-        import fcntl
-    except ImportError:  # Windows: nothing is tidied up
-        yield
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        with contextlib.suppress(OSError):  # held by another run, or a file system without locks
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            alone()
-        with contextlib.suppress(OSError):
-            fcntl.flock(descriptor, fcntl.LOCK_SH)
-        yield
-    finally:
-        os.close(descriptor)

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from stylebank import images
 from stylebank.errors import StylebankError, UsageError, printable
-from stylebank.files import make_folder, replace_file
-from stylebank.images import io as images
+from stylebank.files import held, make_folder, replace_file
 
-from .record import FILE_NAME, Entry, Record, held
+from .record import FILE_NAME, Entry, Record
 
 #: Longest side of a thumbnail in pixels: the first for pages of up to so many pictures.
 _SIDES = ((100, 320), (300, 220), (1000, 160))

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import os
+import stat
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 
-from stylebank.errors import StylebankError
-from stylebank.images.io import Picture, shown_size
+import stylebank
+from stylebank.errors import OutputRefused, StylebankError, printable
+from stylebank.files import digest_file
+from stylebank.images import Picture, shown_size
 
 from ..synthesis.masks import Regions
 from .plan import Task
@@ -50,11 +56,11 @@ def survey(runs: Sequence[Run]) -> Iterator[tuple[Item, Entry | None]]:
 
     def look(pair: tuple[int, tuple[Run, Task]]) -> tuple[Item, Entry | None]:
         number, (run, task) = pair
-        item = Item(run, task, number, run.blank(task))
+        item = Item(run, task, number, blank(run, task))
         try:
-            made = run.made_already(task)
+            made = made_already(run, task)
         except StylebankError as error:
-            return item, run.failed(task, item.entry, str(error))
+            return item, failed(task, item.entry, str(error))
         if made is None:
             own = shown_size(task.subject)
             with contextlib.suppress(StylebankError):
@@ -63,8 +69,87 @@ def survey(runs: Sequence[Run]) -> Iterator[tuple[Item, Entry | None]]:
                 try:
                     run.placement.check(task.subject, own, item.size)
                 except StylebankError as error:
-                    return item, run.failed(task, item.entry, str(error))
+                    return item, failed(task, item.entry, str(error))
         return item, made
 
     with ThreadPoolExecutor(_SURVEYORS) as pool:
         yield from pool.map(look, enumerate(numbered, start=1))
+
+
+def made_already(run: Run, task: Task) -> Entry | None:
+    """Return the line of a picture that need not be made, None for one to make.
+
+    Raises
+    ------
+    OutputRefused
+        If something else stands where the output goes.
+    """
+    if run.overwrite:
+        return None
+    entry = _proven(run, task)
+    animation = run.outputs.animation
+    if entry is None and animation and animation.exists():
+        raise OutputRefused(f"{printable(animation)}: exists already. Add --overwrite to replace it.")
+    return entry
+
+
+def _proven(run: Run, task: Task) -> Entry | None:
+    """Return the line that shows the output to be this work's; that a file exists proves nothing."""
+    if not os.path.lexists(task.output):
+        return None
+    wanted = blank(run, task)
+    digest = _digest_regular(task.subject)
+    if digest is None or None in wanted.settings.get("masks", {}).values():  # reading it will say why
+        return None
+    wanted = dataclasses.replace(wanted, subject_sha256=digest)
+    proofs = {entry.output_sha256: entry for entry in run.earlier.get(wanted.output, ()) if entry.same_work(wanted)}
+    entry = proofs.get(_digest_regular(task.output) or "") if proofs else None
+    if entry is not None:
+        if run.outputs.lack_the_way(task):
+            return None
+        return dataclasses.replace(entry, subject=wanted.subject, status="skipped", losses=None, timings=None)
+    raise OutputRefused(
+        f"{printable(task.output)}: exists already, and the record does not show it as this subject in this "
+        "style with these settings. Add --overwrite to replace it, or give another --output."
+    )
+
+
+def _digest_regular(path: Path) -> str | None:
+    """Digest of a file, None where there is none to read; a FIFO would hang."""
+    try:
+        return digest_file(path) if stat.S_ISREG(path.stat().st_mode) else None
+    except OSError:
+        return None
+
+
+def blank(run: Run, task: Task) -> Entry:
+    """Return a line that says what is wanted, and nothing yet of what came of it."""
+    return Entry(
+        subject=os.fspath(task.subject),
+        subject_sha256=None,
+        style=run.styling.text,
+        style_sha256=run.style_sha256,
+        settings={**run.recorded, **run.placement.recorded(task.subject)},
+        output=os.path.relpath(task.output, run.planned.folder),
+        output_sha256=None,
+        width=None,
+        height=None,
+        status="failed",
+        error=None,
+        start_loss=None,
+        final_loss=None,
+        steps=None,
+        seconds=None,
+        backend="none",
+        device="none",
+        precision="none",
+        version=stylebank.__version__,
+        weights_sha256=run.fingerprint.weights_sha256,
+    )
+
+
+def failed(task: Task, entry: Entry, reason: str) -> Entry:
+    """Return the line of a picture that could not be made."""
+    if printable(task.subject) not in reason and printable(task.output) not in reason:
+        reason = f"{printable(task.subject)}: {reason}"
+    return dataclasses.replace(entry, status="failed", error=reason)

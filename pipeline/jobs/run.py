@@ -5,30 +5,27 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import os
-import stat
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import stylebank
-from stylebank.bank.bank import Bank
+from stylebank import images
+from stylebank.bank import Bank
 from stylebank.bank.combine import mix, require_common_scales, require_comparable
-from stylebank.errors import FingerprintMismatch, OutputRefused, StylebankError, UsageError, printable
-from stylebank.files import digest_file
-from stylebank.images import io as images
+from stylebank.errors import FingerprintMismatch, StylebankError, UsageError, printable
 from stylebank.style import PIXELS, Header, Style
 
 from ..execution.messages import Parcel
-from ..execution.worker import Machine
+from ..execution.process import Machine
 from ..settings import AUTO, PRESET_FINGERPRINTS, SynthesisSettings
 from ..synthesis.masks import Regions
 from ..synthesis.pyramid import scales_for
 from ..vgg import weights as weight_files
 from .mask_files import Placement
+from .outputs import Outputs
 from .plan import Plan, Task
 from .record import Entry, Record
 from .style_spec import StyledRegion, Styling
-from .writer import Outputs
 
 #: Beyond this ratio between the size worked at and the scales measured, strokes differ for anyone to see.
 _FAR = 1.5
@@ -149,44 +146,6 @@ class Run:
                 )
         return told
 
-    def made_already(self, task: Task) -> Entry | None:
-        """Return the line of a picture that need not be made, None for one to make.
-
-        Raises
-        ------
-        OutputRefused
-            If something else stands where the output goes.
-        """
-        if self.overwrite:
-            return None
-        entry = self._proven(task)
-        animation = self.outputs.animation
-        if entry is None and animation and animation.exists():
-            raise OutputRefused(f"{printable(animation)}: exists already. Add --overwrite to replace it.")
-        return entry
-
-    def _proven(self, task: Task) -> Entry | None:
-        """Return the line that shows the output to be this work's; that a file exists proves nothing."""
-        if not os.path.lexists(task.output):
-            return None
-        wanted = self.blank(task)
-        digest = _digest_regular(task.subject)
-        if digest is None or None in wanted.settings.get("masks", {}).values():  # reading it will say why
-            return None
-        wanted = dataclasses.replace(wanted, subject_sha256=digest)
-        proofs = {
-            entry.output_sha256: entry for entry in self.earlier.get(wanted.output, ()) if entry.same_work(wanted)
-        }
-        entry = proofs.get(_digest_regular(task.output) or "") if proofs else None
-        if entry is not None:
-            if self.outputs.lack_the_way(task):
-                return None
-            return dataclasses.replace(entry, subject=wanted.subject, status="skipped", losses=None, timings=None)
-        raise OutputRefused(
-            f"{printable(task.output)}: exists already, and the record does not show it as this subject in this "
-            "style with these settings. Add --overwrite to replace it, or give another --output."
-        )
-
     def regions_of(
         self, task: Task, own: tuple[int, int], size: tuple[int, int]
     ) -> tuple[Regions | None, dict[str, Any]]:
@@ -211,37 +170,6 @@ class Run:
     def size_of(self, own: tuple[int, int]) -> tuple[int, int]:
         """Return the output's (width, height) for a subject of `own`; `UsageError` for one too thin."""
         return images.fit(own, self.settings.size or max(own))
-
-    def failed(self, task: Task, entry: Entry, reason: str) -> Entry:
-        """Return the line of a picture that could not be made."""
-        if printable(task.subject) not in reason and printable(task.output) not in reason:
-            reason = f"{printable(task.subject)}: {reason}"
-        return dataclasses.replace(entry, status="failed", error=reason)
-
-    def blank(self, task: Task) -> Entry:
-        """Return a line that says what is wanted, and nothing yet of what came of it."""
-        return Entry(
-            subject=os.fspath(task.subject),
-            subject_sha256=None,
-            style=self.styling.text,
-            style_sha256=self.style_sha256,
-            settings={**self.recorded, **self.placement.recorded(task.subject)},
-            output=os.path.relpath(task.output, self.planned.folder),
-            output_sha256=None,
-            width=None,
-            height=None,
-            status="failed",
-            error=None,
-            start_loss=None,
-            final_loss=None,
-            steps=None,
-            seconds=None,
-            backend="none",
-            device="none",
-            precision="none",
-            version=stylebank.__version__,
-            weights_sha256=self.fingerprint.weights_sha256,
-        )
 
     def parcel(self, *, elsewhere: bool) -> Parcel:
         """Load the styles for workers; those in other processes find the packaged weights by themselves."""
@@ -285,14 +213,6 @@ class Run:
             f"{fingerprint.pooling} pooling, {fingerprint.padding} padding, "
             f"{len(self.layers)} layers, weights {fingerprint.weights_sha256[:12]}"
         )
-
-
-def _digest_regular(path: Path) -> str | None:
-    """Digest of a file, None where there is none to read; a FIFO would hang."""
-    try:
-        return digest_file(path) if stat.S_ISREG(path.stat().st_mode) else None
-    except OSError:
-        return None
 
 
 def undecided(runs: Sequence[Run]) -> list[Run]:

@@ -5,30 +5,24 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import time
-from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from stylebank.errors import StylebankError, printable
-from stylebank.files import make_folder, remove_temporaries
+from stylebank.files import held, make_folder, remove_temporaries
 
 from ..execution import batching as buckets
 from ..execution import worker
-from ..execution.dask_executor import Cluster
-from ..execution.executors import Here, Pool
-from ..execution.messages import Chunk, Made, Outcome, Parcel
+from ..execution.executors import Crew, Here
+from ..execution.messages import Chunk, Outcome, Parcel
+from .decoder import Decoder
 from .events import Clock, Listener, Progress
-from .record import Entry, held
-from .resume import Item, survey
+from .record import Entry
+from .resume import Item, failed, survey
 from .run import Run, agree, undecided
+from .writer import Writer
 
-Crew = Here | Pool | Cluster
-
-_READERS = 2
-#: Pictures computed and not yet written, at most.
-_UNWRITTEN = 8
 _LINES_AT_ONCE = 200
 
 
@@ -82,7 +76,6 @@ class Engine:
         self._fitting: float = float("inf")  # pixels that the device's memory holds at once, once that is known
         self._device_bytes: int | None = None
         self._broken: Exception | None = None
-        self._pending: deque[Future[list[tuple[Item, Entry]]]] = deque()
         self._told: set[int] = set()
         self._clock = Clock(0)
         self._asking = 0.0
@@ -103,18 +96,16 @@ class Engine:
             for run in self._runs:
                 if run.outputs.animation is not None:
                     make_folder(run.outputs.animation.parent)
-            self._scribe = stack.enter_context(ThreadPoolExecutor(1, "stylebank-write"))
-            self._readers = ThreadPoolExecutor(_READERS, "stylebank-read")
+            self._scribe = stack.enter_context(Writer(self._tell_ends))
+            self._readers = stack.enter_context(Decoder())
             try:
                 self._compute(self._survey())
-                self._drain(wait=True)
+                self._scribe.drain(wait=True)
             except (Stopped, _Through) as stop:
                 if isinstance(stop, _Through) and not isinstance(stop.error, Stopped):
                     raise stop.error from None
                 self._fail_fast = False
-                self._drain(wait=True)
-            finally:
-                self._readers.shutdown(wait=True, cancel_futures=True)
+                self._scribe.drain(wait=True)
         return [self._entries[number] for number in sorted(self._entries)]
 
     def _tidy(self, folder: Path) -> None:
@@ -133,11 +124,11 @@ class Engine:
             else:
                 known.append((item, entry))
             if len(known) >= _LINES_AT_ONCE:
-                self._record(known)
+                self._scribe.record(known)
                 known = []
         if known:
-            self._record(known)
-        self._drain(wait=True)
+            self._scribe.record(known)
+        self._scribe.drain(wait=True)
         return rest
 
     def _compute(self, items: list[Item]) -> None:
@@ -159,7 +150,7 @@ class Engine:
         with contextlib.closing(outcomes):  # type: ignore[type-var]
             for outcome in outcomes:
                 self._take(outcome)
-                self._drain()
+                self._scribe.drain()
         if self._broken is not None:
             raise self._broken
 
@@ -173,25 +164,16 @@ class Engine:
     def _tasks(self, items: list[Item]) -> Iterator[tuple[Parcel, Chunk]]:
         """Give out decoded chunks, reading some ahead."""
         groups = buckets.divided(items, lambda item: (id(item.run), item.size), self._most, self._crew.workers)
-        reading: deque[tuple[list[Item], list[Future[Made | None]]]] = deque()
         last: Run | None = None
-        while True:
-            while len(reading) <= self._crew.workers:
-                group = next(groups, None)
-                if group is None:
-                    break
-                reading.append((group, [self._readers.submit(self._read, item) for item in group]))
-            if not reading:
-                return
-            group, futures = reading.popleft()
+        for group in self._readers.ahead(groups, self._crew.workers):
             whole: list[Item] = []
-            for item, future in zip(group, futures, strict=True):
+            for item, future in group:
                 flaw = future.result()
                 if flaw is None:
                     whole.append(item)
                 else:
                     self._clock.finished(item.work, made=False)
-                    self._record([(item, item.run.failed(item.task, item.entry, flaw.error))])
+                    self._scribe.record([(item, failed(item.task, item.entry, flaw.error))])
             if not whole:
                 continue
             run = whole[0].run
@@ -221,24 +203,6 @@ class Engine:
             wanted = buckets.automatic(item.size, self._device_bytes, run.precision)
         return int(max(1, min(wanted, self._fitting // (item.size[0] * item.size[1]))))
 
-    def _read(self, item: Item) -> Made | None:
-        """Decode a subject; return why not, where it cannot be."""
-        began = time.perf_counter()
-        try:
-            picture = item.run.load(item.task)
-            item.size = item.run.size_of(picture.size)
-            item.regions, told = item.run.regions_of(item.task, picture.size, item.size)
-            item.picture = picture
-        except StylebankError as error:
-            return Made(error=str(error))
-        except Exception as error:
-            return Made(error=f"{type(error).__name__}: {printable(str(error))}. Check the file.")
-        finally:
-            item.seconds["decode"] = time.perf_counter() - began
-        settings = {**item.entry.settings, **told}
-        item.entry = dataclasses.replace(item.entry, subject_sha256=picture.sha256, settings=settings)
-        return None
-
     def _take(self, outcome: Outcome) -> None:
         """Send what a worker made to be written."""
         if outcome.fatal is not None:
@@ -255,7 +219,7 @@ class Engine:
             self._asking = 0.0
             self._clock.finished(item.work, made=not made.error)
             if made.error:
-                self._record([(item, item.run.failed(item.task, item.entry, made.error))])
+                self._scribe.record([(item, failed(item.task, item.entry, made.error))])
                 item.picture = item.regions = None
                 continue
             item.entry = dataclasses.replace(
@@ -267,45 +231,8 @@ class Engine:
                 worker=outcome.worker or None,
                 **outcome.machine,
             )
-            self._pending.append(self._scribe.submit(self._write, item, made))
-        while len(self._pending) > _UNWRITTEN:
-            self._tell_ends(self._pending.popleft().result())
-
-    def _write(self, item: Item, made: Made) -> list[tuple[Item, Entry]]:
-        """Write one picture; in the scribe's thread, as every line of the record is."""
-        assert item.picture is not None
-        began = time.perf_counter()
-        seconds = item.seconds
-
-        def timed(entry: Entry) -> Entry:
-            seconds["encode"] = time.perf_counter() - began
-            timings = {stage: round(spent, 4) for stage, spent in seconds.items()}
-            return dataclasses.replace(entry, timings=timings, seconds=round(sum(seconds.values()), 3))
-
-        try:
-            entry = item.run.outputs.save(item.task, item.picture, made, item.entry, timed)
-        except StylebankError as error:
-            return self._lines([(item, item.run.failed(item.task, item.entry, str(error)))])
-        except Exception as error:
-            reason = f"{type(error).__name__}: {printable(str(error))}. Try another --format."
-            return self._lines([(item, item.run.failed(item.task, item.entry, reason))])
-        finally:
-            item.picture = item.regions = None
-        return [(item, entry)]
-
-    def _lines(self, pairs: list[tuple[Item, Entry]]) -> list[tuple[Item, Entry]]:
-        """Append to the records; in the scribe's thread."""
-        for record in {id(item.run.record): item.run.record for item, _entry in pairs}.values():
-            record.append(*(entry for item, entry in pairs if item.run.record is record))
-        return pairs
-
-    def _record(self, pairs: list[tuple[Item, Entry]]) -> None:
-        self._pending.append(self._scribe.submit(self._lines, pairs))
-
-    def _drain(self, *, wait: bool = False) -> None:
-        """Tell of what is written, in order."""
-        while self._pending and (wait or self._pending[0].done()):
-            self._tell_ends(self._pending.popleft().result())
+            self._scribe.write(item, made)
+        self._scribe.bound()
 
     def _tell_ends(self, pairs: list[tuple[Item, Entry]]) -> None:
         for item, entry in pairs:
@@ -345,7 +272,7 @@ class Engine:
         try:
             self._begin(item, together)
             self._clock.start(current)
-            self._drain()
+            self._scribe.drain()
             left = self._clock.seconds_left(current)
             facts = {"step": moment.step, "steps": moment.steps, "loss": moment.loss, "seconds_left": left}
             self._tell("step", item, together=together, **facts)

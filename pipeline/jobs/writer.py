@@ -1,155 +1,85 @@
-"""What is written of a run: pictures, those on the way, animations, and the lines that vouch for them."""
+"""One thread that writes: outputs as they are computed, and every line of the records."""
 
 from __future__ import annotations
 
 import dataclasses
-import os
-from collections.abc import Callable, Collection
-from pathlib import Path
-from typing import TYPE_CHECKING
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 
-import numpy as np
-import numpy.typing as npt
-
-from stylebank.errors import OutputRefused, UsageError, printable
-from stylebank.files import make_folder
-from stylebank.images import io as images
+from stylebank.errors import StylebankError, printable
 
 from ..execution.messages import Made
-from ..settings import SynthesisSettings
-from .plan import Plan, Task, steps_folder
-from .record import Entry, Record
+from .record import Entry
+from .resume import Item, failed
 
-if TYPE_CHECKING:
-    from ..synthesis.multiscale import Moment
+#: Pictures computed and not yet written, at most.
+_UNWRITTEN = 8
 
-_ANIMATION_FRAMES = 48
+Pairs = list[tuple[Item, Entry]]
 
 
-class Outputs:
-    """The files of a run.
+class Writer:
+    """Writes pictures and lines in the order they are given, behind the thread that computes.
 
     Parameters
     ----------
-    planned
-        Subjects, over none of which anything is written, and outputs.
-    settings
-        Their format, quality, depth.
-    save_every
-        Keep a picture every so many steps.
-    record
-        Of the outputs' folder.
+    tell
+        Called with what has been written, in the thread that calls `drain` or `bound`.
     """
 
-    def __init__(self, planned: Plan, settings: SynthesisSettings, save_every: int | None, record: Record) -> None:
-        self._planned = planned
-        self._settings = settings
-        self._save_every = save_every
-        self._record = record
-        self._subjects = {os.path.realpath(task.subject) for task in planned.tasks}
-        self._frames: list[npt.NDArray[np.uint8]] = []
-        self.animation: Path | None = None
+    def __init__(self, tell: Callable[[Pairs], None]) -> None:
+        self._tell = tell
+        self._thread = ThreadPoolExecutor(1, "stylebank-write")
+        self._pending: deque[Future[Pairs]] = deque()
 
-    def check_animation(self, animation: str | os.PathLike[str] | None) -> None:
-        """Refuse an animation that cannot be, before any work."""
-        if animation is None:
-            return
-        path = Path(animation)
-        if path.suffix.lower() not in images.ANIMATION_FORMATS:
-            raise UsageError(f"{printable(path)}: an animation is a .gif or a .webp. Change the name.")
-        if len(self._planned.tasks) > 1:
-            raise UsageError(
-                f"{printable(path)}: one animation cannot show {len(self._planned.tasks)} subjects. Give one subject."
-            )
-        task = self._planned.tasks[0]
-        if os.path.realpath(path) in {os.path.realpath(task.subject), os.path.realpath(task.output)}:
-            raise UsageError(f"{printable(path)}: is the subject or the output itself. Give another --animation.")
-        self.animation = path
+    def __enter__(self) -> Writer:
+        return self
 
-    def protect(self, subjects: Collection[str]) -> None:
-        """Write over none of these real paths either: the subjects of other runs beside this one."""
-        self._subjects |= set(subjects)
+    def __exit__(self, *_error: object) -> None:
+        self._thread.shutdown(wait=True)
 
-    def lack_the_way(self, task: Task) -> bool:
-        """Tell whether pictures on the way to a finished one are asked for and not there."""
-        return bool(
-            (self.animation and not self.animation.exists())
-            or (self._save_every and not steps_folder(task.output).exists())
-        )
+    def write(self, item: Item, made: Made) -> None:
+        """Write a picture and its line."""
+        self._pending.append(self._thread.submit(self._write, item, made))
 
-    def on_moment(self, task: Task, picture: images.Picture, moment: Moment) -> None:
-        """Keep a picture on the way, and a frame of the animation, where they are wanted."""
-        if self._save_every and moment.step % self._save_every == 0 and moment.step < moment.steps:
-            self._save_step(task, picture, moment.step, moment.shown())
-        if self.animation and moment.step % max(1, moment.steps // _ANIMATION_FRAMES) == 0:
-            self._frames.append(images.to_uint8(moment.shown()))
+    def record(self, pairs: Pairs) -> None:
+        """Write lines alone."""
+        self._pending.append(self._thread.submit(self._lines, pairs))
 
-    def _save_step(self, task: Task, picture: images.Picture, step: int, pixels: images.Pixels) -> None:
-        make_folder(steps_folder(task.output))
-        self._save(steps_folder(task.output) / f"{step:04d}{task.output.suffix}", pixels, picture)
+    def bound(self) -> None:
+        """Wait until no more than `_UNWRITTEN` are left to write."""
+        while len(self._pending) > _UNWRITTEN:
+            self._tell(self._pending.popleft().result())
 
-    def save(
-        self, task: Task, picture: images.Picture, made: Made, entry: Entry, timed: Callable[[Entry], Entry]
-    ) -> Entry:
-        """Write a picture and its line; the line comes first.
+    def drain(self, *, wait: bool = False) -> None:
+        """Tell of what is written, in order."""
+        while self._pending and (wait or self._pending[0].done()):
+            self._tell(self._pending.popleft().result())
 
-        Parameters
-        ----------
-        entry
-            All of the line but what only the writing tells.
-        timed
-            Puts the time into it, once the file is encoded.
+    def _write(self, item: Item, made: Made) -> Pairs:
+        assert item.picture is not None
+        began = time.perf_counter()
+        seconds = item.seconds
 
-        Raises
-        ------
-        StylebankError
-            If it cannot be written.
-        """
-        assert made.pixels is not None
-        make_folder(task.output.parent)
-        for step, pixels in made.way:
-            self._save_step(task, picture, step, pixels.astype(np.float32))
-        height, width = made.pixels.shape[:2]
-        if self.animation:
-            shown = [images.to_uint8(picture.pixels), *self._frames, images.to_uint8(made.pixels)]
-            images.save_animation(self.animation, shown, (width, height))
-        done = dataclasses.replace(entry, width=width, height=height, status="done")
+        def timed(entry: Entry) -> Entry:
+            seconds["encode"] = time.perf_counter() - began
+            timings = {stage: round(spent, 4) for stage, spent in seconds.items()}
+            return dataclasses.replace(entry, timings=timings, seconds=round(sum(seconds.values()), 3))
 
-        def promise(digest: str) -> None:
-            nonlocal done
-            done = timed(dataclasses.replace(done, output_sha256=digest))
-            # before the rename: a line without its picture is made good by the next run,
-            # and a picture without its line would be nobody's
-            self._record.append(done)
+        try:
+            entry = item.run.outputs.save(item.task, item.picture, made, item.entry, timed)
+        except StylebankError as error:
+            return self._lines([(item, failed(item.task, item.entry, str(error)))])
+        except Exception as error:
+            reason = f"{type(error).__name__}: {printable(str(error))}. Try another --format."
+            return self._lines([(item, failed(item.task, item.entry, reason))])
+        finally:
+            item.picture = item.regions = None
+        return [(item, entry)]
 
-        self._save(task.output, made.pixels, picture, promise)
-        return done
-
-    def lose_alpha(self, picture: images.Picture) -> bool:
-        """Tell whether the output's format cannot hold what the subject has of transparency."""
-        return picture.alpha is not None and not images.WRITE_FORMATS[self._settings.format][2]
-
-    def _save(
-        self,
-        path: Path,
-        pixels: images.Pixels,
-        picture: images.Picture,
-        before_rename: Callable[[str], None] = lambda sha256: None,
-    ) -> str:
-        if os.path.realpath(path) in self._subjects:  # a picture on the way, named like an original
-            raise OutputRefused(f"{printable(path)}: is one of the subjects. Give another --output.")
-        alpha = None
-        if picture.alpha is not None:
-            size = pixels.shape[1], pixels.shape[0]
-            alpha = images.resize(picture.alpha[..., None].astype(np.float32), size)[..., 0]
-        settings = self._settings
-        return images.save(
-            path,
-            pixels,
-            format=settings.format,
-            quality=settings.quality,
-            depth=settings.depth,
-            alpha=alpha,
-            metadata=picture.metadata,
-            before_rename=before_rename,
-        )
+    def _lines(self, pairs: Pairs) -> Pairs:
+        for record in {id(item.run.record): item.run.record for item, _entry in pairs}.values():
+            record.append(*(entry for item, entry in pairs if item.run.record is record))
+        return pairs

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from stylebank.images.io import Pixels
+from stylebank.images import Pixels
 from stylebank.math import gaussian
 from stylebank.math.gaussian import moments
 from stylebank.style import Gaussian

@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from stylebank import images
 from stylebank.errors import UsageError, printable
-from stylebank.images import io as images
-from stylebank.images.io import Pixels
+from stylebank.images import Pixels
 
 Mask = npt.NDArray[np.float32]
 

@@ -6,20 +6,44 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from stylebank.images import io as images
-from stylebank.images.io import Pixels
+from stylebank import images
+from stylebank.images import Pixels
 
+from ..settings import SynthesisSettings
 from . import color as palette
+from .losses.objective import Objective
+from .losses.problem import Region
 from .masks import Regions
 from .optimizers import minimise
 
-if TYPE_CHECKING:
-    from .stylizer import Stylist
+
+class LevelProblem(Protocol):
+    """The styles' side of the work at one size, which `stylizer.Stylist` provides."""
+
+    @property
+    def settings(self) -> SynthesisSettings:
+        """How pictures are made."""
+
+    @property
+    def layer_weights(self) -> Sequence[float]:
+        """One weight a style layer, for `Objective.task`."""
+
+    def recolored(self, subject: Pixels, longest_side: int, regions: Regions | None = None) -> Pixels:
+        """Return the subject in the paintings' colours."""
+
+    def objective(self, strips: bool) -> Objective:
+        """Return the compiled objective, whole or strip by strip."""
+
+    def targets(self, objective: Objective, subject: Pixels, regions: Regions | None) -> list[Region]:
+        """Return the styles' targets for a subject at one size, with their masks."""
+
+    def beginning(self, subject: Pixels, init: Pixels | None) -> Pixels:
+        """Return the picture to begin with at a subject's size."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +107,7 @@ class Work:
 
     def __init__(
         self,
-        stylist: Stylist,
+        problem: LevelProblem,
         subjects: Sequence[Pixels],
         finals: Sequence[Pixels],
         inits: Sequence[Pixels | None],
@@ -91,8 +115,8 @@ class Work:
         sizes: Sequence[tuple[int, int]],
         on_moment: Callable[[Moment], None],
     ) -> None:
-        self._stylist = stylist
-        self._settings = stylist.settings
+        self._problem = problem
+        self._settings = problem.settings
         self._subjects, self._finals, self._inits = subjects, finals, inits
         self._whole = regions
         self._sizes = sizes
@@ -100,7 +124,7 @@ class Work:
         self._prepared = list(subjects)
         if self._settings.match_color:
             at = None if regions is None else regions.resized((subjects[0].shape[1], subjects[0].shape[0]))
-            self._prepared = [stylist.recolored(subject, max(sizes[-1]), at) for subject in subjects]
+            self._prepared = [problem.recolored(subject, max(sizes[-1]), at) for subject in subjects]
         self._work = [self._settings.steps * width * height for width, height in sizes]
         self._taken = np.zeros(len(subjects), int)
         self._pixels: Pixels | None = None
@@ -110,18 +134,18 @@ class Work:
         settings, size = self._settings, self._sizes[level]
         here = np.stack([images.resize(subject, size) for subject in self._prepared])
         regions = None if self._whole is None else self._whole.resized(size)
-        self._objective = self._stylist.objective(strips)
+        self._objective = self._problem.objective(strips)
         own = images.resize(self._subjects[0], size)
         self._task = self._objective.task(
-            self._stylist.targets(self._objective, own, regions),
+            self._problem.targets(self._objective, own, regions),
             here,
             content_weight=settings.content_weight,
             tv_weight=settings.tv_weight,
-            layer_weights=self._stylist.layer_weights,
+            layer_weights=self._problem.layer_weights,
             normalise=settings.normalise,
             strength=settings.strength,
         )
-        begun = [self._stylist.beginning(subject, init) for subject, init in zip(here, self._inits, strict=True)]
+        begun = [self._problem.beginning(subject, init) for subject, init in zip(here, self._inits, strict=True)]
         covered = None if regions is None else (regions.coverage > 0)[..., None]
         if covered is not None:
             begun = [np.where(covered, one, subject) for one, subject in zip(begun, here, strict=True)]

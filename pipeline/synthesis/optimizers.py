@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stylebank.errors import StylebankError
-from stylebank.images.io import Pixels
+from stylebank.images import Pixels
 
 Array = npt.NDArray[np.float64]
 #: ``function(pictures) -> (values, gradients)``: (n, H, W, 3), (n,), and (n, H, W, 3).

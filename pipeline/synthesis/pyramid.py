@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
+from stylebank import images
 from stylebank.errors import UsageError
-from stylebank.images import io as images
 
 from ..settings import SynthesisSettings
 

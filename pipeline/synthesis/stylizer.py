@@ -1,4 +1,4 @@
-"""Subjects in styles: everything set up once, then from coarse to fine (see `levels`)."""
+"""Subjects in styles: everything set up once, then from coarse to fine (see `multiscale`)."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
+from stylebank import images
 from stylebank.errors import UsageError
-from stylebank.images import io as images
-from stylebank.images.io import Pixels
+from stylebank.images import Pixels
 from stylebank.style import PIXELS, Style
 
 from ..backends import devices as precision
 from ..settings import SynthesisSettings
 from ..vgg.weights import Weights
 from . import color as palette
-from .losses.objective import CONTENT_LAYER, Objective, Region
+from .losses.objective import CONTENT_LAYER, Objective
+from .losses.problem import Region
 from .losses.targets import Targets
 from .masks import Regions
 from .memory import require_memory

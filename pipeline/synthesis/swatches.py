@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from stylebank.bank.bank import Bank
+from stylebank import images
+from stylebank.bank import Bank
 from stylebank.errors import FingerprintMismatch, StyleDamaged
-from stylebank.images import io as images
 from stylebank.storage.reader import read_pictures
 from stylebank.style import Header, Style, nearest_scale
 

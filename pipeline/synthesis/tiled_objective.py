@@ -6,7 +6,7 @@ are sums over positions. So a step goes over the picture twice, in strips of row
 1. Forward, block by block of VGG-19: every strip adds its moments to the layers' (Chan, Golub and LeVeque
    1983), and leaves what it gives the next block.
 2. Backward, from the last block to the first: every strip's activations are made again; with the
-   moments of the whole its gradient is (X - mu) L + d (see `transport.matched`), pulled back to what the block took.
+   moments of the whole its gradient is (X - mu) L + d (see `wasserstein.matched`), pulled back to what the block took.
 
 A block of k convolutions sees k rows beyond a strip: these are taken along, and only where the picture ends
 is there padding, before every layer as in the whole picture. Nothing is blended, and there is no seam to hide. Kept
@@ -24,15 +24,19 @@ import numpy as np
 import numpy.typing as npt
 from keras import ops
 
-from stylebank.images.io import Pixels
+from stylebank.images import Pixels
+from stylebank.math.gaussian import Merged
 
+from ..backends import compile as compiling
+from ..backends import ops as backend_ops
 from ..backends import runtime as backend
 from ..backends.errors import memory_errors
-from ..vgg.network import Trunk
-from .losses.functional import feature_distance, moments
+from ..vgg.network import Block, Trunk, blocks
+from .losses.functional import feature_distance
+from .losses.moments import moments
 from .losses.objective import Objective
 from .losses.wasserstein import matched, matched_gradient
-from .tiling import Block, Merged, Strip, blocks, strips
+from .tiling import Strip, strips
 
 #: Activations of all of a block's convolutions together in one strip: half a gigabyte or so with their gradients.
 ELEMENTS = 1 << 25
@@ -203,10 +207,10 @@ class _Passes:
             network = partial(self._features, block, strip.top, strip.bottom)
             if kind == "forward":
                 function = partial(self._gathered, block, network, with_content)
-                self._compiled[key] = backend.compile_bound(function, self._trunk.parameters)
+                self._compiled[key] = compiling.compile_bound(function, self._trunk.parameters)
             else:
                 head = partial(self._cotangents, block)
-                self._compiled[key] = backend.compile_step(network, head, self._trunk.parameters)
+                self._compiled[key] = compiling.compile_step(network, head, self._trunk.parameters)
         return self._compiled[key]
 
     def _features(self, block: Block, top: bool, bottom: bool, x: Any, parameters: Any) -> list[Any]:
@@ -223,7 +227,7 @@ class _Passes:
             x = self._trunk.convolved(x, kernel, top=top, bottom=bottom) + bias
             if name in block.wanted:
                 found.append(x[:, own])
-            x = backend.rectified(x)
+            x = backend_ops.rectified(x)
             if f"relu{name[4:]}" in block.wanted:
                 found.append(x[:, own])
         return [*found, self._trunk.pooled(x)] if block.pools else found

@@ -1,19 +1,11 @@
-"""The network in blocks, a picture in strips of rows, and moments that come in parts."""
+"""Strips of a picture's rows, with the rows that a block of the network sees beyond them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
-from stylebank.style import CONVOLUTIONS
-
-from ..vgg.network import Trunk
-
-Array = npt.NDArray[Any]
+from ..vgg.network import Block
 
 #: Rows of a strip: even, for the pooling, and more than any block sees beyond it.
 _FEWEST_ROWS = 8
@@ -31,62 +23,6 @@ def divide(height: int, rows: int) -> list[tuple[int, int]]:
     if len(begins) > 1 and height - begins[-1] < _FEWEST_ROWS // 2:
         begins.pop()
     return list(zip(begins, [*begins[1:], height], strict=True))
-
-
-class Merged:
-    """Mean and covariance of rows that come in parts, exact within float64's rounding.
-
-    With n, m rows and d the difference of their means, the squared deviations of both together are
-    those of each plus d^T d n m / (n + m) (Chan, Golub and LeVeque 1983).
-    """
-
-    def __init__(self) -> None:
-        self.count: Array = np.zeros(1)
-        self._mean: Array = np.zeros(1)
-        self._scatter: Array = np.zeros(1)
-
-    def add(self, mean: Array, cov: Array, count: Array) -> None:
-        """Add `count` rows, (n or 1,), of mean (n, 1, c) and covariance (n, c, c); none where the count is 0."""
-        weight = np.asarray(count, np.float64)[:, None, None]
-        counted = weight > 0
-        mean, cov = np.where(counted, mean, 0.0), np.where(counted, cov, 0.0)
-        before = self.count.reshape(-1, 1, 1)
-        total = np.where(before + weight > 0, before + weight, 1.0)
-        apart = mean - self._mean
-        self._scatter = self._scatter + cov * weight + apart * apart.transpose(0, 2, 1) * (before * weight / total)
-        self._mean = self._mean + apart * (weight / total)
-        self.count = (before + weight).ravel()
-
-    def moments(self) -> tuple[Array, Array]:
-        """Return the mean (n, 1, c) and covariance (n, c, c) of all rows, float32."""
-        cov = self._scatter / np.maximum(self.count, 1e-12)[:, None, None]
-        return self._mean.astype(np.float32), cov.astype(np.float32)
-
-
-@dataclass(frozen=True)
-class Block:
-    """What of a block is needed: its convolutions, the features asked for, and whether another block follows."""
-
-    convolutions: tuple[str, ...]
-    wanted: tuple[str, ...]
-    pools: bool
-
-    @property
-    def channels(self) -> int:
-        """Of all its convolutions."""
-        return CONVOLUTIONS[self.convolutions[0]]
-
-
-def blocks(wanted: Sequence[str]) -> list[Block]:
-    """Return the blocks that the features `wanted` need, from the first."""
-    last = Trunk.last_of(wanted)
-    walked = [name for name in CONVOLUTIONS if name[4:] <= last[4:]]
-    found = []
-    for number in range(1, int(last[4]) + 1):
-        convolutions = tuple(name for name in walked if name[4] == str(number))
-        here = tuple(f"{kind}{name[4:]}" for name in convolutions for kind in ("conv", "relu"))
-        found.append(Block(convolutions, tuple(name for name in here if name in wanted), number < int(last[4])))
-    return found
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from keras import ops
 from stylebank.errors import UsageError
 from stylebank.style import CONVOLUTIONS, PADDINGS, POOLINGS
 
+from ..backends import ops as backend_ops
 from ..backends import runtime as backend
 from .weights import Weights
 
@@ -77,7 +79,7 @@ class Trunk:
             yield name, x
             if name == last:
                 return
-            x = backend.rectified(x)
+            x = backend_ops.rectified(x)
             yield name.replace("conv", "relu"), x
             if name[4:] == last[4:]:
                 return
@@ -105,7 +107,7 @@ class Trunk:
         if self.padding == "zero":
             x = ops.pad(x, [[0, 0], [int(top), int(bottom)], [1, 1], [0, 0]])
             return ops.conv(x, kernel, padding="valid", data_format="channels_last")
-        x = backend.framed(x, 1 if self.padding == "reflect" else 0, top=top, bottom=bottom)
+        x = backend_ops.framed(x, 1 if self.padding == "reflect" else 0, top=top, bottom=bottom)
         return ops.conv(x, kernel, padding="valid", data_format="channels_last")
 
     def pooled(self, x: Any) -> Any:
@@ -114,3 +116,29 @@ class Trunk:
             return x
         pool = ops.average_pool if self.pooling == "avg" else ops.max_pool
         return pool(x, 2, strides=2, padding="same", data_format="channels_last")
+
+
+@dataclass(frozen=True)
+class Block:
+    """What of a block is needed: its convolutions, the features asked for, and whether another block follows."""
+
+    convolutions: tuple[str, ...]
+    wanted: tuple[str, ...]
+    pools: bool
+
+    @property
+    def channels(self) -> int:
+        """Of all its convolutions."""
+        return CONVOLUTIONS[self.convolutions[0]]
+
+
+def blocks(wanted: Sequence[str]) -> list[Block]:
+    """Return the blocks that the features `wanted` need, from the first."""
+    last = Trunk.last_of(wanted)
+    walked = [name for name in CONVOLUTIONS if name[4:] <= last[4:]]
+    found = []
+    for number in range(1, int(last[4]) + 1):
+        convolutions = tuple(name for name in walked if name[4] == str(number))
+        here = tuple(f"{kind}{name[4:]}" for name in convolutions for kind in ("conv", "relu"))
+        found.append(Block(convolutions, tuple(name for name in here if name in wanted), number < int(last[4])))
+    return found

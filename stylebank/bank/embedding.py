@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..errors import StyleDamaged
-from ..math.gaussian import Array, eigen
+from ..math.gaussian import Array
+from ..math.mds import _squares
 from ..storage import reader as format
 from .similarity import Entry, Layers, distance
 
@@ -68,31 +69,3 @@ def sketched_matrix(
         variance = (traces[:, None] + traces) / 2 + apart / 4
         squares += np.divide(apart + roots, variance, out=np.zeros_like(apart), where=variance > 0)
     return np.asarray(np.sqrt(squares / len(layers))), whole, damaged
-
-
-def _squares(rows: Array) -> Array:
-    products = rows @ rows.T
-    own = np.diag(products)
-    squares = np.maximum(own[:, None] + own - 2 * products, 0)
-    np.fill_diagonal(squares, 0)
-    return np.asarray(squares)
-
-
-def scaled(distances: Array) -> Array:
-    """Place points in the plane by classical scaling of their distances (Torgerson 1952).
-
-    Parameters
-    ----------
-    distances : ndarray, shape (n, n)
-
-    Returns
-    -------
-    ndarray, float64, shape (n, 2)
-        Centred; the wider axis first; the first point's coordinates not negative.
-    """
-    number = len(distances)
-    centring = np.eye(number) - 1 / max(number, 1)
-    values, vectors = eigen(-0.5 * centring @ distances**2 @ centring)
-    places = np.zeros((number, 2))
-    places[:, : min(2, number)] = vectors[:, :2] * np.sqrt(values[:2])
-    return np.asarray(places * np.where(places[:1] < 0, -1, 1))

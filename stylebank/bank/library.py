@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import ImportRefused, OutputRefused, StyleDamaged, UsageError, printable
-from ..files import digest_file, make_folder, replace_file
-from ..names import SUFFIX, check_name, file_name
+from ..errors import StyleDamaged, UsageError, printable
 from ..storage import reader as format
 from ..style import Header, Style
 from .bank import Bank
 from .index import name_in
+from .transfer import export, import_style
+
+__all__ = ["NOT_PROVEN", "Verdict", "export", "import_style", "tag", "verify"]
 
 #: What `verify` cannot tell.
 NOT_PROVEN = (
@@ -128,144 +128,3 @@ def tag(bank: Bank, name: str, *, add: Sequence[str] = (), remove: Sequence[str]
         return dataclasses.replace(style, header=dataclasses.replace(style.header, tags=tags))
 
     return bank.update(name, change)
-
-
-def without_pictures(style: Style) -> Style:
-    """Return a style without its thumbnail and swatch. Its content digest stays."""
-    return dataclasses.replace(style, thumbnail=b"", swatch=b"")
-
-
-def export(
-    bank: Bank,
-    names: Sequence[str],
-    output: str | os.PathLike[str],
-    *,
-    no_thumbnail: bool = False,
-    overwrite: bool = False,
-) -> list[Path]:
-    """Write styles to files to give away, each checked in full and written whole or not at all.
-
-    Parameters
-    ----------
-    names
-        Of the styles; all of them must be there.
-    output
-        A folder, or for one style a file, which is what ends in ``.stylebank.h5``.
-    no_thumbnail
-        Leave thumbnail and swatch out. The statistics can still be inverted into a likeness
-        of the painting's texture.
-    overwrite
-        Replace files that are there.
-
-    Returns
-    -------
-    list of Path
-        The files, in the order of `names`.
-
-    Raises
-    ------
-    UsageError, StyleNotFound, StyleDamaged, OutputRefused
-    """
-    target = Path(output)
-    chosen = list(dict.fromkeys(check_name(name) for name in names))
-    if target.name.endswith(SUFFIX) and not target.is_dir():
-        if len(chosen) != 1:
-            raise UsageError(f"{printable(target)}: a file holds one style, not {len(chosen)}. Give a folder.")
-        targets = [target]
-    else:
-        if target.suffix == ".h5":
-            raise UsageError(f"{printable(target)}: a style file's name ends in {SUFFIX}. Choose another, or a folder.")
-        targets = [target / file_name(name) for name in chosen]
-    if len(set(targets)) < len(targets):
-        raise UsageError(f"styles {', '.join(chosen)}: some differ only in case, and have one file. Export one by one.")
-    sources = [bank.path(name) for name in chosen]
-    for path in targets:
-        if path.parent.resolve() == bank.folder.resolve():
-            raise UsageError(f"{printable(path)}: lies in the bank itself. Choose a folder outside it.")
-        if os.path.lexists(path) and not overwrite:
-            raise OutputRefused(f"{printable(path)}: is there already. Choose another --output, or add --overwrite.")
-    for source, path in zip(sources, targets, strict=True):
-        style = format.read(source)
-        data = format.encode(without_pictures(style) if no_thumbnail else style)
-        make_folder(path.parent)
-        _write(path, data)
-    return targets
-
-
-def _write(target: Path, data: bytes) -> None:
-    def write(path: Path) -> None:
-        path.write_bytes(data)
-
-    def check(path: Path) -> None:
-        format.read(path)
-
-    replace_file(target, write, check)
-
-
-def import_style(
-    bank: Bank,
-    path: str | os.PathLike[str],
-    *,
-    rename: str | None = None,
-    expect_sha256: str | None = None,
-    replace: bool = False,
-    no_thumbnail: bool = False,
-) -> Header:
-    """Take a style file from somebody else into a bank.
-
-    The file is hostile until checked: it is read in full as `verify` would, and what is
-    written is a new file made of the values read, never a copy of its bytes.
-
-    Parameters
-    ----------
-    path
-        A style file.
-    rename
-        The name it is to have here; its own by default.
-    expect_sha256
-        The digest it must have, as whoever gave it away tells: of the file's bytes, or its
-        ``content_sha256``.
-    replace
-        Let go of a style of the same name.
-    no_thumbnail
-        Leave thumbnail and swatch out.
-
-    Returns
-    -------
-    Header
-        As it now stands in the bank.
-
-    Raises
-    ------
-    ImportRefused
-        If the file is no whole style, or another than expected.
-    NameRefused, StyleExists, BankBusy, OutputRefused
-    """
-    path = Path(path)
-    if not path.exists():
-        raise ImportRefused(f"{printable(path)}: no such file. Check the path.")
-    try:
-        header = format.read_header(path)
-        name = bank.require_free(header.name if rename is None else rename, replace=replace)
-        style = format.read(path)
-        if expect_sha256 is not None:
-            _require_digest(path, style, expect_sha256)
-    except StyleDamaged as error:
-        raise ImportRefused(
-            f"{printable(path)}: {error.reason} Nothing of it was kept; ask for the file again."
-        ) from error
-    if no_thumbnail:
-        style = without_pictures(style)
-    return bank.add(dataclasses.replace(style, header=dataclasses.replace(style.header, name=name)), replace=replace)
-
-
-def _require_digest(path: Path, style: Style, expected: str) -> None:
-    wanted = expected.strip().lower()
-    if len(wanted) != 64 or set(wanted) - set("0123456789abcdef"):
-        raise UsageError(f"sha256 {printable(expected[:80])!r}: expected 64 hexadecimal digits.")
-    of_file = digest_file(path)
-    if wanted not in (of_file, style.header.content_sha256):
-        raise ImportRefused(
-            f"{printable(path)}: has sha256 {of_file}, content_sha256 {style.header.content_sha256}; "
-            f"expected {wanted}. Do not use it before you know why."
-        )

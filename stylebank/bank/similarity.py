@@ -24,23 +24,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-import scipy.linalg
 
 from ..errors import StyleDamaged, UsageError
-from ..math.gaussian import eigen
+from ..math.gaussian import _Axes, layer_distance, spectral_bound
 from ..storage import reader as format
 from ..style import Gaussian, Header, Style, nearest_scale
 from .combine import SAME_SCALE
 
 #: Longest side of the scale at which styles are compared unless told otherwise.
 SCALE = 512
-#: Leading axes that the second bound takes together.
-AXES = 64
-#: A layer nearer than this is measured with all digits.
-_NEAR = 1e-3
-#: What rounding can take from a bound, as a share of the variance.
-_SLACK = 1e-5
 
 Layers = Mapping[str, Gaussian]
 
@@ -185,63 +177,6 @@ def distance(one: Layers, other: Layers, layers: Sequence[str]) -> float:
 
 def _combined(layer_distances: Mapping[str, float]) -> float:
     return float(np.sqrt(sum(layer_distances.values()) / len(layer_distances)))
-
-
-def layer_distance(one: Gaussian, other: Gaussian) -> float:
-    """Return W2^2 of two Gaussians over the variance of both pooled."""
-    apart, both, variance = _moments(one, other.mean, other.eigenvalues)
-    if not variance:
-        return 0.0
-    product = one.cov_sqrt.astype(np.float64) @ other.cov_sqrt.astype(np.float64)
-    # the trace of a root by eigenvalues is quick, and exact but for what is far below the rest
-    cross = np.sqrt(np.linalg.eigvalsh(product @ product.T).clip(0)).sum()
-    squared = apart + both - 2 * cross
-    if squared < _NEAR * variance:
-        squared = apart + both - 2 * scipy.linalg.svdvals(product).sum()
-    return max(0.0, float(squared)) / variance
-
-
-def spectral_bound(one: Gaussian, mean: npt.NDArray[np.float32], eigenvalues: npt.NDArray[np.float32]) -> float:
-    """Return a lower bound of `layer_distance` from the other's mean and spectrum alone."""
-    apart, _both, variance = _moments(one, mean, eigenvalues)
-    roots = [np.sqrt(np.maximum(values.astype(np.float64), 0)) for values in (one.eigenvalues, eigenvalues)]
-    squared = float(apart + ((roots[0] - roots[1]) ** 2).sum())
-    return max(0.0, squared / variance - _SLACK) if variance else 0.0
-
-
-class _Axes:
-    """A Gaussian by its own axes, for the bound from marginals."""
-
-    def __init__(self, gaussian: Gaussian) -> None:
-        self._gaussian = gaussian
-        values, vectors = eigen(gaussian.cov)
-        self._sizes = np.sqrt(values)
-        self._vectors = vectors.astype(np.float32)
-
-    def bound(
-        self, mean: npt.NDArray[np.float32], cov_sqrt: npt.NDArray[np.float32], eigenvalues: npt.NDArray[np.float32]
-    ) -> float:
-        apart, both, variance = _moments(self._gaussian, mean, eigenvalues)
-        if not variance:
-            return 0.0
-        turned = cov_sqrt @ self._vectors
-        leading = turned[:, :AXES].astype(np.float64)
-        sizes = self._sizes[:AXES]
-        middle = sizes[:, None] * (leading.T @ leading) * sizes
-        cross = np.sqrt(np.linalg.eigvalsh(middle).clip(0)).sum()
-        rest = np.sqrt(np.einsum("ij,ij->j", turned[:, AXES:], turned[:, AXES:], dtype=np.float64))
-        squared = float(apart + both - 2 * (cross + self._sizes[AXES:] @ rest))
-        return max(0.0, squared / variance - _SLACK)
-
-
-def _moments(
-    one: Gaussian, mean: npt.NDArray[np.float32], eigenvalues: npt.NDArray[np.float32]
-) -> tuple[float, float, float]:
-    """Squared distance of the means, sum of the traces, and the variance of both pooled."""
-    difference = one.mean.astype(np.float64) - mean
-    apart = float(difference @ difference)
-    both = float(one.eigenvalues.sum(dtype=np.float64) + eigenvalues.sum(dtype=np.float64))
-    return apart, both, both / 2 + apart / 4
 
 
 def query_layers(style: Style, scale: int) -> tuple[int, Layers]:

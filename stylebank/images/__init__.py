@@ -1,1 +1,35 @@
-"""Pictures in and out: decoding, colour profiles, metadata, encoding."""
+"""Pictures in and out: decoding, colour profiles, metadata, encoding. Pixels are float32, sRGB, 0..255."""
+
+from .decode import MAX_BYTES, MAX_PIXELS, READ_FORMATS, SMALLEST_SIDE, Picture, Pixels, load, shown_size
+from .encode import DEEP_FORMATS, DEPTHS, WRITE_FORMATS
+from .exif import Metadata
+from .io import ANIMATION_FORMATS, READ_SUFFIXES, check_depth, format_of, save, save_animation
+from .transform import RESAMPLING, crop_to_shape, fit, over_white, resize, thumbnail, to_uint8
+
+__all__ = [
+    "ANIMATION_FORMATS",
+    "DEEP_FORMATS",
+    "DEPTHS",
+    "MAX_BYTES",
+    "MAX_PIXELS",
+    "READ_FORMATS",
+    "READ_SUFFIXES",
+    "RESAMPLING",
+    "SMALLEST_SIDE",
+    "WRITE_FORMATS",
+    "Metadata",
+    "Picture",
+    "Pixels",
+    "check_depth",
+    "crop_to_shape",
+    "fit",
+    "format_of",
+    "load",
+    "over_white",
+    "resize",
+    "save",
+    "save_animation",
+    "shown_size",
+    "thumbnail",
+    "to_uint8",
+]

@@ -12,6 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import scipy.linalg
 
+from ..style import Gaussian
+
 Array = npt.NDArray[np.float64]
 
 
@@ -131,3 +133,102 @@ def moments(rows: npt.NDArray[np.floating], rows_at_once: int = 1 << 16) -> tupl
         centred = rows[start : start + rows_at_once] - mean
         cov += centred.T @ centred
     return mean, cov / len(rows), len(rows)
+
+
+class Merged:
+    """Mean and covariance of rows that come in parts, exact within float64's rounding.
+
+    With n, m rows and d the difference of their means, the squared deviations of both together are
+    those of each plus d^T d n m / (n + m) (Chan, Golub and LeVeque 1983).
+    """
+
+    def __init__(self) -> None:
+        self.count: Array = np.zeros(1)
+        self._mean: Array = np.zeros(1)
+        self._scatter: Array = np.zeros(1)
+
+    def add(self, mean: Array, cov: Array, count: Array) -> None:
+        """Add `count` rows, (n or 1,), of mean (n, 1, c) and covariance (n, c, c); none where the count is 0."""
+        weight = np.asarray(count, np.float64)[:, None, None]
+        counted = weight > 0
+        mean, cov = np.where(counted, mean, 0.0), np.where(counted, cov, 0.0)
+        before = self.count.reshape(-1, 1, 1)
+        total = np.where(before + weight > 0, before + weight, 1.0)
+        apart = mean - self._mean
+        self._scatter = self._scatter + cov * weight + apart * apart.transpose(0, 2, 1) * (before * weight / total)
+        self._mean = self._mean + apart * (weight / total)
+        self.count = (before + weight).ravel()
+
+    def moments(self) -> tuple[Array, Array]:
+        """Return the mean (n, 1, c) and covariance (n, c, c) of all rows, float32."""
+        cov = self._scatter / np.maximum(self.count, 1e-12)[:, None, None]
+        return self._mean.astype(np.float32), cov.astype(np.float32)
+
+
+#: Leading axes that the second bound takes together.
+AXES = 64
+
+
+#: A layer nearer than this is measured with all digits.
+_NEAR = 1e-3
+
+
+#: What rounding can take from a bound, as a share of the variance.
+_SLACK = 1e-5
+
+
+def layer_distance(one: Gaussian, other: Gaussian) -> float:
+    """Return W2^2 of two Gaussians over the variance of both pooled."""
+    apart, both, variance = _moments(one, other.mean, other.eigenvalues)
+    if not variance:
+        return 0.0
+    product = one.cov_sqrt.astype(np.float64) @ other.cov_sqrt.astype(np.float64)
+    # the trace of a root by eigenvalues is quick, and exact but for what is far below the rest
+    cross = np.sqrt(np.linalg.eigvalsh(product @ product.T).clip(0)).sum()
+    squared = apart + both - 2 * cross
+    if squared < _NEAR * variance:
+        squared = apart + both - 2 * scipy.linalg.svdvals(product).sum()
+    return max(0.0, float(squared)) / variance
+
+
+def spectral_bound(one: Gaussian, mean: npt.NDArray[np.float32], eigenvalues: npt.NDArray[np.float32]) -> float:
+    """Return a lower bound of `layer_distance` from the other's mean and spectrum alone."""
+    apart, _both, variance = _moments(one, mean, eigenvalues)
+    roots = [np.sqrt(np.maximum(values.astype(np.float64), 0)) for values in (one.eigenvalues, eigenvalues)]
+    squared = float(apart + ((roots[0] - roots[1]) ** 2).sum())
+    return max(0.0, squared / variance - _SLACK) if variance else 0.0
+
+
+class _Axes:
+    """A Gaussian by its own axes, for the bound from marginals."""
+
+    def __init__(self, gaussian: Gaussian) -> None:
+        self._gaussian = gaussian
+        values, vectors = eigen(gaussian.cov)
+        self._sizes = np.sqrt(values)
+        self._vectors = vectors.astype(np.float32)
+
+    def bound(
+        self, mean: npt.NDArray[np.float32], cov_sqrt: npt.NDArray[np.float32], eigenvalues: npt.NDArray[np.float32]
+    ) -> float:
+        apart, both, variance = _moments(self._gaussian, mean, eigenvalues)
+        if not variance:
+            return 0.0
+        turned = cov_sqrt @ self._vectors
+        leading = turned[:, :AXES].astype(np.float64)
+        sizes = self._sizes[:AXES]
+        middle = sizes[:, None] * (leading.T @ leading) * sizes
+        cross = np.sqrt(np.linalg.eigvalsh(middle).clip(0)).sum()
+        rest = np.sqrt(np.einsum("ij,ij->j", turned[:, AXES:], turned[:, AXES:], dtype=np.float64))
+        squared = float(apart + both - 2 * (cross + self._sizes[AXES:] @ rest))
+        return max(0.0, squared / variance - _SLACK)
+
+
+def _moments(
+    one: Gaussian, mean: npt.NDArray[np.float32], eigenvalues: npt.NDArray[np.float32]
+) -> tuple[float, float, float]:
+    """Squared distance of the means, sum of the traces, and the variance of both pooled."""
+    difference = one.mean.astype(np.float64) - mean
+    apart = float(difference @ difference)
+    both = float(one.eigenvalues.sum(dtype=np.float64) + eigenvalues.sum(dtype=np.float64))
+    return apart, both, both / 2 + apart / 4

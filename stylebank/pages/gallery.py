@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import base64
 import io
 import json
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +13,12 @@ import numpy as np
 from PIL import Image
 
 from ..bank.bank import Bank
-from ..errors import OutputRefused, StyleDamaged, printable
-from ..files import make_folder, replace_file
+from ..errors import StyleDamaged, printable
 from ..images.decode import decoding
 from ..math.gaussian import eigen
 from ..storage import reader as format
 from ..style import PIXELS, Header
+from .html import data_uri, page
 
 #: Pixels a picture in a style file may have; a thumbnail of ours has a tenth of it.
 _MOST_PIXELS = 1 << 20
@@ -131,63 +128,3 @@ def _plain(card: Card) -> dict[str, Any]:
         "swatch": data_uri(card.swatch),
         "details": details,
     }
-
-
-def data_uri(image: Image.Image | None) -> str:
-    """Return a picture, encoded anew, as an address that holds it."""
-    if image is None:
-        return ""
-    buffer = io.BytesIO()
-    image.save(buffer, format="JPEG", quality=82, optimize=True)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
-
-
-def page(template: str, data: Any) -> str:
-    """Fill a page with data; whatever texts it holds, they stay texts."""
-    text = json.dumps(data, ensure_ascii=True, separators=(",", ":"))
-    safe = text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-    source = resources.files(__package__).joinpath(f"templates/{template}").read_text("utf-8")
-    return source.replace("$data", safe, 1)
-
-
-def write_page(output: str | os.PathLike[str], text: str, *, overwrite: bool = False) -> Path:
-    """Write a page whole or not at all.
-
-    Parameters
-    ----------
-    output
-        A name that ends in ``.html``, or a folder, for an ``index.html`` in it.
-
-    Returns
-    -------
-    Path
-        The file.
-
-    Raises
-    ------
-    OutputRefused
-        If it cannot be written, or is there and `overwrite` is not set.
-    """
-    target = page_path(output, overwrite=overwrite)
-    make_folder(target.parent)
-
-    def write(path: Path) -> None:
-        path.write_text(text, encoding="utf-8", newline="\n")
-
-    replace_file(target, write)
-    return target
-
-
-def page_path(output: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
-    """Return the file that `write_page` would write; `OutputRefused` where it would not."""
-    target = Path(output)
-    if target.suffix.lower() not in {".html", ".htm"}:
-        target = target / "index.html"
-    require_new(target, overwrite)
-    return target
-
-
-def require_new(target: Path, overwrite: bool) -> None:
-    """Raise `OutputRefused` for a file that is there, unless it may be replaced."""
-    if os.path.lexists(target) and not overwrite:
-        raise OutputRefused(f"{printable(target)}: is there already. Choose another --output, or add --overwrite.")

@@ -14,14 +14,16 @@ from PIL import Image, ImageDraw, ImageFont
 
 from ..bank import similarity
 from ..bank.bank import Bank
-from ..bank.embedding import matrix, scaled, sketched_matrix
+from ..bank.embedding import matrix, sketched_matrix
 from ..errors import StyleDamaged, UsageError, printable
 from ..files import make_folder
-from ..images.io import save
+from ..images import save
 from ..math.gaussian import Array
+from ..math.mds import scaled
 from ..storage import reader as format
 from ..style import layer_order, nearest_scale
-from .gallery import Card, cards, data_uri, page, require_new, write_page
+from .gallery import Card, cards
+from .html import data_uri, page, require_new, write_page
 
 #: Up to so many styles all distances are taken in full.
 EXACT = 24

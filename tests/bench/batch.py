@@ -16,8 +16,8 @@ from pathlib import Path
 import click
 
 import pipeline
-from stylebank.bank.bank import Bank
-from stylebank.images import io as images
+from stylebank import images
+from stylebank.bank import Bank
 
 DATA = Path(__file__).parents[2] / "data"
 

@@ -21,16 +21,19 @@ from typing import Any
 import click
 import numpy as np
 
+from pipeline.backends import compile as compiling
+from pipeline.backends import devices
 from pipeline.backends import devices as precision
 from pipeline.backends import runtime as backend
 from pipeline.ingest.measure import measure_pixels
 from pipeline.settings import SynthesisSettings
 from pipeline.synthesis.losses.functional import EXACT, layer_target
-from pipeline.synthesis.losses.objective import Objective, Region
+from pipeline.synthesis.losses.objective import Objective
+from pipeline.synthesis.losses.problem import Region
 from pipeline.synthesis.optimizers import minimise
 from pipeline.vgg import weights
 from pipeline.vgg.network import Trunk
-from stylebank.images.io import Pixels
+from stylebank.images import Pixels
 from stylebank.style import CONVOLUTIONS
 from tests.bench import timing
 from tests.bench.reference import Reference
@@ -60,7 +63,7 @@ def floor(trunk: Trunk, pixels: Pixels, *, last: bool) -> Action:
         shares = [ops.ones_like(at) / ops.cast(ops.size(at), at.dtype) for at in features]
         return ops.stack(means)[None], shares
 
-    step = backend.compile_step(forward, head, trunk.parameters)
+    step = compiling.compile_step(forward, head, trunk.parameters)
     nothing = backend.tree(np.zeros(1, np.float32))
     return lambda: step(pixels[None], nothing)
 
@@ -118,7 +121,7 @@ def measure(
     kinds = list(dict.fromkeys(["float32", fastest]))
     trunks = {kind: Trunk(_weights(), "avg", "reflect", kind) for kind in kinds}
     objectives = {kind: Objective(_weights(), "avg", "reflect", LAYERS, precision=kind) for kind in kinds}
-    figures: dict[str, Any] = {"fastest precision": fastest, "device": backend.devices()[0]}
+    figures: dict[str, Any] = {"fastest precision": fastest, "device": devices.devices()[0]}
     figures |= {"load before": timing.load(), "sizes": {}}
     for size in sizes:
         subject = timing.picture("subjects", "china", size)

@@ -17,7 +17,7 @@ from pipeline.settings import PRECISIONS, MeasureSettings, SynthesisSettings
 from pipeline.synthesis import memory
 from pipeline.synthesis import stylizer as synthesis
 from pipeline.vgg import weights
-from stylebank.images import io as images
+from stylebank import images
 
 DATA = Path(__file__).parents[2] / "data"
 

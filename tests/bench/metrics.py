@@ -16,7 +16,7 @@ import numpy.typing as npt
 import scipy.ndimage
 
 from pipeline.vgg import weights
-from stylebank.images import io as images
+from stylebank import images
 from stylebank.math import gaussian
 
 Array = npt.NDArray[np.floating[Any]]

@@ -40,8 +40,8 @@ import numpy as np
 
 import pipeline
 from pipeline.settings import measure_settings, synthesis_settings
-from stylebank.bank.bank import Bank
-from stylebank.images import io as images
+from stylebank import images
+from stylebank.bank import Bank
 from tests.bench import drawing, metrics
 
 DATA = Path(__file__).parents[2] / "data"

@@ -30,13 +30,14 @@ from pipeline.backends import runtime as backend
 from pipeline.ingest.measure import measure_pixels
 from pipeline.settings import SynthesisSettings
 from pipeline.synthesis.losses.functional import EXACT, layer_target
-from pipeline.synthesis.losses.objective import Objective, Region
+from pipeline.synthesis.losses.objective import Objective
+from pipeline.synthesis.losses.problem import Region
 from pipeline.synthesis.pyramid import pyramid
 from pipeline.synthesis.stylizer import Moment, Stylist
 from pipeline.vgg import weights
 from pipeline.vgg.network import Trunk
-from stylebank.images import io as images
-from stylebank.images.io import Pixels
+from stylebank import images
+from stylebank.images import Pixels
 from stylebank.style import CONVOLUTIONS, PIXELS, Fingerprint, Header, Source, Style
 from tests.bench import timing
 from tests.bench.reference import Reference

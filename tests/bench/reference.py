@@ -16,10 +16,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.backends import compile as compiling
 from pipeline.backends import runtime as backend
 from pipeline.vgg.network import Trunk
 from pipeline.vgg.weights import Weights
-from stylebank.images.io import Pixels
+from stylebank.images import Pixels
 from stylebank.style import CONVOLUTIONS
 
 ops = backend.keras.ops
@@ -48,7 +49,7 @@ class Reference:
         self._trunk = Trunk(weights, "avg", "zero")
         self._eigenvalues = _eigvalsh()
         self._style = backend.tree(np.ascontiguousarray(style[None], np.float32))
-        self._step = backend.compile_bound(self._differentiated, self._trunk.parameters)
+        self._step = compiling.compile_bound(self._differentiated, self._trunk.parameters)
 
     def __call__(self, pixels: Pixels) -> tuple[npt.NDArray[np.float32], Pixels]:
         """Return every layer's loss (16,) and the gradient of their sum (H, W, 3) at a picture (H, W, 3)."""
@@ -63,7 +64,7 @@ class Reference:
             features = self._trunk.features(images, parameters, list(CONVOLUTIONS))
             return [self._loss(features[layer], style) for layer, style in zip(CONVOLUTIONS, styles, strict=True)]
 
-        values, pull = backend.pull_back(losses, subject)
+        values, pull = compiling.pull_back(losses, subject)
         return ops.stack(values), pull([ops.ones_like(value) for value in values])
 
     def _rooted(self, activations: Any) -> tuple[Any, Any, Any]:

@@ -13,8 +13,7 @@ import click
 import numpy as np
 
 from pipeline.ingest.similar import similar
-from stylebank.bank import similarity
-from stylebank.bank.bank import Bank
+from stylebank.bank import Bank, similarity
 from stylebank.math import gaussian
 from stylebank.style import Fingerprint, Gaussian, Header, Source, Style, layer_channels
 

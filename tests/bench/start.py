@@ -46,7 +46,7 @@ def measure() -> dict[str, float]:
     from pipeline.settings import SynthesisSettings
     from pipeline.synthesis.stylizer import Stylist
     from pipeline.vgg import weights
-    from stylebank.bank.bank import Bank
+    from stylebank.bank import Bank
 
     figures: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as folder:

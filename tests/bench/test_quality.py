@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from stylebank.images import io as images
+from stylebank import images
 from tests.bench import drawing, metrics, quality
 from tests.conftest import DATA
 

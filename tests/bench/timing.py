@@ -13,8 +13,8 @@ from typing import Any
 
 import click
 
-from stylebank.images import io as images
-from stylebank.images.io import Pixels
+from stylebank import images
+from stylebank.images import Pixels
 
 DATA = Path(__file__).parents[2] / "data"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import pipeline
-from stylebank.bank.bank import Bank
+from stylebank.bank import Bank
 from tests.conftest import DATA, LAYERS, Result
 
 Run = Callable[..., Result]

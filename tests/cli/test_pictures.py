@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stylebank.bank.bank import Bank
+from stylebank import images
+from stylebank.bank import Bank
 from stylebank.errors import printable
-from stylebank.images import io as images
 from tests import pictures
 
 Run = Callable[..., Any]

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 import pipeline
-from stylebank.bank.bank import Bank
+from stylebank.bank import Bank
 from tests.conftest import DATA, LAYERS, Result
 
 Run = Callable[..., Result]

@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from pipeline.backends import errors
 from pipeline.execution import batching as buckets
 from pipeline.synthesis import memory
 from stylebank.errors import UsageError
@@ -77,7 +78,7 @@ def test_a_batch_is_halved_until_the_memory_holds_it_and_says_what_held() -> Non
 
 def test_a_picture_too_large_by_itself_fails_alone() -> None:
     together = results(Together(most=0), [1, 2])
-    assert all(buckets.is_out_of_memory(error) for error in together.results) and together.limit == 1
+    assert all(errors.is_out_of_memory(error) for error in together.results) and together.limit == 1
 
 
 def test_one_bad_subject_in_a_batch_fails_alone() -> None:

@@ -1,4 +1,4 @@
-"""Workers that die: in a pool of processes, and in a real Dask cluster of this machine."""
+"""Who computes, and workers that die: in a pool of processes, and in a real Dask cluster of this machine."""
 
 from __future__ import annotations
 
@@ -9,13 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.execution import worker
 from pipeline.execution.dask_executor import Cluster
-from pipeline.execution.executors import RETRIES, Here, Pool
-from pipeline.execution.messages import Outcome
-from pipeline.execution.worker import Place
-from pipeline.jobs.apply import choose_crew
-from stylebank.errors import StylebankError, UsageError
+from pipeline.execution.executors import Here, choose_crew
+from pipeline.execution.messages import RETRIES, Outcome
+from pipeline.execution.process_executor import Pool
+from stylebank.errors import UsageError
 from tests.fakes import DEADLY, DEADLY_ONCE, chunks, deadly_work, parcel
 
 CREWS: dict[str, Callable[[], Any]] = {"pool": lambda: Pool(2), "cluster": lambda: Cluster("local", 2)}
@@ -90,23 +88,6 @@ def test_who_computes_is_chosen_by_what_is_asked_for() -> None:
 def test_what_cannot_compute_is_refused(given: dict[str, Any], said: str) -> None:
     with pytest.raises(UsageError, match=said):
         choose_crew(**given)
-
-
-def test_a_scheduler_that_does_not_answer_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.execution.dask_executor._SECONDS_TO_ANSWER", 1)
-    with pytest.raises(UsageError, match="no scheduler answers"), Cluster("tcp://127.0.0.1:9", 1):
-        pass
-
-
-def test_a_worker_without_the_package_is_one_line() -> None:
-    class Client:
-        def submit(self, *_arguments: Any, **_keywords: Any) -> Any:
-            raise ModuleNotFoundError("No module named 'pipeline'")
-
-    crew = Cluster("tcp://10.0.0.1:8786", 1)
-    crew._client, crew._place = Client(), Place(0)
-    with pytest.raises(StylebankError, match=r"No module named 'pipeline'.*each needs the same version of stylebank"):
-        crew.ask(worker.describe)
 
 
 def test_a_device_is_one_of_those_there_are() -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -14,13 +12,13 @@ import numpy as np
 import pytest
 
 from pipeline.backends.timing import preparing_seconds
-from pipeline.execution import worker
+from pipeline.execution import process, worker
 from pipeline.execution.messages import Chunk, Parcel
 from pipeline.jobs.apply import prepare
-from stylebank.bank.bank import Bank
+from stylebank.bank import Bank
 from tests import fakes
 
-HERE = worker.Place(os.getpid())
+HERE = process.Place(os.getpid())
 
 
 @pytest.fixture
@@ -64,7 +62,7 @@ def test_a_style_is_set_up_once_and_the_packaged_weights_are_found(
 def test_compiling_counts_as_setting_up_and_once(parcel: Parcel, monkeypatch: pytest.MonkeyPatch) -> None:
     from keras import ops
 
-    from pipeline.backends import runtime as backend
+    from pipeline.backends import compile as compiling
 
     class Slow(fakes.Stylist):
         def stylise(self, subject: Any, **more: Any) -> Any:
@@ -77,7 +75,7 @@ def test_compiling_counts_as_setting_up_and_once(parcel: Parcel, monkeypatch: py
         time.sleep(0.6)  # Python runs where it is compiled, and never again
         return at * 2
 
-    compiled = backend.compile_function(traced)
+    compiled = compiling.compile_function(traced)
     stylist = Slow()
     monkeypatch.setattr(worker, "_set_up", lambda parcel: stylist)
     first, second = (worker.work(HERE, parcel, _chunk()) for _ in range(2))
@@ -114,44 +112,3 @@ def test_pictures_on_the_way_come_back_where_they_are_asked_for(monkeypatch: pyt
     chunk = dataclasses.replace(_chunk(), every=1)
     way = worker.work(HERE, fakes.parcel(), chunk).made[1].way
     assert [step for step, _pixels in way] == [1, 2] and way[0][1].dtype == np.uint8
-
-
-SETTLE = """
-import os, sys
-from pipeline.execution import worker as worker
-worker._settle(worker.Place(0, {threads}, {devices}, sys.argv[1]))
-print(worker._self.seat, os.environ.get("CUDA_VISIBLE_DEVICES"), os.environ.get("TF_NUM_INTRAOP_THREADS"), flush=True)
-sys.stdin.read()
-"""
-
-
-def _settled(folder: Path, threads: int | None, devices: tuple[str, ...]) -> subprocess.Popen[str]:
-    program = SETTLE.format(threads=threads, devices=devices)
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    return subprocess.Popen([sys.executable, "-c", program, str(folder)], **pipes)  # type: ignore[call-overload,no-any-return]
-
-
-def test_processes_take_a_device_each_and_a_dead_ones_is_free_again(tmp_path: Path) -> None:
-    def seat(process: subprocess.Popen[str]) -> list[str]:
-        assert process.stdout is not None
-        return process.stdout.readline().split()
-
-    first, second = (_settled(tmp_path, None, ("3", "5")) for _ in range(2))
-    try:
-        assert sorted([seat(first)[1], seat(second)[1]]) == ["3", "5"]
-        second.kill()
-        second.wait()
-        third = _settled(tmp_path, None, ("3", "5"))
-        assert seat(third)[0] in {"0", "1"}
-        third.kill()
-        third.communicate()
-    finally:
-        for process in (first, second):
-            process.kill()
-            process.communicate()
-
-
-def test_the_cores_are_shared_out_before_tensorflow_is_loaded(tmp_path: Path) -> None:
-    process = _settled(tmp_path, 2, ())
-    said, _ = process.communicate("")
-    assert said.split() == ["0", "None", "2"]

@@ -8,8 +8,8 @@ import pytest
 from pipeline.ingest.measure import measure
 from pipeline.settings import MeasureSettings
 from pipeline.vgg.weights import Weights
+from stylebank import images
 from stylebank.errors import UsageError
-from stylebank.images import io as images
 from stylebank.style import PIXELS, Style
 from tests.conftest import DATA
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pipeline
 from pipeline.jobs import apply as batch
 from pipeline.jobs.estimate import estimate, free_bytes
-from stylebank.bank.bank import Bank
+from stylebank.bank import Bank
 from tests.jobs.test_apply import QUICK
 
 

@@ -9,7 +9,7 @@ import pytest
 import pipeline
 from pipeline.jobs import job_file as jobs
 from pipeline.jobs import job_schema
-from stylebank.bank.bank import Bank
+from stylebank.bank import Bank
 from stylebank.errors import UsageError
 from tests.conftest import DATA
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.jobs.record import Entry, Record, held
+from pipeline.jobs.record import Entry, Record
 from stylebank.errors import OutputRefused
 
 ENTRY = Entry(
@@ -121,12 +121,3 @@ def test_only_settings_that_decide_the_picture_ask_for_a_new_one(
     whole = {"size": 64, "seed": 0, "quality": 95, "algorithm": 1, **settings}
     one = dataclasses.replace(ENTRY, settings=whole)
     assert one.same_work(dataclasses.replace(ENTRY, settings={**whole, **change})) is same
-
-
-def test_several_runs_hold_a_folder_and_the_first_alone_tidies(tmp_path: Path) -> None:
-    tidied: list[int] = []
-    with held(tmp_path, lambda: tidied.append(1)), held(tmp_path, lambda: tidied.append(2)):
-        pass
-    with held(tmp_path, lambda: tidied.append(3)):
-        pass
-    assert tidied == [1, 3]

@@ -15,8 +15,8 @@ from PIL import Image
 
 from pipeline.jobs import report
 from pipeline.jobs.record import Entry, Record
+from stylebank import images
 from stylebank.errors import OutputRefused, UsageError
-from stylebank.images import io as images
 from tests.browser import browser, complaints, open_page
 from tests.jobs.test_record import ENTRY
 

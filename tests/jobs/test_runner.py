@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import gc
-import hashlib
-import json
 import os
 import signal
 import subprocess
 import sys
-import threading
-import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -23,53 +19,18 @@ import pytest
 import pipeline
 from pipeline import Progress
 from pipeline.execution import worker
-from pipeline.execution.executors import Here, Pool
+from pipeline.execution.executors import Here
+from pipeline.execution.process_executor import Pool
 from pipeline.jobs import apply as batch
 from pipeline.jobs.record import Record
-from pipeline.jobs.run import Run
-from pipeline.jobs.writer import Outputs
-from stylebank import files
-from stylebank.bank.bank import Bank
+from stylebank import files, images
+from stylebank.bank import Bank
 from stylebank.errors import StyleDamaged
-from stylebank.images import io as images
 from tests.fakes import Stylist, Together
+from tests.jobs.conftest import COUNT, digests, make
 from tests.jobs.test_apply import QUICK
 
-COUNT, BAD = 40, 6
-
-
-@pytest.fixture
-def many(tmp_path: Path) -> Path:
-    """Forty small pictures, each of a grey of its own."""
-    folder = tmp_path / "in"
-    folder.mkdir()
-    for number in range(COUNT):
-        size = (48, 32) if number % 3 else (32, 48)
-        pixels = np.full((size[1], size[0], 3), 2 * number + 20, np.float32)
-        images.save(folder / f"{number:02d}.png", pixels, format="png", quality=90)
-    return folder
-
-
-@pytest.fixture
-def stylist(monkeypatch: pytest.MonkeyPatch) -> Callable[[Stylist], Stylist]:
-    """Put a stylist without a network in the place of the real one."""
-
-    def put(stylist: Stylist) -> Stylist:
-        monkeypatch.setattr(worker, "_set_up", lambda parcel: stylist)
-        machine = {"backend": "none", "device": "cpu", "precision": "float32"}
-        monkeypatch.setattr(worker, "_machine", lambda place, stylist: machine)
-        return stylist
-
-    return put
-
-
-def _digests(folder: Path) -> dict[str, str]:
-    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.glob("*.png"))}
-
-
-def _make(bank: Bank, many: Path, out: Path, **options: Any) -> list[pipeline.Entry]:
-    options = {"size": 0, "steps": 2, "batch_size": 1, "format": "png", "precision": "float32", **options}
-    return pipeline.apply(bank, "wave", [many], out, **options)
+BAD = 6
 
 
 def test_of_forty_pictures_six_bad_ones_stop_nothing(
@@ -91,14 +52,14 @@ def test_of_forty_pictures_six_bad_ones_stop_nothing(
     before = {
         name: (many / name).read_bytes() for name in sorted(path.name for path in many.iterdir()) if name != "36.png"
     }
-    entries = _make(bank, many, tmp_path / "out")
+    entries = make(bank, many, tmp_path / "out")
     assert Counter(entry.status for entry in entries) == {"done": COUNT - BAD, "failed": BAD}
     assert [Path(entry.subject).name for entry in entries if entry.error] == sorted([*bad, "36.png"])
     assert all(Path(entry.subject).name in str(entry.error) for entry in entries if entry.error)
-    assert len(_digests(tmp_path / "out")) == COUNT - BAD
+    assert len(digests(tmp_path / "out")) == COUNT - BAD
     assert {name: (many / name).read_bytes() for name in before} == before
     # the six are tried again, the rest is not
-    again = _make(bank, many, tmp_path / "out")
+    again = make(bank, many, tmp_path / "out")
     assert Counter(entry.status for entry in again) == {"skipped": COUNT - BAD, "failed": BAD}
 
 
@@ -110,18 +71,18 @@ def test_killed_at_twenty_points_and_run_again_it_ends_like_an_uninterrupted_run
         return subprocess.run(command, check=False, stderr=subprocess.DEVNULL).returncode
 
     assert run(tmp_path / "whole", 0) == 0
-    expected = _digests(tmp_path / "whole")
+    expected = digests(tmp_path / "whole")
     assert len(expected) == COUNT
     out = tmp_path / "out"
     finished: set[str] = set()
     for point in [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 18, 21, 25, 30]:
         assert run(out, point) == -signal.SIGKILL, point
-        made = {name: digest for name, digest in _digests(out).items() if not name.startswith(".")}
+        made = {name: digest for name, digest in digests(out).items() if not name.startswith(".")}
         assert made.items() <= expected.items(), "a picture that is not whole has a picture's name"
         assert finished <= set(made), "what was finished is gone"
         finished = set(made)
     assert run(out, 0) == 0
-    assert _digests(out) == expected
+    assert digests(out) == expected
     assert not list(out.glob(f"{files.TEMPORARY_PREFIX}*"))
     done = Counter(entry.output for entry in Record(out).entries() if entry.status == "done")
     assert set(done) == set(expected)
@@ -139,12 +100,12 @@ def test_what_a_killed_run_left_half_written_is_removed_but_not_under_a_run_that
     out.mkdir()
     stray = out / f"{files.TEMPORARY_PREFIX}0123.png"
     stray.touch()
-    from pipeline.jobs.record import held
+    from stylebank.files import held
 
     with held(out):
-        _make(bank, many / "00.png", out)
+        make(bank, many / "00.png", out)
         assert stray.exists()
-    _make(bank, many / "01.png", out)
+    make(bank, many / "01.png", out)
     assert not stray.exists()
 
 
@@ -153,10 +114,10 @@ def test_fail_fast_stops_at_the_first_failure_and_keeps_what_is_finished(
 ) -> None:
     stylist(Stylist())
     (many / "00.png").write_bytes(b"")
-    entries = _make(bank, many, tmp_path / "out", fail_fast=True)
+    entries = make(bank, many, tmp_path / "out", fail_fast=True)
     statuses = [entry.status for entry in entries]
     assert statuses.count("failed") == 1 and len(statuses) < COUNT / 2
-    assert len(_digests(tmp_path / "out")) == statuses.count("done") == len(Record(tmp_path / "out").entries()) - 1
+    assert len(digests(tmp_path / "out")) == statuses.count("done") == len(Record(tmp_path / "out").entries()) - 1
 
 
 def test_an_error_while_telling_of_a_step_is_not_blamed_on_the_picture(
@@ -169,7 +130,7 @@ def test_an_error_while_telling_of_a_step_is_not_blamed_on_the_picture(
             raise BrokenPipeError
 
     with pytest.raises(BrokenPipeError):
-        _make(bank, many, tmp_path / "out", listener=broken)
+        make(bank, many, tmp_path / "out", listener=broken)
     assert all(entry.status == "done" for entry in Record(tmp_path / "out").entries())
 
 
@@ -179,12 +140,12 @@ def test_pictures_of_one_size_are_made_together_and_halved_to_what_the_memory_ho
     together = stylist(Together(most=3))
     assert isinstance(together, Together)
     heard: list[Progress] = []
-    entries = _make(bank, many, tmp_path / "out", batch_size=8, listener=heard.append)
+    entries = make(bank, many, tmp_path / "out", batch_size=8, listener=heard.append)
     assert [entry.status for entry in entries] == ["done"] * COUNT
     assert together.batches[0] == 8 and max(together.batches[7:]) <= 3  # and not tried again with more
     stylist(Stylist())
-    _make(bank, many, tmp_path / "single")
-    assert _digests(tmp_path / "out") == _digests(tmp_path / "single")
+    make(bank, many, tmp_path / "single")
+    assert digests(tmp_path / "out") == digests(tmp_path / "single")
 
 
 def test_a_style_damaged_midway_ends_the_run_with_its_own_error_whatever_thread_found_it(
@@ -210,61 +171,7 @@ def test_a_style_damaged_midway_ends_the_run_with_its_own_error_whatever_thread_
         monkeypatch.setattr(runs[1], "parcel", damaged)
         with pytest.raises(StyleDamaged, match="Restore it"):
             batch.execute(runs, Threaded(), batch_size=1)
-    assert len(Record(tmp_path / "one").entries()) == COUNT and not _digests(tmp_path / "two")
-
-
-def test_decoding_and_encoding_overlap_with_computing(
-    bank: Bank, many: Path, tmp_path: Path, stylist: Callable[[Stylist], Stylist], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    stylist(Stylist(seen=lambda pixels: time.sleep(0.04)))
-    load, save = Run.load, Outputs._save
-    threads: set[str] = set()
-
-    def slow_load(self: Run, task: Any) -> Any:
-        threads.add(threading.current_thread().name)
-        time.sleep(0.03)
-        return load(self, task)
-
-    def slow_save(self: Outputs, *arguments: Any) -> Any:
-        threads.add(threading.current_thread().name)
-        time.sleep(0.03)
-        return save(self, *arguments)
-
-    monkeypatch.setattr(Run, "load", slow_load)
-    monkeypatch.setattr(Outputs, "_save", slow_save)
-    began = time.monotonic()
-    entries = _make(bank, many, tmp_path / "out")
-    wall = time.monotonic() - began
-    stages = {
-        stage: sum((entry.timings or {})[stage] for entry in entries) for stage in ("decode", "compute", "encode")
-    }
-    assert sum(stages.values()) > 0.1 * COUNT * 0.95
-    assert wall < 0.8 * sum(stages.values())
-    assert threading.current_thread().name not in threads
-
-
-def test_subjects_are_not_all_in_memory_at_once(
-    bank: Bank, many: Path, tmp_path: Path, stylist: Callable[[Stylist], Stylist], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    loaded: list[Any] = []
-    load = Run.load
-    monkeypatch.setattr(Run, "load", lambda self, task: loaded.append(task) or load(self, task))
-    ahead: list[int] = []
-    made: list[int] = []
-    stylist(Stylist(seen=lambda pixels: (ahead.append(len(loaded) - len(made)), made.append(1))[0]))
-    _make(bank, many, tmp_path / "out")
-    assert max(ahead) <= 4
-
-
-def test_a_line_says_how_the_losses_went_and_where_the_time(bank: Bank, photographs: Path, tmp_path: Path) -> None:
-    (entry, *_rest) = pipeline.apply(bank, "wave", [photographs], tmp_path / "out", **QUICK)
-    assert entry.losses is not None and len(entry.losses) == entry.steps
-    assert entry.losses[-1] == pytest.approx(entry.final_loss, rel=0.1) and entry.losses[0] > entry.losses[-1]
-    assert entry.timings is not None and set(entry.timings) == {"decode", "setup", "compute", "encode"}
-    assert sum(entry.timings.values()) == pytest.approx(entry.seconds, abs=0.01)
-    assert entry.weights_sha256 == bank.header("wave").fingerprint.weights_sha256
-    line = json.loads((tmp_path / "out/stylebank.jsonl").read_text().splitlines()[0])
-    assert line["losses"] == entry.losses and "worker" not in line
+    assert len(Record(tmp_path / "one").entries()) == COUNT and not digests(tmp_path / "two")
 
 
 def test_several_processes_make_what_one_makes(

@@ -30,9 +30,8 @@ from typing import Any
 import pytest
 
 from stylebank import files
+from stylebank.bank import Bank, transfer
 from stylebank.bank import bank as bank_module
-from stylebank.bank import library
-from stylebank.bank.bank import Bank
 from stylebank.errors import OutputRefused, StylebankError
 from stylebank.names import file_name
 from stylebank.storage import integrity as digests
@@ -66,7 +65,7 @@ ACTIONS: dict[str, tuple[Callable[[Bank], object], list[set[str]]]] = {
         [{"poppies", "wave"}, {"poppies", "wave", "ebb"}, {"poppies", "ebb"}],
     ),
     "import": (
-        lambda bank: library.import_style(bank, gift()),
+        lambda bank: transfer.import_style(bank, gift()),
         [{"poppies", "wave"}, {"poppies", "wave", "tide"}],
     ),
 }
@@ -573,3 +572,12 @@ def test_a_systems_error_becomes_a_reason_and_what_to_do(error: OSError, advice:
 def test_the_digest_of_a_file_is_that_of_its_bytes(tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(b"abc")
     assert files.digest_file(tmp_path / "x") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+def test_several_runs_hold_a_folder_and_the_first_alone_tidies(tmp_path: Path) -> None:
+    tidied: list[int] = []
+    with files.held(tmp_path, lambda: tidied.append(1)), files.held(tmp_path, lambda: tidied.append(2)):
+        pass
+    with files.held(tmp_path, lambda: tidied.append(3)):
+        pass
+    assert tidied == [1, 3]

@@ -1,3 +1,5 @@
+"""Pictures of several settings, sizes and styles, made by a stylist from beginning to end."""
+
 from __future__ import annotations
 
 import dataclasses
@@ -13,22 +15,20 @@ from pipeline.ingest.measure import measure_pixels
 from pipeline.settings import SynthesisSettings
 from pipeline.synthesis import stylizer as synthesis
 from pipeline.synthesis import tiled_objective as strips
-from pipeline.synthesis.stylizer import Moment, Stylist
+from pipeline.synthesis.masks import Regions, regions
+from pipeline.synthesis.stylizer import Stylist
 from pipeline.vgg.network import Trunk
 from pipeline.vgg.weights import Weights
-from stylebank.bank.bank import Bank
+from stylebank import images
+from stylebank.bank import Bank
 from stylebank.errors import FingerprintMismatch, UsageError
-from stylebank.images import io as images
+from stylebank.math import gaussian
 from stylebank.math.gaussian import moments
-from stylebank.style import PIXELS, Style
-from tests.conftest import DATA
+from stylebank.style import PIXELS, Gaussian, Style
+from tests.conftest import DATA, LAYERS
 
 QUICK = SynthesisSettings(size=64, steps=4)
-
-
-@pytest.fixture(scope="module")
-def wave(small_bank: object) -> Style:
-    return Bank(small_bank).get("wave")  # type: ignore[arg-type]
+AT_96 = SynthesisSettings(size=96, steps=6, precision="float32")
 
 
 def test_the_picture_moves_towards_the_style_and_keeps_its_bounds(wave: Style, vgg: Weights, china: np.ndarray) -> None:
@@ -79,18 +79,6 @@ def test_the_other_optimisers_lower_the_loss_too(wave: Style, vgg: Weights, chin
     assert synthesis.final_loss < 0.9 * synthesis.start_loss
 
 
-def test_progress_goes_from_nothing_to_all(wave: Style, vgg: Weights, china: np.ndarray) -> None:
-    moments_seen: list[Moment] = []
-    settings = SynthesisSettings(size=320, steps=2)
-    Stylist(wave, vgg, settings).stylise(china, on_moment=moments_seen.append)
-    assert [moment.step for moment in moments_seen] == [1, 2, 3, 4]
-    assert [moment.steps for moment in moments_seen] == [4] * 4
-    shares = [moment.share for moment in moments_seen]
-    assert shares == sorted(shares) and shares[-1] == 1.0
-    assert shares[1] == pytest.approx(1 / 5, abs=0.01)  # half the size is a quarter of the work
-    assert moments_seen[0].pixels.shape[1] == 160 and moments_seen[-1].pixels.shape[1] == 320
-
-
 def test_other_weights_and_layers_that_were_not_measured_are_refused(wave: Style, vgg: Weights) -> None:
     with pytest.raises(FingerprintMismatch, match=r"'wave'.*weights_sha256.*abc"):
         Stylist(wave, dataclasses.replace(vgg, sha256="abc"), QUICK)
@@ -128,7 +116,7 @@ def test_the_second_picture_of_another_size_pays_no_retrace(
 
         return compile_graph(told, **options)
 
-    monkeypatch.setattr(backend.tf, "function", counted)
+    monkeypatch.setattr("pipeline.backends.compile.tf.function", counted)
     synthesis._objective.cache_clear()  # other tests' pictures have paid for it
     stylist = Stylist(wave, vgg, dataclasses.replace(QUICK, steps=2))
     stylist.stylise(china)
@@ -213,3 +201,55 @@ def test_a_picture_too_large_for_the_memory_is_refused_before_work(
     stylist = Stylist(wave, vgg, dataclasses.replace(QUICK, size=4096, memory_limit=3_000_000_000))
     with pytest.raises(UsageError, match=r"4096 x 2731 pixels need about .* 3\.0 GB are allowed\. Choose --size"):
         stylist.stylise(china, on_moment=lambda moment: pytest.fail("work began"))
+
+
+def test_strength_0_is_the_subject_and_more_goes_further(wave: Style, vgg: Weights, china: np.ndarray) -> None:
+    none, some, half, full = (
+        Stylist(wave, vgg, dataclasses.replace(AT_96, strength=strength)).stylise(china).pixels
+        for strength in (0, 0.05, 0.5, 1)
+    )
+    np.testing.assert_array_equal(none, china)
+    distances = [float(np.abs(picture - china).mean()) for picture in (some, half, full)]
+    assert distances == sorted(distances)
+    assert distances[0] < 0.25 * distances[2] and distances[1] < 0.8 * distances[2]
+
+
+def test_each_region_comes_near_its_own_style(
+    wave: Style, night: Style, vgg: Weights, china: np.ndarray, left: Regions
+) -> None:
+    both = regions([left.masks[0], None], (96, 64))
+    stylist = Stylist([wave, night], vgg, dataclasses.replace(AT_96, steps=20, content_weight=0))
+    picture = stylist.stylise(china, regions=both).pixels
+    objective = stylist.objective(False)
+
+    def distance(mask: np.ndarray, style: Gaussian) -> float:
+        mean, cov = objective.gaussians(picture, mask)[1]
+        return gaussian.wasserstein2(mean, cov, style.mean, style.cov)
+
+    ends = wave.scales[96][LAYERS[1]], night.scales[90][LAYERS[1]]
+    for number, mask in enumerate(both.masks):
+        assert distance(mask, ends[number]) < 0.5 * distance(mask, ends[1 - number])
+
+
+def test_several_styles_without_masks_are_refused(wave: Style, night: Style, vgg: Weights, china: np.ndarray) -> None:
+    with pytest.raises(UsageError, match="2 styles and no masks"):
+        Stylist([wave, night], vgg, AT_96).stylise(china)
+
+
+def test_a_weight_for_a_layer_that_takes_no_part_is_refused(wave: Style, vgg: Weights) -> None:
+    with pytest.raises(UsageError, match="layer_weights conv5_1: not among the style layers conv1_1 conv2_1 conv3_1"):
+        Stylist(wave, vgg, dataclasses.replace(AT_96, layer_weights=(("conv5_1", 2.0),)))
+
+
+def test_masks_and_strength_are_each_pictures_own_side_by_side(
+    wave: Style, vgg: Weights, china: np.ndarray, left: Regions
+) -> None:
+    stylist = Stylist(wave, vgg, dataclasses.replace(AT_96, steps=3))
+    other = np.ascontiguousarray(china[:, ::-1])
+    heard = []
+    both = stylist.stylise_many(
+        [china, other], regions=[left, None], on_moment=lambda moment: heard.append(moment.picture)
+    )
+    np.testing.assert_array_equal(both[0].pixels, stylist.stylise(china, regions=left).pixels)
+    np.testing.assert_array_equal(both[1].pixels, stylist.stylise(other).pixels)
+    assert heard == [0] * 3 + [1] * 3

@@ -12,11 +12,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pipeline.backends import compile as compiling
 from pipeline.backends import runtime as backend
 from pipeline.ingest.measure import measure_pixels
 from pipeline.synthesis import memory
 from pipeline.synthesis.losses.functional import layer_target
-from pipeline.synthesis.losses.objective import Objective, Region
+from pipeline.synthesis.losses.objective import Objective
+from pipeline.synthesis.losses.problem import Region
 from pipeline.synthesis.tiled_objective import in_strips
 from pipeline.synthesis.tiling import divide
 from pipeline.vgg.network import Trunk
@@ -34,7 +36,7 @@ def eagerly(monkeypatch: pytest.MonkeyPatch) -> None:
     def bound(function: Callable[..., Any], parameters: Any) -> Callable[..., Any]:
         return lambda *arguments: function(*arguments, parameters)
 
-    monkeypatch.setattr(backend, "compile_bound", bound)
+    monkeypatch.setattr(compiling, "compile_bound", bound)
 
 
 def picture(height: int, width: int, seed: int = 0) -> np.ndarray:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pipeline.backends import runtime as backend
-from pipeline.vgg.network import Trunk
+from pipeline.vgg.network import Trunk, blocks
 from pipeline.vgg.weights import Weights
 from stylebank.errors import UsageError
 from stylebank.style import CONVOLUTIONS, PADDINGS, POOLINGS
@@ -76,3 +76,10 @@ def test_a_flat_picture_gets_no_frame_unless_padding_is_zero(vgg: Weights) -> No
 def test_an_unknown_pooling_or_padding_names_the_known_ones(vgg: Weights, pooling: str, padding: str) -> None:
     with pytest.raises(UsageError, match="expected one of"):
         Trunk(vgg, pooling, padding)
+
+
+def test_blocks_end_with_the_last_feature_wanted() -> None:
+    first, second, third = blocks(["relu1_2", "conv3_2", "conv1_1"])
+    assert first.convolutions == ("conv1_1", "conv1_2") and first.wanted == ("conv1_1", "relu1_2")
+    assert second.convolutions == ("conv2_1", "conv2_2") and second.wanted == () and second.pools
+    assert third.convolutions == ("conv3_1", "conv3_2") and third.wanted == ("conv3_2",) and not third.pools

@@ -12,7 +12,7 @@ and its derivative by C is I - T, with T = F (F^T C F)^{-1/2} F^T the optimal ma
 
 where Y is what the map makes of X: rows with the style's mean and covariance, each as near to its own row of
 X as can be. So nothing is differentiated but the network, which pulls X - Y back to the picture; equal
-eigenvalues, where autodiff through `eigh` gives NaN, do no harm. `transport` has the ways to the last term and to Y.
+eigenvalues, where autodiff through `eigh` gives NaN, do no harm. `wasserstein` has the ways to the last term and to Y.
 
 F is thin: the tail of S that `SynthesisSettings.tolerance` leaves out costs time and no loss that could be measured.
 
@@ -29,12 +29,12 @@ import numpy as np
 import numpy.typing as npt
 from keras import ops
 
-from stylebank.images.io import Pixels
+from stylebank.images import Pixels
 from stylebank.math import gaussian
 from stylebank.style import Gaussian
 
 from ...backends.timing import preparing
-from .wasserstein import Gradient, centred, covariance, layer_against
+from .wasserstein import Gradient, layer_against
 
 #: Share of the largest eigenvalue below which a style's tail is left out where a loss is told: what the
 #: float32 of the bank's files rounds away.
@@ -49,7 +49,7 @@ def layer_target(style: Gaussian, tolerance: float = EXACT) -> dict[str, npt.NDA
     ----------
     tolerance
         Share of the largest eigenvalue below which the style's tail, of trace t, is left out. The
-        cross term 2 tr (F^T C F)^{1/2} loses at most 2 sqrt(t tr C) by it: see `stylebank.gaussian.factor`.
+        cross term 2 tr (F^T C F)^{1/2} loses at most 2 sqrt(t tr C) by it: see `stylebank.math.gaussian.factor`.
 
     Returns
     -------
@@ -62,24 +62,6 @@ def layer_target(style: Gaussian, tolerance: float = EXACT) -> dict[str, npt.NDA
         "factor_transposed": np.ascontiguousarray(factor.T, np.float32),
         "trace": np.float32(np.trace(style.cov, dtype=np.float64)),  # type: ignore[dict-item]
     }
-
-
-def moments(activations: Any, mask: Any = None) -> dict[str, Any]:
-    """Return the Gaussians of a layer's activations.
-
-    Parameters
-    ----------
-    activations : tensor, shape (n, h, w, c)
-    mask : tensor, float32, shape (n or 1, h, w, 1), optional
-        How much each position counts; only ratios matter.
-
-    Returns
-    -------
-    dict of float32 tensors
-        ``mean`` (n, 1, c) and ``cov`` (n, c, c).
-    """
-    mean, rows, share = centred(activations, mask)
-    return {"mean": mean, "cov": covariance(rows, share)}
 
 
 def distance(

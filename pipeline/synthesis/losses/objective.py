@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -22,13 +21,16 @@ import numpy as np
 import numpy.typing as npt
 from keras import ops
 
-from stylebank.images.io import Pixels
+from stylebank.images import Pixels
 from stylebank.style import layer_order
 
+from ...backends import compile as compiling
 from ...backends import runtime as backend
 from ...vgg.network import Trunk
 from ...vgg.weights import Weights
-from .functional import distance, feature_distance, mask_at, moments, total_variation
+from .functional import distance, feature_distance, mask_at, total_variation
+from .moments import moments
+from .problem import Evaluation, Region, Task
 from .wasserstein import Gradient
 
 #: Where the subject is recognised: deep enough to leave strokes and colours free.
@@ -41,62 +43,6 @@ SMOOTHNESS_UNIT = 0.002
 _FEWEST_POSITIONS = 4.0
 #: A layer's distance at the subject is not divided by less than this share of the style's own spread.
 _SMALLEST_SHARE = 1e-3
-
-
-@dataclass(frozen=True, eq=False)
-class Evaluation:
-    """The objective at n pictures.
-
-    Attributes
-    ----------
-    value : ndarray, float64, shape (n,)
-    style : ndarray, float32, shape (n, regions, layers)
-        Squared W2 of every layer, not weighted.
-    content : ndarray, float32, shape (n, content layers)
-        Squared feature distance to the subject over the features' variance.
-    gradient : ndarray, float32, shape (n, H, W, 3)
-        Of `value`, by grey levels; empty where none was asked for.
-    """
-
-    value: npt.NDArray[np.float64]
-    style: npt.NDArray[np.float32]
-    content: npt.NDArray[np.float32]
-    gradient: Pixels
-
-
-@dataclass(frozen=True, eq=False)
-class Region:
-    """A style, and where it is wanted.
-
-    Attributes
-    ----------
-    targets
-        `layer_target` of every layer, through `backend.tree`, with the tolerance of a step.
-    exact
-        The same with `EXACT`.
-    mask : ndarray, float32, shape (H, W), optional
-        0 to 1, at the picture's size; everywhere alike unless given.
-    """
-
-    targets: Sequence[Mapping[str, Any]]
-    exact: Sequence[Mapping[str, Any]]
-    mask: npt.NDArray[np.float32] | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class Task:
-    """What `Objective` needs beside the pictures: `Objective.task` makes it."""
-
-    inputs: Any
-    exact: Any
-    style_weights: npt.NDArray[np.float64]
-    content_weight: float
-    tv_weight: float = 0.0
-
-    @property
-    def exact_style(self) -> Any:
-        """What the styles alone need of `exact`."""
-        return {"regions": self.exact["regions"]}
 
 
 class Objective:
@@ -130,12 +76,12 @@ class Objective:
         self._wanted = layer_order([*layers, *content_layers])
         self.trunk = Trunk(weights, pooling, padding, precision)
         self.exact_trunk = self.trunk if precision == "float32" else Trunk(weights, pooling, padding)
-        self._step = backend.compile_step(self._forward, self._head, self.trunk.parameters)
-        self._look = backend.compile_bound(self._looked, self.exact_trunk.parameters)
-        self._gather = backend.compile_bound(self._gathered, self.exact_trunk.parameters)
+        self._step = compiling.compile_step(self._forward, self._head, self.trunk.parameters)
+        self._look = compiling.compile_bound(self._looked, self.exact_trunk.parameters)
+        self._gather = compiling.compile_bound(self._gathered, self.exact_trunk.parameters)
 
     def computed_by(self, step: Callable[..., Any], look: Callable[..., Any], gather: Callable[..., Any]) -> Objective:
-        """Return the same objective, its values and gradients found in another way: see `strips.in_strips`."""
+        """Return the same objective, its values and gradients found in another way: see `tiled_objective.in_strips`."""
         other = copy.copy(self)
         other._step, other._look, other._gather = step, look, gather
         return other

@@ -16,7 +16,8 @@ from ...backends.timing import preparing
 from ...settings import SynthesisSettings
 from ..pyramid import bracket
 from .functional import EXACT, layer_target
-from .objective import Objective, Region
+from .objective import Objective
+from .problem import Region
 
 #: Sizes whose targets are kept: those of one picture on its way, and of others like it.
 _KEPT = 8

@@ -1,6 +1,6 @@
 """The cross term of the squared Wasserstein-2 distance and its gradient, in the way that suits a layer.
 
-Letters are `distance`'s. C itself is not needed: with Z = (X - mu) F / sqrt N, of size N x k, the cross term
+Letters are those of `functional`. C itself is not needed: with Z = (X - mu) F / sqrt N, of size N x k, the cross term
 tr (F^T C F)^{1/2} is the nuclear norm of Z, and
 
     (X - mu) T / sqrt N = Z (Z^T Z)^{-1/2} F^T = (Z Z^T)^{-1/2} Z F^T
@@ -26,17 +26,12 @@ from typing import Any
 
 from keras import ops
 
-from ...backends import runtime as backend
+from ...backends import ops as backend_ops
+from .inverse_sqrt import inverse_sqrt_factor, product_noise, turned
+from .moments import centred, covariance, rows_of
 
-#: What float32 may have made of nothing in F^T C F, in units of its diagonal and of |F's column|^2 tr C.
-_PRODUCT_ROUNDING, _COV_ROUNDING = 2.0**-16, 2.0**-22
-#: The same in units of |F's column|^2 |mu|^2: the square of what a mean of many rows is off by.
-_MEAN_ROUNDING = 2.0**-30
 #: What float32 may have made of nothing in Z^T Z or Z Z^T made in float64: as above, and of |F|^2 (|mu|^2 + tr C).
 _FACTOR_ROUNDING, _ROW_ROUNDING = 2.0**-40, 2.0**-44
-#: What taking a matrix apart in float64 may make of nothing, in units of its trace: rows that do not count have no
-#: noise of their own, yet some `eigh` give them eigenvalues other than 0.
-_APART_ROUNDING = 2.0**-46
 #: What of tr C + tr S a cross term may owe to rounding where it alone is asked for.
 _UNTOLD = 2.0**-16
 #: From this many channels on X - Y is made of Z, in float32 whatever the network's precision, and not of T: deep layers
@@ -46,70 +41,8 @@ _DEEP = 512
 #: Six positions for five columns: below that Z Z^T is taken apart, since Z^T Z is as good as singular.
 _FEW = (6, 5)
 
-#: What a gradient is made by, given what it is not to be made before, or None: see `backend.pull_back`.
+#: What a gradient is made by, given what it is not to be made before, or None: see `compiling.pull_back`.
 Gradient = Callable[[Any], Any]
-
-
-def centred(activations: Any, mask: Any) -> tuple[Any, Any, Any]:
-    """Return means (n, 1, c), rows less these (n, h * w, c), and a row's share, a number or (n or 1, h * w, 1)."""
-    activations = ops.cast(activations, "float32")
-    rows = rows_of(activations)
-    # row by row of the picture: added up at once, 175 000 positions put the mean off by as much as 4e-4 of itself
-    if mask is None:
-        share = 1 / ops.cast(ops.shape(rows)[1], "float32")
-        counts = ops.ones_like(activations[:, :, None, :, 0])
-        mean = share * ops.sum(backend.products(counts, activations), axis=1)
-    else:
-        share = _shares(mask)
-        shares = ops.reshape(share, (mask.shape[0], *ops.shape(mask)[1:2], 1, -1))
-        mean = ops.sum(backend.products(shares, activations), axis=1)
-    return mean, rows - mean, share
-
-
-def covariance(centred: Any, share: Any) -> Any:
-    """Return (n, c, c) of what `centred` returns."""
-    if len(share.shape) == 0:
-        return share * backend.products(centred, centred, turned=True)
-    return backend.products(centred, share * centred, turned=True)
-
-
-def _half(product: Any, noise: Any) -> tuple[Any, Any, Any]:
-    """Take matrices P (n, k, k) >= 0 apart, in float64.
-
-    Parameters
-    ----------
-    product : tensor, shape (n, k, k)
-        P, symmetric but for rounding.
-    noise : tensor, shape (n or 1, k)
-        Of the diagonal, what may be rounding. In a direction v it is v^2 times that, and no less is divided by.
-
-    Returns
-    -------
-    tensors, float64 (n, k, k), float32 (n,) and float32 (n,)
-        H with H H^T = P^{-1/2}, tr P^{1/2}, and what of that is not told from rounding; 0 where every eigenvalue is.
-    """
-    # tensors' own @: Keras' matmul falls back to float32 on PyTorch
-    product = ops.cast(product, "float64")
-    values, vectors = ops.linalg.eigh((product + _turned(product)) / 2)
-    noise = ops.sum(ops.square(vectors) * ops.cast(noise, "float64")[:, :, None], axis=1)
-    noise = noise + _APART_ROUNDING * ops.trace(product, axis1=1, axis2=2)[:, None] + 1e-30
-    told = values > noise
-    cross = ops.where(told, ops.sqrt(ops.maximum(values, noise)), values / ops.sqrt(noise))
-    half = vectors * ops.maximum(values, noise)[:, None, :] ** -0.25
-    untold = ops.where(told, 0.0, ops.sqrt(noise))
-    return half, ops.cast(ops.sum(cross, axis=1), "float32"), ops.cast(ops.sum(untold, axis=1), "float32")
-
-
-def _product_noise(product: Any, mean: Any, spread: Any, factor_transposed: Any) -> Any:
-    """The noise of F^T C F made in float32, (n, k)."""
-    columns = ops.sum(ops.square(factor_transposed), axis=1)
-    own = ops.maximum(ops.diagonal(product, axis1=1, axis2=2), 0)
-    size = _COV_ROUNDING * spread[:, None] + _MEAN_ROUNDING * ops.sum(ops.square(mean), axis=2)
-    return _PRODUCT_ROUNDING * own + size * columns
-
-
-def _turned(matrices: Any) -> Any:
-    return ops.transpose(matrices, (0, 2, 1))
 
 
 def layer_against(activations: Any, target: Mapping[str, Any], weight: Any, mask: Any) -> _Layer:
@@ -152,13 +85,13 @@ class _Layer(ABC):
     def _z(self) -> Any:
         """Z, (n, h * w, k)."""
         if self.mask is None:
-            return backend.products(self.centred, self.root * self.factor)
-        return self.root * backend.products(self.centred, self.factor)
+            return backend_ops.products(self.centred, self.root * self.factor)
+        return self.root * backend_ops.products(self.centred, self.factor)
 
     def _decomposed(self, product: Any) -> tuple[Any, Any, Any]:
-        """`_half` of F^T C F made in float32, and whether all of it is told from rounding."""
-        noise = _product_noise(product, self.mean, self.spread, self.factor_transposed)
-        half, cross, untold = _half(product, noise)
+        """`inverse_sqrt_factor` of F^T C F made in float32, and whether all of it is told from rounding."""
+        noise = product_noise(product, self.mean, self.spread, self.factor_transposed)
+        half, cross, untold = inverse_sqrt_factor(product, noise)
         # a gradient has a direction for each eigenvalue; a value has but their sum
         allowed = 0.0 if self.scale is not None else _UNTOLD * (self.spread + self.trace)
         return half, cross, ops.all(untold <= allowed)
@@ -166,7 +99,7 @@ class _Layer(ABC):
     def _to_style(self, half: Any) -> Any:
         """(F^T C F)^{-1/2} F^T, (n, k, c)."""
         half = ops.cast(half, "float32")
-        return backend.products(half, backend.products(half, self.factor_transposed[None], turned=True))
+        return backend_ops.products(half, backend_ops.products(half, self.factor_transposed[None], turned=True))
 
     def _exactly(self, *, rows: bool) -> tuple[Any, Callable[[], Any]]:
         """Take Z Z^T apart if `rows`, else Z^T Z, made in float64; the gradient when it is asked for."""
@@ -176,14 +109,14 @@ class _Layer(ABC):
         columns = ops.sum(ops.square(self.factor_transposed), axis=1)
         size = _ROW_ROUNDING * (self.spread + ops.sum(ops.square(self.mean), axis=(1, 2)))[:, None]
         if rows:
-            product, size = z @ _turned(z), size * ops.max(columns) * ops.cast(ops.square(roots[:, :, 0]), "float32")
+            product, size = z @ turned(z), size * ops.max(columns) * ops.cast(ops.square(roots[:, :, 0]), "float32")
         else:
-            product, size = _turned(z) @ z, size * columns
+            product, size = turned(z) @ z, size * columns
         own = ops.diagonal(product, axis1=1, axis2=2)
-        half, cross, _untold = _half(product, _FACTOR_ROUNDING * own + ops.cast(size, "float64"))
+        half, cross, _untold = inverse_sqrt_factor(product, _FACTOR_ROUNDING * own + ops.cast(size, "float64"))
 
         def gradient() -> Any:
-            carried = half @ (_turned(half) @ z) if rows else (z @ half) @ _turned(half)
+            carried = half @ (turned(half) @ z) if rows else (z @ half) @ turned(half)
             return self._less_carried(ops.cast(carried, "float32"), self.factor_transposed[None])
 
         return cross, gradient
@@ -191,7 +124,7 @@ class _Layer(ABC):
     def _less_carried(self, left: Any, right: Any) -> Any:
         """The gradient, the rows of Y - m being `left` (n, h * w, k) times `right` (n or 1, k, c) over `root`."""
         gradient = self.scale * self.share * (self.centred + self.offset)
-        gradient = gradient - backend.products(self.scale * self.root * left, right)
+        gradient = gradient - backend_ops.products(self.scale * self.root * left, right)
         return ops.reshape(ops.cast(gradient, self.activations.dtype), ops.shape(self.activations))
 
 
@@ -209,28 +142,28 @@ class _Shallow(_Layer):
         self.cross: Any = None
         self.plain: Any = False
         if self.few is not True:
-            product = backend.products(backend.products(self.factor_transposed[None], cov), self.factor)
+            product = backend_ops.products(backend_ops.products(self.factor_transposed[None], cov), self.factor)
             self.half, self.cross, told = self._decomposed(product)
             self.plain = ops.logical_and(told, ops.logical_not(self.few))
 
     def crossed(self) -> tuple[Any, Gradient | None]:
-        cross = backend.either(self.plain, lambda: self.cross, lambda: self._either_exactly(lambda found: found[0]))
+        cross = backend_ops.either(self.plain, lambda: self.cross, lambda: self._either_exactly(lambda found: found[0]))
         self.centred = None  # as large as the activations, and the gradient holds on to the layer
         return cross, None if self.scale is None else self._gradient
 
     def _either_exactly(self, wanted: Callable[[tuple[Any, Callable[[], Any]]], Any]) -> Any:
-        return backend.either(
+        return backend_ops.either(
             self.few, lambda: wanted(self._exactly(rows=True)), lambda: wanted(self._exactly(rows=False))
         )
 
     def _gradient(self, above: Any) -> Any:
         late = copy.copy(self)
-        late.activations = backend.later(self.activations, above)
-        return backend.either(self.plain, late._plain_gradient, late._exact_gradient)
+        late.activations = backend_ops.later(self.activations, above)
+        return backend_ops.either(self.plain, late._plain_gradient, late._exact_gradient)
 
     def _plain_gradient(self) -> Any:
         linear = ops.eye(self.activations.shape[-1], dtype="float32")
-        linear = self.scale * (linear - backend.products(self.factor, self._to_style(self.half)))
+        linear = self.scale * (linear - backend_ops.products(self.factor, self._to_style(self.half)))
         if self.mask is None:
             linear, constant = self.share * linear, self.scale * self.share * self.offset
             return matched_gradient(self.activations, self.mean, linear, constant)
@@ -248,12 +181,12 @@ class _Deep(_Layer):
     def __init__(self, activations: Any, target: Mapping[str, Any], weight: Any, mask: Any) -> None:
         super().__init__(activations, target, weight, mask)
         self.z = self._z()
-        self.product = backend.products(self.z, self.z, turned=True)
-        squares = backend.sum_of_squares(self.centred if mask is None else self.root * self.centred)
+        self.product = backend_ops.products(self.z, self.z, turned=True)
+        squares = backend_ops.sum_of_squares(self.centred if mask is None else self.root * self.centred)
         self.spread = squares * (self.share if mask is None else 1)
 
     def crossed(self) -> tuple[Any, Gradient | None]:
-        cross, *gradient = backend.either(self.few, lambda: self._made(*self._exactly(rows=True)), self._by_columns)
+        cross, *gradient = backend_ops.either(self.few, lambda: self._made(*self._exactly(rows=True)), self._by_columns)
         return cross, (lambda _above: gradient[0]) if gradient else None
 
     def _made(self, cross: Any, gradient: Callable[[], Any]) -> tuple[Any, ...]:
@@ -261,7 +194,7 @@ class _Deep(_Layer):
 
     def _by_columns(self) -> tuple[Any, ...]:
         half, cross, told = self._decomposed(self.product)
-        return backend.either(  # type: ignore[no-any-return]
+        return backend_ops.either(  # type: ignore[no-any-return]
             told,
             lambda: self._made(cross, lambda: self._less_carried(self.z, self._to_style(half))),
             lambda: self._made(*self._exactly(rows=False)),
@@ -275,7 +208,7 @@ def matched(mean: Any, cov: Any, target: Mapping[str, Any], weight: Any = None) 
     ----------
     mean, cov : tensors, float32, shapes (n, 1, c) and (n, c, c)
     target, weight
-        As for `distance.distance`.
+        As for `functional.distance`.
 
     Returns
     -------
@@ -287,15 +220,15 @@ def matched(mean: Any, cov: Any, target: Mapping[str, Any], weight: Any = None) 
     """
     factor_transposed = target["factor_transposed"]
     factor = ops.transpose(factor_transposed)[None]
-    product = backend.products(backend.products(factor_transposed[None], cov), factor)
+    product = backend_ops.products(backend_ops.products(factor_transposed[None], cov), factor)
     spread, apart = ops.trace(cov, axis1=1, axis2=2), mean - target["mean"]
-    half, cross, _untold = _half(product, _product_noise(product, mean, spread, factor_transposed))
+    half, cross, _untold = inverse_sqrt_factor(product, product_noise(product, mean, spread, factor_transposed))
     value = ops.sum(ops.square(apart), axis=(1, 2)) + spread + target["trace"] - 2 * cross
     if weight is None:
         return value, None, None
-    half = backend.products(factor, ops.cast(half, "float32"))
+    half = backend_ops.products(factor, ops.cast(half, "float32"))
     scale = 2 * ops.reshape(weight, (-1, 1, 1))
-    return value, scale * (ops.eye(cov.shape[-1], dtype="float32") - half @ _turned(half)), scale * apart
+    return value, scale * (ops.eye(cov.shape[-1], dtype="float32") - half @ turned(half)), scale * apart
 
 
 def matched_gradient(activations: Any, mean: Any, linear: Any, constant: Any) -> Any:
@@ -314,14 +247,3 @@ def matched_gradient(activations: Any, mean: Any, linear: Any, constant: Any) ->
     else:
         made = ops.matmul(rows_of(activations), linear) + constant
     return ops.cast(ops.reshape(made, ops.shape(activations)), kept)
-
-
-def rows_of(activations: Any) -> Any:
-    """Return activations (n, h, w, c) as (n, h * w, c)."""
-    return ops.reshape(activations, (activations.shape[0], -1, activations.shape[-1]))
-
-
-def _shares(mask: Any) -> Any:
-    """The mask as a column whose sum is 1, (n or 1, h * w, 1); 0 where there is none of it."""
-    column = rows_of(mask)
-    return column / ops.maximum(ops.sum(column, axis=1, keepdims=True), 1e-12)

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from stylebank.bank import Bank, default_folder
 from stylebank.bank import bank as bank_module
-from stylebank.bank.bank import Bank, default_folder
 from stylebank.errors import (
     BankBusy,
     NameRefused,
@@ -390,7 +390,7 @@ def python(code: str, *arguments: object) -> subprocess.Popen[str]:
 
 HOLD = """
 import sys, time
-from stylebank.bank.bank import Bank
+from stylebank.bank import Bank
 with Bank(sys.argv[1])._writing():
     print("held", flush=True)
     time.sleep(60)
@@ -398,7 +398,7 @@ with Bank(sys.argv[1])._writing():
 ADD = """
 import sys
 from tests.styles import style
-from stylebank.bank.bank import Bank
+from stylebank.bank import Bank
 for index in range(int(sys.argv[3])):
     Bank(sys.argv[1]).add(style(f"{sys.argv[2]} {index}", index, layers=("pixels", "conv1_1")))
 """

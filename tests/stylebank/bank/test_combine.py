@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stylebank.bank.bank import Bank
+from stylebank.bank import Bank
 from stylebank.bank.combine import common_scales, mix, pool, pooled
 from stylebank.errors import UsageError
 from stylebank.math import gaussian

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from stylebank import files
-from stylebank.bank import library
-from stylebank.bank.bank import Bank
+from stylebank.bank import Bank, library, transfer
 from stylebank.errors import ImportRefused, NameRefused, OutputRefused, StyleExists, StyleNotFound, UsageError
 from stylebank.names import file_name
 from stylebank.storage import reader as format
@@ -32,7 +31,7 @@ def shared(bank: Bank, tmp_path: Path) -> Path:
     """A style file from elsewhere, of a name the bank does not have."""
     other = Bank(tmp_path / "other")
     other.add(dataclasses.replace(style("tide", 3, layers=SMALL), swatch=b"\xff\xd8 texture"))
-    (path,) = library.export(other, ["tide"], tmp_path / "tide.stylebank.h5")
+    (path,) = transfer.export(other, ["tide"], tmp_path / "tide.stylebank.h5")
     return path
 
 
@@ -122,13 +121,13 @@ def test_tags_that_make_no_sense_are_refused(bank: Bank, add: tuple[str], remove
 
 
 def test_an_exported_style_is_the_style(bank: Bank, tmp_path: Path) -> None:
-    paths = library.export(bank, ["wave", "poppies"], tmp_path / "a" / "folder")
+    paths = transfer.export(bank, ["wave", "poppies"], tmp_path / "a" / "folder")
     for name, path in zip(("wave", "poppies"), paths, strict=True):
         assert difference(format.read(path), bank.get(name)) == ""
 
 
 def test_without_pictures_the_digest_stays(bank: Bank, tmp_path: Path) -> None:
-    (path,) = library.export(bank, ["wave"], tmp_path / "x.stylebank.h5", no_thumbnail=True)
+    (path,) = transfer.export(bank, ["wave"], tmp_path / "x.stylebank.h5", no_thumbnail=True)
     got = format.read(path)
     assert got.thumbnail == got.swatch == b""
     assert got.header.content_sha256 == bank.header("wave").content_sha256
@@ -137,11 +136,11 @@ def test_without_pictures_the_digest_stays(bank: Bank, tmp_path: Path) -> None:
 
 def test_an_export_writes_over_nothing_unless_told(bank: Bank, tmp_path: Path) -> None:
     target = tmp_path / "x.stylebank.h5"
-    library.export(bank, ["wave"], target)
+    transfer.export(bank, ["wave"], target)
     with pytest.raises(OutputRefused, match=r"is there already\..*--overwrite"):
-        library.export(bank, ["poppies"], target)
+        transfer.export(bank, ["poppies"], target)
     assert format.read(target).name == "wave"
-    library.export(bank, ["poppies"], target, overwrite=True)
+    transfer.export(bank, ["poppies"], target, overwrite=True)
     assert format.read(target).name == "poppies"
 
 
@@ -160,14 +159,14 @@ def test_what_cannot_be_exported_is_refused(
 ) -> None:
     before = contents(bank)
     with pytest.raises(error, match=reason):
-        library.export(bank, names, tmp_path / output)
+        transfer.export(bank, names, tmp_path / output)
     assert contents(bank) == before and sorted(path.name for path in tmp_path.iterdir()) == ["bank"]
 
 
 def test_two_styles_are_never_written_to_one_file(bank: Bank, tmp_path: Path) -> None:
     (bank.folder / "by hand.stylebank.h5").write_bytes(format.encode(style("Wave", 7, layers=SMALL)))
     with pytest.raises(UsageError, match="differ only in case"):
-        library.export(bank, ["wave", "Wave"], tmp_path / "out")
+        transfer.export(bank, ["wave", "Wave"], tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
@@ -175,7 +174,7 @@ def test_two_styles_are_never_written_to_one_file(bank: Bank, tmp_path: Path) ->
 
 
 def test_an_imported_style_is_the_style_under_the_banks_own_file_name(bank: Bank, shared: Path) -> None:
-    header = library.import_style(bank, shared)
+    header = transfer.import_style(bank, shared)
     assert difference(bank.get("tide"), format.read(shared)) == ""
     assert bank.path("tide").name == file_name("tide") and header.tags == ("sea", "blå")
 
@@ -184,12 +183,12 @@ def test_a_name_that_is_taken_needs_another_or_replace(bank: Bank, shared: Path)
     bank.rename("wave", "tide")
     own = bank.header("tide").content_sha256
     with pytest.raises(StyleExists, match="is in the bank already"):
-        library.import_style(bank, shared)
-    assert library.import_style(bank, shared, rename="tide two").name == "tide two"
+        transfer.import_style(bank, shared)
+    assert transfer.import_style(bank, shared, rename="tide two").name == "tide two"
     assert bank.header("tide").content_sha256 == own
-    assert library.import_style(bank, shared, replace=True).content_sha256 != own
+    assert transfer.import_style(bank, shared, replace=True).content_sha256 != own
     with pytest.raises(NameRefused):
-        library.import_style(bank, shared, rename="../tide")
+        transfer.import_style(bank, shared, rename="../tide")
 
 
 def test_the_expected_digest_is_of_the_bytes_or_of_the_content(bank: Bank, shared: Path) -> None:
@@ -197,23 +196,23 @@ def test_the_expected_digest_is_of_the_bytes_or_of_the_content(bank: Bank, share
     of_content = format.read_header(shared).content_sha256
     before = contents(bank)
     with pytest.raises(ImportRefused, match=f"has sha256 {of_bytes}, content_sha256 {of_content}; expected 0000"):
-        library.import_style(bank, shared, expect_sha256="0" * 64)
+        transfer.import_style(bank, shared, expect_sha256="0" * 64)
     with pytest.raises(UsageError, match="expected 64 hexadecimal digits"):
-        library.import_style(bank, shared, expect_sha256="8c5a")
+        transfer.import_style(bank, shared, expect_sha256="8c5a")
     assert contents(bank) == before
     for number, digest in enumerate((of_bytes, of_content.upper())):
-        library.import_style(bank, shared, expect_sha256=digest, rename=f"tide {number}")
+        transfer.import_style(bank, shared, expect_sha256=digest, rename=f"tide {number}")
 
 
 def test_pictures_can_be_left_out(bank: Bank, shared: Path) -> None:
-    library.import_style(bank, shared, no_thumbnail=True)
+    transfer.import_style(bank, shared, no_thumbnail=True)
     assert bank.get("tide").thumbnail == bank.get("tide").swatch == b""
 
 
 def test_values_are_taken_and_not_the_file(bank: Bank, shared: Path) -> None:
     with h5py.File(shared, "a") as file:
         file.attrs["hidden"] = "something else"
-    library.import_style(bank, shared)
+    transfer.import_style(bank, shared)
     assert b"something else" not in bank.path("tide").read_bytes()
 
 
@@ -241,7 +240,7 @@ def test_a_hostile_or_damaged_file_is_refused_and_nothing_of_it_kept(
             place["mean"] = h5py.SoftLink(name + "2") if kind == "link" else h5py.ExternalLink("/etc/passwd", "/")
     before = contents(bank)
     with pytest.raises(ImportRefused) as caught:
-        library.import_style(bank, shared)
+        transfer.import_style(bank, shared)
     assert str(caught.value).startswith(str(shared))
     assert contents(bank) == before
     left = [path for path in bank.folder.iterdir() if path.name.startswith(files.TEMPORARY_PREFIX)]

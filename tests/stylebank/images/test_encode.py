@@ -12,8 +12,8 @@ import pytest
 import tifffile
 from PIL import Image, ImageCms
 
+from stylebank import images
 from stylebank.errors import OutputRefused, UsageError
-from stylebank.images import io as images
 from tests import pictures
 
 
@@ -107,7 +107,7 @@ def test_a_file_that_reads_otherwise_than_it_was_written_never_gets_its_name(
         values[20, 30, 1] ^= 1 << (depth - 3)
         encode(file, values, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(images, "encode", faulty)
+    monkeypatch.setattr("stylebank.images.io.encode", faulty)
     with pytest.raises(OutputRefused, match="reads otherwise than it was written"):
         images.save(tmp_path / "x", fine(), format=format, quality=95, depth=depth)
     assert list(tmp_path.iterdir()) == []

@@ -9,7 +9,7 @@ from xml.dom import minidom
 import pytest
 from PIL import ExifTags, Image
 
-from stylebank.images import io as images
+from stylebank import images
 from stylebank.images.exif import MAX_BYTES
 from tests import pictures
 

@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFile
 
+from stylebank import images
 from stylebank.errors import ImageRefused, OutputRefused, UsageError, printable
-from stylebank.images import io as images
 from tests import pictures
 
 
@@ -209,7 +209,7 @@ def test_picture_larger_than_the_memory_is_refused_not_called_damaged(tmp_path: 
     (tmp_path / "vast.png").write_bytes(pictures.png_bytes(side, side, 8, 0, bytes(side * (side + 1))))
     code = (
         "import resource, sys; from pathlib import Path; from stylebank import errors\n"
-        "from stylebank.images import io as images\n"
+        "from stylebank import images\n"
         "used = int(Path('/proc/self/statm').read_text().split()[0]) * resource.getpagesize()\n"
         "resource.setrlimit(resource.RLIMIT_AS, (used + 300_000_000,) * 2)\n"
         "try: images.load(sys.argv[1])\n"

@@ -169,3 +169,18 @@ def test_moments_are_those_numpy_gives_whatever_the_block() -> None:
         assert count == 77
         np.testing.assert_allclose(mean, flat.mean(axis=0), rtol=1e-12)
         np.testing.assert_allclose(cov, np.cov(flat.T, bias=True), rtol=1e-9, atol=1e-12)
+
+
+def test_moments_of_parts_are_the_moments_of_all() -> None:
+    random = np.random.default_rng(0)
+    parts = [random.normal(1e3 * number, 1 + number, (1, rows, 5)) for number, rows in enumerate((3, 50, 1, 200))]
+    merged = gaussian.Merged()
+    for part in parts:
+        mean, cov, count = gaussian.moments(part[0])
+        merged.add(mean[None, None], cov[None], np.array([count]))
+        merged.add(np.full((1, 1, 5), np.nan), np.full((1, 5, 5), np.nan), np.zeros(1))
+    mean, cov = merged.moments()
+    expected_mean, expected_cov, count = gaussian.moments(np.concatenate(parts, axis=1)[0])
+    assert merged.count[0] == count
+    np.testing.assert_allclose(mean[0, 0], expected_mean, rtol=1e-6)
+    np.testing.assert_allclose(cov[0], expected_cov, rtol=1e-5, atol=1e-6 * expected_cov.max())

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from stylebank.bank.bank import Bank
+from stylebank.bank import Bank
 from stylebank.pages import gallery as pages
+from stylebank.pages import html
 from stylebank.pages import map as atlas
 from tests.stylebank.pages.test_gallery import NASTY, jpeg, shown
 
@@ -66,7 +67,7 @@ def names(browser: Any) -> list[str]:
 
 
 def test_the_gallery_filters_by_tag_and_name(browser: Any, bank: Bank, tmp_path: Path) -> None:
-    path = pages.write_page(tmp_path / "gallery.html", pages.gallery(pages.cards(bank)[0]))
+    path = html.write_page(tmp_path / "gallery.html", pages.gallery(pages.cards(bank)[0]))
     opened(browser, path)
     every = ["<b>poppies & more", "storm 🌊", "wave"]
     assert names(browser) == every

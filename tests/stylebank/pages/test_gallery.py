@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stylebank.bank.bank import Bank
+from stylebank.bank import Bank
 from stylebank.bank.combine import mix
 from stylebank.errors import OutputRefused, UsageError
 from stylebank.pages import gallery as pages
+from stylebank.pages import html
 from stylebank.pages import map as atlas
 from stylebank.style import Style
 from tests.stylebank.bank.test_similarity import LAYERS, varied
@@ -106,12 +107,12 @@ def test_what_is_no_small_picture_is_left_out_and_told(tmp_path: Path, data: byt
 
 
 def test_a_page_goes_to_a_file_or_into_a_folder_and_over_nothing(tmp_path: Path) -> None:
-    assert pages.write_page(tmp_path / "a" / "x.html", "one") == tmp_path / "a" / "x.html"
-    assert pages.write_page(tmp_path / "b", "two") == tmp_path / "b" / "index.html"
+    assert html.write_page(tmp_path / "a" / "x.html", "one") == tmp_path / "a" / "x.html"
+    assert html.write_page(tmp_path / "b", "two") == tmp_path / "b" / "index.html"
     with pytest.raises(OutputRefused, match="--overwrite"):
-        pages.write_page(tmp_path / "b", "three")
+        html.write_page(tmp_path / "b", "three")
     assert (tmp_path / "b" / "index.html").read_text() == "two"
-    pages.write_page(tmp_path / "b", "three", overwrite=True)
+    html.write_page(tmp_path / "b", "three", overwrite=True)
     assert (tmp_path / "b" / "index.html").read_text() == "three"
 
 

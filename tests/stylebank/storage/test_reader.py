@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 import stylebank
-from stylebank.bank.bank import Bank
+from stylebank.bank import Bank
 from stylebank.errors import StylebankError, StyleDamaged, UsageError
 from stylebank.names import file_name
 from stylebank.storage import reader as format

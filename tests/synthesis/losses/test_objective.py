@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,9 @@ import pytest
 from pipeline.backends import runtime as backend
 from pipeline.ingest.measure import measure_pixels
 from pipeline.settings import SYNTHESIS_PRESETS, SynthesisSettings
-from pipeline.synthesis.losses.functional import EXACT, layer_target
-from pipeline.synthesis.losses.objective import Objective, Region, Task
+from pipeline.synthesis.losses.functional import EXACT, layer_target, total_variation
+from pipeline.synthesis.losses.objective import Objective
+from pipeline.synthesis.losses.problem import Region, Task
 from pipeline.synthesis.optimizers import minimise
 from pipeline.synthesis.stylizer import Stylist
 from pipeline.vgg.network import Trunk
@@ -22,6 +24,7 @@ from stylebank.style import CONVOLUTIONS, PIXELS, Fingerprint, Gaussian, Header,
 from tests.conftest import cosine
 
 LAYERS = tuple(CONVOLUTIONS)
+QUICK = SynthesisSettings(size=96, steps=6, precision="float32")
 _FILE = Path(__file__).parents[2] / "data" / "original_reference.npz"
 
 
@@ -232,3 +235,21 @@ def test_one_trace_serves_every_size_and_style(vgg: Weights, china: np.ndarray, 
         objective(subject, objective.task([region(style, layers, tolerance)], subject, content_weight=1.0))
     if backend.NAME == "tensorflow":
         assert len(traced) == 1
+
+
+def test_tv_weight_makes_the_picture_smoother(wave: Style, vgg: Weights, china: np.ndarray) -> None:
+    rough, smooth = (
+        Stylist(wave, vgg, dataclasses.replace(QUICK, tv_weight=weight)).stylise(china).pixels for weight in (0, 30)
+    )
+    values, _ = total_variation(np.stack([rough, smooth]))
+    assert values[1] < 0.6 * values[0]
+
+
+def test_a_layer_that_counts_more_comes_nearer(wave: Style, vgg: Weights, china: np.ndarray) -> None:
+    def distance(**weights: float) -> float:
+        stylist = Stylist(wave, vgg, dataclasses.replace(QUICK, steps=12, layer_weights=tuple(weights.items())))
+        mean, cov = stylist.objective(False).gaussians(stylist.stylise(china).pixels)[2]
+        style = wave.scales[96]["conv3_1"]
+        return gaussian.wasserstein2(mean, cov, style.mean, style.cov)
+
+    assert distance(conv3_1=20) < 0.95 * distance() < 0.95 * 0.95 * distance(conv3=0)

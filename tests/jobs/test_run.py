@@ -12,12 +12,11 @@ import pytest
 
 import pipeline
 from pipeline.backends import devices as precision
-from pipeline.execution.worker import Machine
-from pipeline.jobs import run as agreement
+from pipeline.execution.process import Machine
 from pipeline.jobs.apply import prepare
-from pipeline.jobs.run import Run
-from stylebank.bank.bank import Bank
-from stylebank.images import io as images
+from pipeline.jobs.run import Run, agree
+from stylebank import images
+from stylebank.bank import Bank
 from tests.conftest import DATA
 from tests.jobs.test_apply import QUICK
 
@@ -67,7 +66,7 @@ def test_a_run_that_goes_on_keeps_its_precision_though_the_timing_has_turned(
 
 def _agreed(runs: list[Run], machine: Machine, timed: str = "timed") -> list[str]:
     asked: list[int] = []
-    agreement.agree(runs, machine, lambda: (asked.append(1), timed)[1])
+    agree(runs, machine, lambda: (asked.append(1), timed)[1])
     assert len(asked) <= 1
     return [run.precision for run in runs]
 
@@ -105,7 +104,7 @@ def test_what_was_agreed_on_travels_and_names_what_is_set_up(bank: Bank, photogr
     parcels = []
     for kind in ("float32", "bfloat16"):
         run = prepare(bank, "wave", [photographs], tmp_path / "out", **QUICK)
-        agreement.agree([run], CPU, lambda kind=kind: kind)  # type: ignore[misc]
+        agree([run], CPU, lambda kind=kind: kind)  # type: ignore[misc]
         assert run.recorded["precision"] == "auto"
         parcels.append(run.parcel(elsewhere=True))
     assert [parcel.settings.precision for parcel in parcels] == ["float32", "bfloat16"]

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.backends import compile as compiling
 from pipeline.backends import runtime as backend
 from pipeline.synthesis.losses import wasserstein as transport
 from pipeline.synthesis.losses.functional import EXACT, distance, layer_target
@@ -69,7 +70,7 @@ def _compiled(deepest: int) -> Callable[..., Any]:
             value, gradient = distance(picture, target, one)
             return value, gradient(None)  # type: ignore[misc]
 
-    return backend.compile_function(traced)
+    return compiling.compile_function(traced)
 
 
 _ways = {"as shallow layers": _compiled(CHANNELS + 1), "as deep layers": _compiled(CHANNELS)}

@@ -1,0 +1,58 @@
+"""Memory of this machine: what is free, within the limits of its control groups."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+_NO_LIMIT = 1 << 60
+
+
+def free_memory(root: Path = Path("/")) -> int | None:
+    """Return the bytes that can be had without swapping, where Linux tells, and within this process' control groups.
+
+    Parameters
+    ----------
+    root
+        Where ``proc`` and ``sys`` are.
+    """
+    found = list(_cgroups_free(root))
+    try:
+        lines = (root / "proc/meminfo").read_text("ascii").splitlines()
+    except OSError:
+        lines = []
+    fields = dict(line.split(":", 1) for line in lines if ":" in line)
+    kilobytes = fields.get("MemAvailable", "").split()
+    if kilobytes:
+        found.append(int(kilobytes[0]) * 1024)
+    return min(found, default=None)
+
+
+def _cgroups_free(root: Path) -> Iterator[int]:
+    """What is left of each limit above this process, of version 1 and 2; files it would give back count as free."""
+    mount = root / "sys/fs/cgroup"
+    try:
+        lines = (root / "proc/self/cgroup").read_text("utf-8").splitlines()
+    except (OSError, UnicodeError):
+        return
+    for line in lines:
+        _, controllers, path = [*line.split(":", 2), "", ""][:3]
+        if not controllers:
+            top, limit, usage, files = mount, "memory.max", "memory.current", "inactive_file"
+        elif "memory" in controllers.split(","):
+            top, limit, usage = mount / "memory", "memory.limit_in_bytes", "memory.usage_in_bytes"
+            files = "total_inactive_file"
+        else:
+            continue
+        # inside a container the path may be the host's: then there is only the top to look at
+        group = top / path.lstrip("/")
+        for folder in (group, *group.parents) if ".." not in group.parts else (top,):
+            try:
+                most = int((folder / limit).read_text("ascii"))
+                used = int((folder / usage).read_text("ascii"))
+                told = (folder / "memory.stat").read_text("ascii").splitlines()
+            except (OSError, ValueError):  # no such group, or "max"
+                continue
+            given_back = dict(line.split(" ", 1) for line in told if " " in line).get(files, "0")
+            if most < _NO_LIMIT:
+                yield max(0, most - used + int(given_back))

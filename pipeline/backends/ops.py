@@ -1,0 +1,116 @@
+"""Operations that Keras lacks, or that every backend does differently."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from .runtime import NAME, keras
+
+if NAME == "tensorflow":
+    import tensorflow as tf
+
+
+def either(condition: Any, yes: Callable[[], Any], no: Callable[[], Any]) -> Any:
+    """Return what one of two functions of no arguments gives; `condition` may be a tensor that is not known yet."""
+    if isinstance(condition, bool):
+        return yes() if condition else no()
+    return keras.ops.cond(condition, yes, no)
+
+
+def products(left: Any, right: Any, *, turned: bool = False) -> Any:
+    """Multiply matrices (n or 1, ..., a, b) and (n or 1, ..., b, c).
+
+    Parameters
+    ----------
+    turned
+        Whether the left ones are given as (n or 1, ..., b, a); they are not copied for it.
+    """
+    single = left.shape[0] == right.shape[0] == 1  # TensorFlow is faster at a single one without its axis
+    if single:
+        left, right = left[0], right[0]
+    if NAME == "tensorflow":
+        made = tf.matmul(left, right, transpose_a=turned)
+    else:
+        made = keras.ops.matmul(keras.ops.swapaxes(left, -1, -2) if turned else left, right)
+    return made[None] if single else made
+
+
+def sum_of_squares(tensor: Any) -> Any:
+    """Sum the squares of each of n tensors (n, ...), (n,), without keeping the squares where that can be had."""
+    if NAME == "tensorflow":
+        return tf.stack([2 * tf.nn.l2_loss(part) for part in tf.unstack(tensor)])
+    return keras.ops.sum(keras.ops.square(keras.ops.reshape(tensor, (tensor.shape[0], -1))), axis=1)
+
+
+def framed(x: Any, inside: int, *, top: bool = True, bottom: bool = True) -> Any:
+    """Return activations (n, h, w, c) with a column more at either side, and a row more above and below where asked.
+
+    Parameters
+    ----------
+    inside
+        How far from the border lies what stands beyond it: 0 for the border itself, 1 for its reflection,
+        where there is something that far.
+    """
+    if NAME == "tensorflow":
+        return _framed_by_index(x, inside, top, bottom)
+    row, column = min(inside, x.shape[1] - 1), min(inside, x.shape[2] - 1)
+    above = [x[:, row : row + 1]] if top else []
+    below = [x[:, -1 - row : -row or None]] if bottom else []
+    if above or below:
+        x = keras.ops.concatenate([*above, x, *below], axis=1)
+    return keras.ops.concatenate([x[:, :, column : column + 1], x, x[:, :, -1 - column : -column or None]], axis=2)
+
+
+def _framed_by_index(x: Any, inside: int, top: bool, bottom: bool) -> Any:
+    """Copy once, and on the way back add up the frame alone; slices and joins copy five times as much."""
+    shape = tf.shape(x)
+    count, height, width, channels = shape[0], shape[1], shape[2], x.shape[3]
+    row, column = tf.minimum(inside, height - 1), tf.minimum(inside, width - 1)
+    above, below = [[row]] if top else [], [[height - 1 - row]] if bottom else []
+    rows = tf.concat([*above, tf.range(height), *below], 0)
+    columns = tf.concat([[column], tf.range(width), [width - 1 - column]], 0)
+
+    @tf.custom_gradient  # type: ignore[untyped-decorator]
+    def frame(x: Any) -> tuple[Any, Callable[[Any], Any]]:
+        places = tf.reshape(rows[:, None] * width + columns, [-1])
+        found = tf.gather(tf.reshape(x, [count, height * width, channels]), places, axis=1)
+
+        def back(slope: Any) -> Any:
+            own = tf.reshape(tf.slice(slope, [0, int(top), 1, 0], [count, height, width, channels]), [-1, channels])
+            beside = slope[:, int(top) : -1 if bottom else None]
+            parts = [(tf.range(height) * width + columns[0], beside[:, :, 0])]
+            parts += [(tf.range(height) * width + columns[-1], beside[:, :, -1])]
+            parts += [(rows[0] * width + columns, slope[:, 0])] if top else []
+            parts += [(rows[-1] * width + columns, slope[:, -1])] if bottom else []
+            places = tf.range(count)[:, None] * (height * width) + tf.concat([place for place, _ in parts], 0)
+            added = tf.concat([part for _, part in parts], 1)
+            whole = tf.tensor_scatter_nd_add(own, tf.reshape(places, [-1, 1]), tf.reshape(added, [-1, channels]))
+            return tf.reshape(whole, [count, height, width, channels])
+
+        return tf.reshape(found, [count, len(above) + height + len(below), width + 2, channels]), back
+
+    return frame(x)
+
+
+def later(tensor: Any, first: Any) -> Any:
+    """Return `tensor`; on TensorFlow nothing is computed from it before `first` is there, which may be None."""
+    if NAME == "tensorflow" and first is not None:
+        with tf.control_dependencies([first]):
+            return tf.identity(tensor)
+    return tensor
+
+
+def rectified(x: Any) -> Any:
+    """Return the ReLU of activations, keeping for its gradient what it is given, not what it gives.
+
+    What it is given is there anyhow where it is a layer of the style.
+    """
+    if NAME != "tensorflow":
+        return keras.ops.relu(x)
+
+    @tf.custom_gradient  # type: ignore[untyped-decorator]
+    def rectify(x: Any) -> tuple[Any, Callable[[Any], Any]]:
+        return tf.nn.relu(x), lambda slope: tf.raw_ops.ReluGrad(gradients=slope, features=x)
+
+    return rectify(x)

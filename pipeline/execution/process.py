@@ -1,0 +1,141 @@
+"""A process that computes: its threads and devices, its place among the others, and the marks it leaves."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import sys
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+import filelock
+
+from stylebank.errors import UsageError
+
+from .messages import Chunk
+
+
+@dataclass(frozen=True)
+class Place:
+    """How a process is to compute, as the run decides.
+
+    Attributes
+    ----------
+    parent : int
+        Process that reads and writes.
+    threads : int or None
+        Of the CPU, for this process; None leaves it to the libraries.
+    devices : tuple of str
+        GPUs, of which each process takes one.
+    folder : str or None
+        For marks that processes of one machine leave each other.
+    device : str or None
+        As for `devices.use`.
+    deterministic : bool
+        As for `devices.make_deterministic`.
+    """
+
+    parent: int
+    threads: int | None = None
+    devices: tuple[str, ...] = ()
+    folder: str | None = None
+    device: str | None = None
+    deterministic: bool = False
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What computes in a process.
+
+    Attributes
+    ----------
+    backend : str
+    device : {"cpu", "gpu"}
+    gpu_bytes : int or None
+        Memory of the GPU; None on a CPU.
+    """
+
+    backend: str
+    device: str
+    gpu_bytes: int | None = None
+
+
+@dataclass
+class _Self:
+    settled: bool = False
+    seat: int = 0
+    lock: filelock.BaseFileLock | None = None
+
+
+_self = _Self()
+
+
+def _settle(place: Place) -> None:
+    """Take a seat, and share the machine out, before TensorFlow is loaded; once a process."""
+    if _self.settled:
+        return
+    _self.settled = True
+    if os.getpid() != place.parent and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the run's to answer
+    loky = sys.modules.get("joblib.externals.loky.process_executor")
+    if loky is not None and os.getpid() != place.parent:
+        # where psutil is installed, loky takes a larger picture for a leak and starts the process anew, set-up and all
+        loky._USE_PSUTIL = False  # type: ignore[attr-defined]
+    if place.threads and "tensorflow" not in sys.modules:
+        os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(place.threads))
+        os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1" if place.threads == 1 else "2")
+    if place.device == "cpu" and "keras" not in sys.modules:
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
+        os.environ["JAX_PLATFORMS"] = "cpu"
+    if place.folder is not None:
+        _self.seat = _take_seat(Path(place.folder))
+    if place.devices:
+        if "tensorflow" in sys.modules:
+            raise UsageError(
+                f"devices {','.join(place.devices)}: TensorFlow is loaded in this process already. "
+                "Give more than one device, or set CUDA_VISIBLE_DEVICES before the program starts."
+            )
+        os.environ["CUDA_VISIBLE_DEVICES"] = place.devices[_self.seat % len(place.devices)]
+
+
+def _take_seat(folder: Path) -> int:
+    """Number this process among those of the machine; the seat is free again when it dies."""
+    seat = 0
+    while True:
+        lock = filelock.FileLock(folder / f"seat{seat}", is_singleton=False)
+        try:
+            lock.acquire(timeout=0)
+        except filelock.Timeout:
+            seat += 1
+            continue
+        _self.lock = lock
+        return seat
+
+
+def _device(place: Place) -> str:
+    from ..backends import devices
+
+    return "cpu" if place.device == "cpu" else devices.device()
+
+
+def _name(place: Place) -> str:
+    if place.devices:
+        return f"gpu {os.environ.get('CUDA_VISIBLE_DEVICES')}"
+    if place.folder is not None:
+        return f"worker {_self.seat + 1}"
+    return "" if os.getpid() == place.parent else f"{socket.gethostname()}:{os.getpid()}"
+
+
+def mark_begun(place: Place, chunk: Chunk) -> None:
+    """Leave a mark that a chunk is being made, by which the run knows whose worker died."""
+    if place.folder is not None:
+        with contextlib.suppress(OSError):
+            mark(place.folder, chunk).touch()
+
+
+def mark(folder: str, chunk: Chunk) -> Path:
+    """Return where the mark of a chunk is."""
+    return Path(folder) / f"begun{chunk.numbers[0]}"

@@ -1,0 +1,180 @@
+"""Several processes of this machine, through joblib; and what happens when one of them dies."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import os
+import shutil
+import tempfile
+import threading
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from . import process, worker
+from .messages import RETRIES, Chunk, Note, Outcome, Parcel, T, Task, died, failed
+from .process import Place
+
+#: Arrays above this go to local workers as memory maps of one file, not as copies in every task.
+_MAPPED_BYTES = 1 << 16
+
+
+class Pool:
+    """Several processes of this machine, through joblib: loky's unless the caller has set another backend.
+
+    Parameters
+    ----------
+    jobs
+        How many.
+    devices
+        GPUs, each of which one process takes.
+    device, deterministic
+        As for `Place`.
+
+    Notes
+    -----
+    loky gives up a whole pool when one process dies. What was not begun goes to a new one;
+    what was, is made alone, one after another, so that only a picture that takes its worker
+    with it every time is reported.
+    """
+
+    #: What a worker does; found by name in its own process.
+    work = staticmethod(worker.work)
+
+    def __init__(
+        self, jobs: int, devices: tuple[str, ...] = (), *, device: str | None = None, deterministic: bool = False
+    ) -> None:
+        self.workers = jobs
+        self._devices = devices
+        self._device, self._deterministic = device, deterministic
+
+    def __enter__(self) -> Pool:
+        self._folder = tempfile.mkdtemp(prefix="stylebank-")
+        threads = None if self._devices else max(1, (os.cpu_count() or 1) // self.workers)
+        self._place = Place(os.getpid(), threads, self._devices, self._folder, self._device, self._deterministic)
+        return self
+
+    def __exit__(self, kind: object, *_error: object) -> None:
+        _shut_down_loky(at_once=kind is not None)
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def ask(self, question: Callable[[Place], T]) -> T:
+        """Return one process' answer to a question of `worker`."""
+        import joblib
+
+        told: list[T] = list(_parallel(max(2, self.workers))([joblib.delayed(question)(self._place)]))
+        return told[0]
+
+    def outcomes(self, tasks: Iterable[Task], note: Note) -> Iterator[Outcome]:
+        """Yield what became of each chunk, as they finish."""
+        source = iter(tasks)
+        suspects: list[Task] = []
+        again: list[Task] = []
+        while True:
+            flight = _Flight(source, again)
+            try:
+                yield from self._flown(flight, 2 * self.workers)
+                break
+            except concurrent.futures.BrokenExecutor:
+                unfinished = flight.land()
+                begun = [task for task in unfinished if process.mark(self._folder, task[1]).exists()]
+                suspects += begun
+                again = [task for task in unfinished if task not in begun]
+                note("a worker process died; its pictures are tried again")
+        for parcel, chunk in suspects:
+            for one in chunk.alone():
+                yield from self._alone(parcel, one)
+
+    def _flown(self, flight: _Flight, ahead: int) -> Iterator[Outcome]:
+        import joblib
+
+        # never one job: joblib would run it in this process
+        run = _parallel(max(2, self.workers), pre_dispatch=ahead)
+        delayed = joblib.delayed(self.work)
+        outcomes = run(delayed(self._place, parcel, chunk) for parcel, chunk in flight)
+        with closed_quietly(outcomes):
+            for outcome in outcomes:
+                flight.landed(outcome)
+                yield outcome
+
+    def _alone(self, parcel: Parcel, chunk: Chunk) -> Iterator[Outcome]:
+        for _attempt in range(RETRIES):
+            try:
+                yield from list(self._flown(_Flight(iter([(parcel, chunk)]), []), 1))
+                return
+            except concurrent.futures.BrokenExecutor:
+                continue
+        yield failed(chunk, died(RETRIES + 1))
+
+
+class _Flight:
+    """The tasks given to one pool, and which of them are not back yet."""
+
+    def __init__(self, source: Iterator[Task], again: list[Task]) -> None:
+        self._source = source
+        self._again = again
+        self._out: dict[int, Task] = {}
+        self._lock = threading.Lock()
+        self._closed = False
+
+    def __iter__(self) -> Iterator[Task]:
+        while True:
+            with self._lock:  # joblib takes tasks from threads of its own, also while it gives up
+                if self._closed:
+                    return
+                task = self._again.pop(0) if self._again else next(self._source, None)
+                if task is None:
+                    return
+                self._out[task[1].numbers[0]] = task
+            yield task
+
+    def landed(self, outcome: Outcome) -> None:
+        """Note a chunk as finished."""
+        for number in outcome.made:
+            self._out.pop(number, None)
+
+    def land(self) -> list[Task]:
+        """Give out no more, and return what is not back."""
+        with self._lock:
+            self._closed = True
+            return [*self._out.values(), *self._again]
+
+
+def _parallel(jobs: int, *, pre_dispatch: int | str = "2*n_jobs") -> Any:
+    """Give a `joblib.Parallel` whose results come as they finish where its backend can."""
+    import joblib
+
+    given = {
+        "n_jobs": jobs,
+        "prefer": "processes",
+        "batch_size": 1,
+        "pre_dispatch": pre_dispatch,
+        "max_nbytes": _MAPPED_BYTES,
+    }
+    try:
+        return joblib.Parallel(return_as="generator_unordered", **given)
+    except ValueError:  # the caller's backend does not know how
+        return joblib.Parallel(**given)
+
+
+@contextlib.contextmanager
+def closed_quietly(outcomes: Any) -> Iterator[None]:
+    """Close joblib's results in the end; that it cancels what nobody waits for any more is meant so."""
+    try:
+        yield
+    finally:
+        if hasattr(outcomes, "close"):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                outcomes.close()
+
+
+def _shut_down_loky(*, at_once: bool) -> None:
+    from joblib.externals.loky import reusable_executor
+
+    executor = reusable_executor._executor
+    if executor is not None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            executor.shutdown(wait=True, kill_workers=at_once)

@@ -1,0 +1,69 @@
+"""Subjects decoded ahead, in threads, while a crew computes."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from stylebank.errors import StylebankError, printable
+
+from ..execution.messages import Made
+from .resume import Item
+
+_READERS = 2
+
+
+class Decoder:
+    """Decodes groups of subjects in their order, ahead of the thread that takes them."""
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(_READERS, "stylebank-read")
+
+    def __enter__(self) -> Decoder:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._threads.shutdown(wait=True, cancel_futures=True)
+
+    def ahead(self, groups: Iterator[list[Item]], count: int) -> Iterator[list[tuple[Item, Future[Made | None]]]]:
+        """Yield the items of each group, each with what is None once it is decoded, or says why it cannot be.
+
+        Parameters
+        ----------
+        groups
+            Taken one at a time, as late as possible.
+        count
+            Groups to decode beyond the one that is taken.
+        """
+        reading: deque[list[tuple[Item, Future[Made | None]]]] = deque()
+        while True:
+            while len(reading) <= count:
+                group = next(groups, None)
+                if group is None:
+                    break
+                reading.append([(item, self._threads.submit(_read, item)) for item in group])
+            if not reading:
+                return
+            yield reading.popleft()
+
+
+def _read(item: Item) -> Made | None:
+    """Decode a subject; return why not, where it cannot be."""
+    began = time.perf_counter()
+    try:
+        picture = item.run.load(item.task)
+        item.size = item.run.size_of(picture.size)
+        item.regions, told = item.run.regions_of(item.task, picture.size, item.size)
+        item.picture = picture
+    except StylebankError as error:
+        return Made(error=str(error))
+    except Exception as error:
+        return Made(error=f"{type(error).__name__}: {printable(str(error))}. Check the file.")
+    finally:
+        item.seconds["decode"] = time.perf_counter() - began
+    settings = {**item.entry.settings, **told}
+    item.entry = dataclasses.replace(item.entry, subject_sha256=picture.sha256, settings=settings)
+    return None

@@ -1,0 +1,156 @@
+"""What is written of a run: pictures, those on the way, animations, and the lines that vouch for them."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable, Collection
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from stylebank import images
+from stylebank.errors import OutputRefused, UsageError, printable
+from stylebank.files import make_folder
+
+from ..execution.messages import Made
+from ..settings import SynthesisSettings
+from .naming import steps_folder
+from .plan import Plan, Task
+from .record import Entry, Record
+
+if TYPE_CHECKING:
+    from ..synthesis.multiscale import Moment
+
+_ANIMATION_FRAMES = 48
+
+
+class Outputs:
+    """The files of a run.
+
+    Parameters
+    ----------
+    planned
+        Subjects, over none of which anything is written, and outputs.
+    settings
+        Their format, quality, depth.
+    save_every
+        Keep a picture every so many steps.
+    record
+        Of the outputs' folder.
+    """
+
+    def __init__(self, planned: Plan, settings: SynthesisSettings, save_every: int | None, record: Record) -> None:
+        self._planned = planned
+        self._settings = settings
+        self._save_every = save_every
+        self._record = record
+        self._subjects = {os.path.realpath(task.subject) for task in planned.tasks}
+        self._frames: list[npt.NDArray[np.uint8]] = []
+        self.animation: Path | None = None
+
+    def check_animation(self, animation: str | os.PathLike[str] | None) -> None:
+        """Refuse an animation that cannot be, before any work."""
+        if animation is None:
+            return
+        path = Path(animation)
+        if path.suffix.lower() not in images.ANIMATION_FORMATS:
+            raise UsageError(f"{printable(path)}: an animation is a .gif or a .webp. Change the name.")
+        if len(self._planned.tasks) > 1:
+            raise UsageError(
+                f"{printable(path)}: one animation cannot show {len(self._planned.tasks)} subjects. Give one subject."
+            )
+        task = self._planned.tasks[0]
+        if os.path.realpath(path) in {os.path.realpath(task.subject), os.path.realpath(task.output)}:
+            raise UsageError(f"{printable(path)}: is the subject or the output itself. Give another --animation.")
+        self.animation = path
+
+    def protect(self, subjects: Collection[str]) -> None:
+        """Write over none of these real paths either: the subjects of other runs beside this one."""
+        self._subjects |= set(subjects)
+
+    def lack_the_way(self, task: Task) -> bool:
+        """Tell whether pictures on the way to a finished one are asked for and not there."""
+        return bool(
+            (self.animation and not self.animation.exists())
+            or (self._save_every and not steps_folder(task.output).exists())
+        )
+
+    def on_moment(self, task: Task, picture: images.Picture, moment: Moment) -> None:
+        """Keep a picture on the way, and a frame of the animation, where they are wanted."""
+        if self._save_every and moment.step % self._save_every == 0 and moment.step < moment.steps:
+            self._save_step(task, picture, moment.step, moment.shown())
+        if self.animation and moment.step % max(1, moment.steps // _ANIMATION_FRAMES) == 0:
+            self._frames.append(images.to_uint8(moment.shown()))
+
+    def _save_step(self, task: Task, picture: images.Picture, step: int, pixels: images.Pixels) -> None:
+        make_folder(steps_folder(task.output))
+        self._save(steps_folder(task.output) / f"{step:04d}{task.output.suffix}", pixels, picture)
+
+    def save(
+        self, task: Task, picture: images.Picture, made: Made, entry: Entry, timed: Callable[[Entry], Entry]
+    ) -> Entry:
+        """Write a picture and its line; the line comes first.
+
+        Parameters
+        ----------
+        entry
+            All of the line but what only the writing tells.
+        timed
+            Puts the time into it, once the file is encoded.
+
+        Raises
+        ------
+        StylebankError
+            If it cannot be written.
+        """
+        assert made.pixels is not None
+        make_folder(task.output.parent)
+        for step, pixels in made.way:
+            self._save_step(task, picture, step, pixels.astype(np.float32))
+        height, width = made.pixels.shape[:2]
+        if self.animation:
+            shown = [images.to_uint8(picture.pixels), *self._frames, images.to_uint8(made.pixels)]
+            images.save_animation(self.animation, shown, (width, height))
+        done = dataclasses.replace(entry, width=width, height=height, status="done")
+
+        def promise(digest: str) -> None:
+            nonlocal done
+            done = timed(dataclasses.replace(done, output_sha256=digest))
+            # before the rename: a line without its picture is made good by the next run,
+            # and a picture without its line would be nobody's
+            self._record.append(done)
+
+        self._save(task.output, made.pixels, picture, promise)
+        return done
+
+    def lose_alpha(self, picture: images.Picture) -> bool:
+        """Tell whether the output's format cannot hold what the subject has of transparency."""
+        return picture.alpha is not None and not images.WRITE_FORMATS[self._settings.format][2]
+
+    def _save(
+        self,
+        path: Path,
+        pixels: images.Pixels,
+        picture: images.Picture,
+        before_rename: Callable[[str], None] = lambda sha256: None,
+    ) -> str:
+        if os.path.realpath(path) in self._subjects:  # a picture on the way, named like an original
+            raise OutputRefused(f"{printable(path)}: is one of the subjects. Give another --output.")
+        alpha = None
+        if picture.alpha is not None:
+            size = pixels.shape[1], pixels.shape[0]
+            alpha = images.resize(picture.alpha[..., None].astype(np.float32), size)[..., 0]
+        settings = self._settings
+        return images.save(
+            path,
+            pixels,
+            format=settings.format,
+            quality=settings.quality,
+            depth=settings.depth,
+            alpha=alpha,
+            metadata=picture.metadata,
+            before_rename=before_rename,
+        )

@@ -1,0 +1,83 @@
+"""Pixels resized, cropped and composited: float32, sRGB, 0..255."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from ..errors import UsageError
+from .decode import SMALLEST_SIDE, Pixels
+from .encode import quantised
+
+RESAMPLING = "lanczos"
+
+
+def over_white(pixels: Pixels, alpha: npt.NDArray[np.uint8] | npt.NDArray[np.float32] | None) -> Pixels:
+    """Composite `pixels` over white; unchanged where `alpha` is None."""
+    if alpha is None:
+        return pixels
+    opacity = alpha.astype(np.float32)[..., None] / 255
+    return np.asarray(pixels * opacity + 255 * (1 - opacity), np.float32)
+
+
+def fit(size: tuple[int, int], longest_side: int) -> tuple[int, int]:
+    """Width and height with `longest_side` as the longer one and the shape kept.
+
+    Parameters
+    ----------
+    size
+        Width and height now.
+    longest_side
+        In pixels.
+
+    Raises
+    ------
+    UsageError
+        If the shorter side would fall below `SMALLEST_SIDE`.
+    """
+    ratio = longest_side / max(size)
+    width, height = (max(1, round(side * ratio)) for side in size)
+    if min(width, height) < SMALLEST_SIDE:
+        raise UsageError(
+            f"{size[0]} x {size[1]} at {longest_side} pixels on the longer side would be {width} x {height}; "
+            f"each side needs at least {SMALLEST_SIDE}. Choose a larger --size."
+        )
+    return width, height
+
+
+def resize(pixels: Pixels, size: tuple[int, int]) -> Pixels:
+    """Resample to (width, height) with a Lanczos filter, kept within 0..255."""
+    if (pixels.shape[1], pixels.shape[0]) == tuple(size):
+        return pixels
+    planes = [
+        np.asarray(Image.fromarray(np.ascontiguousarray(pixels[..., c])).resize(size, Image.Resampling.LANCZOS))
+        for c in range(pixels.shape[2])
+    ]
+    return np.asarray(np.clip(np.stack(planes, axis=-1), 0, 255), np.float32)
+
+
+def crop_to_shape(pixels: Pixels, size: tuple[int, int]) -> Pixels:
+    """Cut the largest middle piece with the shape of (width, height)."""
+    height, width = pixels.shape[:2]
+    ratio = min(width / size[0], height / size[1])
+    kept_width, kept_height = max(1, round(size[0] * ratio)), max(1, round(size[1] * ratio))
+    left, top = (width - kept_width) // 2, (height - kept_height) // 2
+    return pixels[top : top + kept_height, left : left + kept_width]
+
+
+def to_uint8(pixels: npt.NDArray[np.floating]) -> npt.NDArray[np.uint8]:
+    """Round, never truncate, to 8 bits."""
+    return np.asarray(quantised(pixels, 8), np.uint8)
+
+
+def thumbnail(pixels: Pixels, longest_side: int = 160, *, quality: int = 85) -> bytes:
+    """Return a small JPEG of a picture."""
+    height, width = pixels.shape[:2]
+    ratio = min(1.0, longest_side / max(width, height))
+    small = resize(pixels, (max(1, round(width * ratio)), max(1, round(height * ratio))))
+    buffer = io.BytesIO()
+    Image.fromarray(to_uint8(small)).save(buffer, format="JPEG", quality=quality)
+    return buffer.getvalue()

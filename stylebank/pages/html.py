@@ -1,0 +1,76 @@
+"""Pages as single HTML files: templates filled in, written whole, never over an existing file unasked."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import os
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from ..errors import OutputRefused, printable
+from ..files import make_folder, replace_file
+
+
+def data_uri(image: Image.Image | None) -> str:
+    """Return a picture, encoded anew, as an address that holds it."""
+    if image is None:
+        return ""
+    buffer = io.BytesIO()
+    image.save(buffer, format="JPEG", quality=82, optimize=True)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def page(template: str, data: Any) -> str:
+    """Fill a page with data; whatever texts it holds, they stay texts."""
+    text = json.dumps(data, ensure_ascii=True, separators=(",", ":"))
+    safe = text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+    source = resources.files(__package__).joinpath(f"templates/{template}").read_text("utf-8")
+    return source.replace("$data", safe, 1)
+
+
+def write_page(output: str | os.PathLike[str], text: str, *, overwrite: bool = False) -> Path:
+    """Write a page whole or not at all.
+
+    Parameters
+    ----------
+    output
+        A name that ends in ``.html``, or a folder, for an ``index.html`` in it.
+
+    Returns
+    -------
+    Path
+        The file.
+
+    Raises
+    ------
+    OutputRefused
+        If it cannot be written, or is there and `overwrite` is not set.
+    """
+    target = page_path(output, overwrite=overwrite)
+    make_folder(target.parent)
+
+    def write(path: Path) -> None:
+        path.write_text(text, encoding="utf-8", newline="\n")
+
+    replace_file(target, write)
+    return target
+
+
+def page_path(output: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
+    """Return the file that `write_page` would write; `OutputRefused` where it would not."""
+    target = Path(output)
+    if target.suffix.lower() not in {".html", ".htm"}:
+        target = target / "index.html"
+    require_new(target, overwrite)
+    return target
+
+
+def require_new(target: Path, overwrite: bool) -> None:
+    """Raise `OutputRefused` for a file that is there, unless it may be replaced."""
+    if os.path.lexists(target) and not overwrite:
+        raise OutputRefused(f"{printable(target)}: is there already. Choose another --output, or add --overwrite.")

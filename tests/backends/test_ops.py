@@ -1,0 +1,78 @@
+"""Operations that every backend does in its own way, against NumPy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pipeline.backends import compile as compiling
+from pipeline.backends import ops as backend_ops
+from pipeline.backends import runtime as backend
+
+
+def tensor(*shape: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+
+
+@pytest.mark.parametrize(("inside", "mode"), [(1, "reflect"), (0, "edge")])
+@pytest.mark.parametrize(("top", "bottom"), [(True, True), (True, False), (False, True), (False, False)])
+@pytest.mark.parametrize("shape", [(1, 5, 7, 3), (3, 2, 2, 4), (2, 6, 2, 1)], ids=lambda shape: f"{shape}")
+def test_a_frame_is_numpys_and_its_gradient_what_was_copied(
+    shape: tuple[int, ...], inside: int, mode: Any, top: bool, bottom: bool
+) -> None:
+    x = tensor(*shape)
+    around = ((0, 0), (int(top), int(bottom)), (1, 1), (0, 0))
+    expected = np.pad(x, around, mode=mode)
+    slope = tensor(*expected.shape, seed=1)
+    framed, pull = compiling.pull_back(
+        lambda at: [backend_ops.framed(at, inside, top=top, bottom=bottom)], backend.tree(x)
+    )
+    np.testing.assert_array_equal(backend.to_numpy(framed[0]), expected)
+    # each place gets the slopes of all that it was copied to
+    places = np.pad(np.arange(x.size).reshape(shape), around, mode=mode)
+    gathered = np.bincount(places.ravel(), slope.ravel().astype(np.float64), x.size).reshape(shape)
+    np.testing.assert_allclose(backend.to_numpy(pull([backend.tree(slope)])), gathered, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1, 2), (2, 1, 4, 3), (1, 3, 1, 2)], ids=lambda shape: f"{shape}")
+def test_what_has_nothing_to_reflect_stands_beside_itself(shape: tuple[int, ...]) -> None:
+    x = tensor(*shape)
+    modes = ["edge" if side == 1 else "reflect" for side in shape[1:3]]
+    expected = np.pad(x, ((0, 0), (1, 1), (0, 0), (0, 0)), mode=modes[0])  # type: ignore[call-overload]
+    expected = np.pad(expected, ((0, 0), (0, 0), (1, 1), (0, 0)), mode=modes[1])  # type: ignore[call-overload]
+    framed, pull = compiling.pull_back(lambda at: [backend_ops.framed(at, 1)], backend.tree(x))
+    np.testing.assert_array_equal(backend.to_numpy(framed[0]), expected)
+    back = backend.to_numpy(pull([backend.tree(np.ones_like(expected))]))
+    assert back.shape == shape and back.sum() == pytest.approx(expected.size)
+
+
+def test_a_frame_is_exact_in_bfloat16() -> None:
+    x = backend.keras.ops.cast(backend.tree(tensor(1, 3, 4, 2)), "bfloat16")
+    framed = backend.keras.ops.cast(backend_ops.framed(x, 1), "float32")
+    given = backend.to_numpy(backend.keras.ops.cast(x, "float32"))
+    expected = np.pad(given, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="reflect")
+    np.testing.assert_array_equal(backend.to_numpy(framed), expected)
+
+
+@pytest.mark.parametrize(("left", "right"), [(1, 1), (3, 3), (1, 3), (3, 1)])
+@pytest.mark.parametrize("turned", [False, True])
+def test_products_are_numpys(left: int, right: int, turned: bool) -> None:
+    one, other = tensor(left, 4, 5), tensor(right, 5, 2, seed=1)
+    given = np.ascontiguousarray(one.swapaxes(1, 2)) if turned else one
+    found = backend.to_numpy(backend_ops.products(backend.tree(given), backend.tree(other), turned=turned))
+    np.testing.assert_allclose(found, one @ other, rtol=1e-4, atol=1e-5)
+
+
+def test_squares_are_summed_picture_by_picture() -> None:
+    x = tensor(3, 4, 5)
+    found = backend.to_numpy(backend_ops.sum_of_squares(backend.tree(x)))
+    np.testing.assert_allclose(found, np.square(x).sum(axis=(1, 2)), rtol=1e-5)
+
+
+def test_a_choice_known_beforehand_computes_one_side_alone() -> None:
+    asked = []
+    assert backend_ops.either(True, lambda: asked.append("yes") or 1, lambda: asked.append("no") or 2) == 1
+    assert backend_ops.either(False, lambda: asked.append("yes") or 1, lambda: asked.append("no") or 2) == 2
+    assert asked == ["yes", "no"]

@@ -1,0 +1,29 @@
+"""A Dask cluster that does not answer, or whose workers cannot compute."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pipeline.execution import worker
+from pipeline.execution.dask_executor import Cluster
+from pipeline.execution.process import Place
+from stylebank.errors import StylebankError, UsageError
+
+
+def test_a_scheduler_that_does_not_answer_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.execution.dask_executor._SECONDS_TO_ANSWER", 1)
+    with pytest.raises(UsageError, match="no scheduler answers"), Cluster("tcp://127.0.0.1:9", 1):
+        pass
+
+
+def test_a_worker_without_the_package_is_one_line() -> None:
+    class Client:
+        def submit(self, *_arguments: Any, **_keywords: Any) -> Any:
+            raise ModuleNotFoundError("No module named 'pipeline'")
+
+    crew = Cluster("tcp://10.0.0.1:8786", 1)
+    crew._client, crew._place = Client(), Place(0)
+    with pytest.raises(StylebankError, match=r"No module named 'pipeline'.*each needs the same version of stylebank"):
+        crew.ask(worker.describe)

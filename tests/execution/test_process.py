@@ -1,0 +1,47 @@
+"""Processes that share a machine: a device each, and the cores among them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+SETTLE = """
+import os, sys
+from pipeline.execution import process
+process._settle(process.Place(0, {threads}, {devices}, sys.argv[1]))
+print(process._self.seat, os.environ.get("CUDA_VISIBLE_DEVICES"), os.environ.get("TF_NUM_INTRAOP_THREADS"), flush=True)
+sys.stdin.read()
+"""
+
+
+def _settled(folder: Path, threads: int | None, devices: tuple[str, ...]) -> subprocess.Popen[str]:
+    program = SETTLE.format(threads=threads, devices=devices)
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    return subprocess.Popen([sys.executable, "-c", program, str(folder)], **pipes)  # type: ignore[call-overload,no-any-return]
+
+
+def test_processes_take_a_device_each_and_a_dead_ones_is_free_again(tmp_path: Path) -> None:
+    def seat(process: subprocess.Popen[str]) -> list[str]:
+        assert process.stdout is not None
+        return process.stdout.readline().split()
+
+    first, second = (_settled(tmp_path, None, ("3", "5")) for _ in range(2))
+    try:
+        assert sorted([seat(first)[1], seat(second)[1]]) == ["3", "5"]
+        second.kill()
+        second.wait()
+        third = _settled(tmp_path, None, ("3", "5"))
+        assert seat(third)[0] in {"0", "1"}
+        third.kill()
+        third.communicate()
+    finally:
+        for process in (first, second):
+            process.kill()
+            process.communicate()
+
+
+def test_the_cores_are_shared_out_before_tensorflow_is_loaded(tmp_path: Path) -> None:
+    process = _settled(tmp_path, 2, ())
+    said, _ = process.communicate("")
+    assert said.split() == ["0", "None", "2"]

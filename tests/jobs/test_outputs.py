@@ -1,0 +1,91 @@
+"""Files that a run writes: pictures, those on the way, animations, and what an interruption leaves of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import pipeline
+from stylebank import files, images
+from stylebank.bank import Bank
+from stylebank.errors import UsageError
+from tests.jobs.test_apply import QUICK, digest
+
+
+@pytest.mark.parametrize("moment", ["before the rename", "after the rename", "in the animation"])
+def test_an_interruption_around_the_save_costs_at_most_that_picture(
+    bank: Bank, photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    out, subject = tmp_path / "out", photographs / "rocket.jpg"
+    out.mkdir()
+
+    def stop(*_arguments: object, **_more: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        if moment == "before the rename":
+            patched.setattr(Path, "replace", stop)
+        elif moment == "after the rename":
+            flush = files.flush
+            patched.setattr("stylebank.files.flush", lambda path: stop() if path == out else flush(path))
+        else:
+            patched.setattr("stylebank.images.save_animation", stop)
+        with pytest.raises(KeyboardInterrupt):
+            animation = out / "way.gif" if moment == "in the animation" else None
+            pipeline.apply(bank, "wave", [subject], out, animation=animation, **QUICK)
+    (entry,) = pipeline.apply(bank, "wave", [subject], out, **QUICK)
+    assert entry.status == ("skipped" if moment == "after the rename" else "done")
+    assert entry.output_sha256 == digest(out / "rocket.wave.jpg")
+
+
+def test_pictures_on_the_way_and_an_animation(bank: Bank, photographs: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    pipeline.apply(
+        bank, "wave", [photographs / "rocket.jpg"], out, save_every=2, animation=out / "way.gif", size=64, steps=5
+    )
+    assert sorted(path.name for path in out.iterdir()) == [
+        "rocket.wave.jpg",
+        "rocket.wave.steps",
+        "stylebank.jsonl",
+        "way.gif",
+    ]
+    assert sorted(path.name for path in (out / "rocket.wave.steps").iterdir()) == ["0002.jpg", "0004.jpg"]
+    with Image.open(out / "way.gif") as animation:
+        assert animation.n_frames >= 5 and animation.size == Image.open(out / "rocket.wave.jpg").size
+    made = {"size": 64, "steps": 5}
+    (entry,) = pipeline.apply(bank, "wave", [photographs / "rocket.jpg"], out, animation=out / "way.gif", **made)
+    assert entry.status == "skipped"
+    (entry,) = pipeline.apply(bank, "wave", [photographs / "rocket.jpg"], out, animation=out / "new.gif", **made)
+    assert entry.status == "done" and (out / "new.gif").exists()
+    (entry,) = pipeline.apply(bank, "wave", [photographs / "chelsea.jpg"], out, animation=out / "way.gif", **made)
+    assert entry.status == "failed" and "way.gif: exists already" in str(entry.error)
+    again = pipeline.apply(bank, "wave", [out], out, recursive=True, **made)
+    assert [Path(entry.subject).name for entry in again] == ["new.gif", "way.gif"]
+    with pytest.raises(UsageError, match="cannot show 3 subjects"):
+        pipeline.apply(bank, "wave", [photographs], out, animation=out / "all.gif", **QUICK)
+
+
+def test_alpha_comes_back_where_the_format_holds_it(bank: Bank, photographs: Path, tmp_path: Path) -> None:
+    pixels = images.load(photographs / "rocket.jpg").pixels
+    alpha = np.zeros(pixels.shape[:2], np.uint8)
+    alpha[:, : pixels.shape[1] // 2] = 255
+    images.save(tmp_path / "cut.png", pixels, format="png", quality=90, alpha=alpha)
+    pipeline.apply(bank, "wave", [tmp_path / "cut.png"], tmp_path / "out", format="png", size=0, steps=1)
+    with Image.open(tmp_path / "out/cut.wave.png") as made:
+        assert made.mode == "RGBA"
+        np.testing.assert_array_equal(np.asarray(made.getchannel("A")), alpha)
+    notes: list[str] = []
+    pipeline.apply(
+        bank,
+        "wave",
+        [tmp_path / "cut.png"],
+        tmp_path / "out",
+        size=0,
+        steps=1,
+        listener=lambda progress: notes.append(progress.text),
+    )
+    assert any("--format png" in note for note in notes)
+    assert images.load(tmp_path / "out/cut.wave.jpg").pixels[:, -4:].min() > 240

@@ -1,0 +1,63 @@
+"""Pictures that are made already are told from those to make, by the record and the files' digests."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+import pipeline
+from stylebank.bank import Bank
+from tests.jobs.test_apply import QUICK, digest, folder_digests
+
+
+def test_what_is_made_is_not_made_again_unless_something_changed(bank: Bank, photographs: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+
+    def statuses(**settings: object) -> list[str]:
+        return [entry.status for entry in pipeline.apply(bank, "wave", [photographs], out, **{**QUICK, **settings})]
+
+    assert statuses() == ["done"] * 3
+    made = folder_digests(out)
+    assert statuses() == ["skipped"] * 3
+    (out / "chelsea.wave.jpg").unlink()
+    assert statuses() == ["skipped", "done", "skipped"]
+    assert {**made, "stylebank.jsonl": ""} == {**folder_digests(out), "stylebank.jsonl": ""}
+    entries = pipeline.apply(bank, "wave", [photographs], out, **{**QUICK, "steps": 3})
+    assert [entry.status for entry in entries] == ["failed"] * 3
+    assert "--overwrite" in str(entries[0].error)
+    assert statuses(steps=3, overwrite=True) == ["done"] * 3
+    assert statuses(steps=3) == ["skipped"] * 3
+
+
+@pytest.mark.parametrize("harm", ["truncated", "swapped", "made elsewhere"])
+def test_that_a_file_exists_is_no_proof(bank: Bank, photographs: Path, tmp_path: Path, harm: str) -> None:
+    subject, out = photographs / "chelsea.jpg", tmp_path / "out"
+    output = out / "chelsea.wave.jpg"
+    pipeline.apply(bank, "wave", [subject], out, **QUICK)
+    if harm == "truncated":
+        output.write_bytes(output.read_bytes()[:-50])
+    elif harm == "swapped":
+        output.write_bytes((photographs / "rocket.jpg").read_bytes())
+    else:
+        (out / "stylebank.jsonl").unlink()
+    before = digest(output)
+    (entry,) = pipeline.apply(bank, "wave", [subject], out, **QUICK)
+    assert entry.status == "failed" and "the record does not show it" in str(entry.error)
+    assert digest(output) == before
+
+
+def test_a_record_of_somebody_else_does_no_harm(bank: Bank, photographs: Path, tmp_path: Path) -> None:
+    (entry,) = pipeline.apply(bank, "wave", [photographs / "rocket.jpg"], tmp_path / "out", **QUICK)
+    record = tmp_path / "out/stylebank.jsonl"
+    line = json.loads(record.read_text())
+    record.write_text(json.dumps({**line, "output": 5}) + "\n" + "[" * 100_000 + "\n" + json.dumps(line) + "\n")
+    (again,) = pipeline.apply(bank, "wave", [photographs / "rocket.jpg"], tmp_path / "out", **QUICK)
+    assert (entry.status, again.status) == ("done", "skipped")
+
+
+def test_the_outputs_in_a_folder_are_not_its_next_subjects(bank: Bank, photographs: Path) -> None:
+    pipeline.apply(bank, "wave", [photographs], photographs, **QUICK)
+    entries = pipeline.apply(bank, "wave", [photographs], photographs, **QUICK)
+    assert [entry.status for entry in entries] == ["skipped"] * 3

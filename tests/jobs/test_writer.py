@@ -1,0 +1,23 @@
+"""Lines that the writer adds to the record."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+import pipeline
+from stylebank.bank import Bank
+from tests.jobs.test_apply import QUICK
+
+
+def test_a_line_says_how_the_losses_went_and_where_the_time(bank: Bank, photographs: Path, tmp_path: Path) -> None:
+    (entry, *_rest) = pipeline.apply(bank, "wave", [photographs], tmp_path / "out", **QUICK)
+    assert entry.losses is not None and len(entry.losses) == entry.steps
+    assert entry.losses[-1] == pytest.approx(entry.final_loss, rel=0.1) and entry.losses[0] > entry.losses[-1]
+    assert entry.timings is not None and set(entry.timings) == {"decode", "setup", "compute", "encode"}
+    assert sum(entry.timings.values()) == pytest.approx(entry.seconds, abs=0.01)
+    assert entry.weights_sha256 == bank.header("wave").fingerprint.weights_sha256
+    line = json.loads((tmp_path / "out/stylebank.jsonl").read_text().splitlines()[0])
+    assert line["losses"] == entry.losses and "worker" not in line
