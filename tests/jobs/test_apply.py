@@ -154,6 +154,6 @@ def test_layers_can_be_chosen_among_the_styles(bank: Bank, photographs: Path, tm
     assert entry.settings["layers"] == ["conv2_1"]
 
 
-def test_adding_twice_gives_the_samedigest(bank: Bank) -> None:
+def test_adding_twice_gives_the_same_digest(bank: Bank) -> None:
     header = pipeline.add(bank, DATA / "styles/great_wave.jpg", name="again", scales=(96,), layers=LAYERS)
     assert header.content_sha256 == bank.header("wave").content_sha256
