@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from .jobs.events import Progress
     from .jobs.job_file import run_jobs
     from .jobs.record import Entry
-    from .settings import MeasureSettings, SynthesisSettings
+    from .settings import IngestSettings, SynthesisSettings
 
-__all__ = ["Entry", "MeasureSettings", "Progress", "SynthesisSettings", "add", "apply", "report", "run_jobs", "similar"]
+__all__ = ["Entry", "IngestSettings", "Progress", "SynthesisSettings", "add", "apply", "report", "run_jobs", "similar"]
 
 _MODULES = {
     "Entry": "jobs.record",
-    "MeasureSettings": "settings",
+    "IngestSettings": "settings",
     "Progress": "jobs.events",
     "SynthesisSettings": "settings",
     "add": "ingest.add",

@@ -26,7 +26,7 @@ ALGORITHM = 3
 
 
 @dataclass(frozen=True)
-class MeasureSettings:
+class IngestSettings:
     """How `add` measures a painting.
 
     Attributes
@@ -238,9 +238,9 @@ SYNTHESIS_PRESETS: Presets = {
 PRESET_FINGERPRINTS: Presets = {"original": {"pooling": "avg", "padding": "zero"}}
 
 
-def measure_settings(preset: str | None = None, **given: Any) -> MeasureSettings:
+def ingest_settings(preset: str | None = None, **given: Any) -> IngestSettings:
     """Combine defaults, a preset and what was given (None counts as not given)."""
-    return MeasureSettings(**_combined(preset, MEASURE_PRESETS, given, MeasureSettings))
+    return IngestSettings(**_combined(preset, MEASURE_PRESETS, given, IngestSettings))
 
 
 def synthesis_settings(preset: str | None = None, **given: Any) -> SynthesisSettings:

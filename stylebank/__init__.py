@@ -10,7 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .bank.bank import Bank
+    from .bank import Bank
     from .errors import StylebankError
     from .style import Fingerprint, Gaussian, Header, Source, Style
 
@@ -18,7 +18,7 @@ __version__ = "0.1.0"
 __all__ = ["Bank", "Fingerprint", "Gaussian", "Header", "Source", "Style", "StylebankError", "__version__"]
 
 _MODULES = {
-    "Bank": "bank.bank",
+    "Bank": "bank",
     "StylebankError": "errors",
     **dict.fromkeys(("Fingerprint", "Gaussian", "Header", "Source", "Style"), "style"),
 }

@@ -51,7 +51,7 @@ def replace_file(target: Path, write: Callable[[Path], None], check: Callable[[P
             raise
         flush(target.parent)
     except OSError as error:
-        raise OutputRefused(f"{printable(target)}: {explain(error)}") from error
+        raise OutputRefused(f"{printable(target)}: {describe_os_error(error)}") from error
 
 
 def remove_temporaries(folder: Path) -> None:
@@ -66,10 +66,10 @@ def make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OutputRefused(f"{printable(folder)}: {explain(error)}") from error
+        raise OutputRefused(f"{printable(folder)}: {describe_os_error(error)}") from error
 
 
-def explain(error: OSError) -> str:
+def describe_os_error(error: OSError) -> str:
     """Put an operating system's error into a reason and what to do."""
     advice = {
         errno.ENOSPC: "The disk is full; free some space and run it again.",
@@ -112,7 +112,7 @@ def flush(path: Path) -> None:
 
 
 @contextlib.contextmanager
-def held(folder: Path, alone: Callable[[], None] = lambda: None) -> Iterator[None]:
+def shared_lock(folder: Path, on_exclusive: Callable[[], None] = lambda: None) -> Iterator[None]:
     """Let other runs know that an output folder is written to, where the system can.
 
     Parameters
@@ -129,7 +129,7 @@ def held(folder: Path, alone: Callable[[], None] = lambda: None) -> Iterator[Non
     try:
         with contextlib.suppress(OSError):  # held by another run, or a file system without locks
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            alone()
+            on_exclusive()
         with contextlib.suppress(OSError):
             fcntl.flock(descriptor, fcntl.LOCK_SH)
         yield

@@ -48,7 +48,7 @@ def check_name(name: str) -> str:
     return name
 
 
-def folded(name: str) -> str:
+def casefold_key(name: str) -> str:
     """Return what two names share when they may not stand in one bank together."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
@@ -60,11 +60,11 @@ def file_name(name: str) -> str:
     return f"{slug}-{_digest(name)}{SUFFIX}"
 
 
-def may_hold(file: str, name: str) -> bool:
+def may_contain(file: str, name: str) -> bool:
     """Tell whether to expect a style of this name, in whatever case, in a file of that name."""
     own = _OWN.fullmatch(file)
     return own is None or own[1] == _digest(name)
 
 
 def _digest(name: str) -> str:
-    return hashlib.sha256(folded(name).encode()).hexdigest()[:10]
+    return hashlib.sha256(casefold_key(name).encode()).hexdigest()[:10]

@@ -140,7 +140,7 @@ class Header:
     #: How a style was made from others, as JSON; empty for one measured from a painting.
     recipe: str = ""
 
-    def plain(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Return all fields in plain dictionaries, lists, strings and numbers, fit for JSON."""
         return {
             "name": self.name,

@@ -13,14 +13,14 @@ from typing import Any
 import numpy as np
 
 from pipeline.execution import process
-from pipeline.execution.messages import Chunk, Made, Outcome, Parcel
-from pipeline.execution.process import Place
+from pipeline.execution.messages import BatchResult, ImageBatch, ImageResult, WorkerContext
+from pipeline.execution.process import WorkerConfig
 from pipeline.settings import SynthesisSettings
 from stylebank.images import Pixels, fit, resize
 from tests import styles
 
 
-def _silent(moment: Any) -> None:
+def _silent(info: Any) -> None:
     """Hears nothing."""
 
 
@@ -29,19 +29,19 @@ class OutOfMemory(Exception):
 
 
 @dataclass
-class Moment:
+class StepInfo:
     step: int
     steps: int
-    share: float
+    progress: float
     loss: float
     pixels: Pixels
     picture: int = 0
 
-    def shown(self) -> Pixels:
+    def render(self) -> Pixels:
         return self.pixels
 
 
-class Stylist:
+class Stylizer:
     """Turns pictures into their negatives, in as many steps as asked for."""
 
     def __init__(self, settings: SynthesisSettings | None = None, seen: Callable[[Pixels], None] = lambda at: None):
@@ -49,19 +49,19 @@ class Stylist:
         self.seen = seen
         self.precision = "float32"
 
-    def stylise(
-        self, subject: Pixels, *, init: Any = None, regions: Any = None, on_moment: Any = lambda moment: None
+    def stylize(
+        self, subject: Pixels, *, init: Any = None, regions: Any = None, on_step: Any = lambda info: None
     ) -> Any:
         self.seen(subject)
         size = fit((subject.shape[1], subject.shape[0]), self.settings.size or max(subject.shape[:2]))
         subject = resize(subject, size)
         steps = self.settings.steps
         for step in range(1, steps + 1):
-            on_moment(Moment(step, steps, step / steps, 1 / step, subject))
+            on_step(StepInfo(step, steps, step / steps, 1 / step, subject))
         return SimpleNamespace(pixels=255 - subject, start_loss=1.0, final_loss=1 / steps, steps=steps)
 
 
-class Together(Stylist):
+class BatchOutcome(Stylizer):
     """The same for several at once, if its memory holds them."""
 
     def __init__(self, most: int, bad: float | None = None) -> None:
@@ -77,37 +77,37 @@ class Together(Stylist):
         if self.bad is not None and any((subject == self.bad).all() for subject in subjects):
             raise ValueError("a bad one")
 
-    def stylise(
-        self, subject: Pixels, *, init: Any = None, regions: Any = None, on_moment: Any = lambda moment: None
+    def stylize(
+        self, subject: Pixels, *, init: Any = None, regions: Any = None, on_step: Any = lambda info: None
     ) -> Any:
         self._check([subject])
-        return super().stylise(subject, init=init, on_moment=on_moment)
+        return super().stylize(subject, init=init, on_step=on_step)
 
-    def stylise_many(
-        self, subjects: Any, *, inits: Any = None, regions: Any = None, on_moment: Any = lambda moment: None
+    def stylize_batch(
+        self, subjects: Any, *, inits: Any = None, regions: Any = None, on_step: Any = lambda info: None
     ) -> Any:
         self._check(list(subjects))
         made = []
         for picture, subject in enumerate(subjects):
 
-            def told(moment: Moment, picture: int = picture) -> None:
-                moment.picture = picture
-                on_moment(moment)
+            def told(info: StepInfo, picture: int = picture) -> None:
+                info.picture = picture
+                on_step(info)
 
-            made.append(super().stylise(subject, on_moment=told))
+            made.append(super().stylize(subject, on_step=told))
         return made
 
 
-def parcel() -> Parcel:
-    return Parcel("key", (styles.style(),), SynthesisSettings(), "ab" * 32)
+def context() -> WorkerContext:
+    return WorkerContext("key", (styles.style(),), SynthesisSettings(), "ab" * 32)
 
 
-def chunks(values: list[float], most: int = 1) -> list[Chunk]:
+def batches(values: list[float], most: int = 1) -> list[ImageBatch]:
     """Chunks of flat subjects, numbered from 1, at most `most` in each."""
     subjects = [np.full((32, 32, 3), value, np.float32) for value in values]
-    numbers = range(1, len(subjects) + 1)
+    indices = range(1, len(subjects) + 1)
     return [
-        Chunk(tuple(numbers[start : start + most]), subjects[start : start + most])
+        ImageBatch(tuple(indices[start : start + most]), subjects[start : start + most])
         for start in range(0, len(subjects), most)
     ]
 
@@ -116,15 +116,15 @@ def chunks(values: list[float], most: int = 1) -> list[Chunk]:
 DEADLY, DEADLY_ONCE = 13.0, 14.0
 
 
-def deadly_work(place: Place, parcel: Parcel, chunk: Chunk) -> Outcome:
+def deadly_work(config: WorkerConfig, context: WorkerContext, batch: ImageBatch) -> BatchResult:
     """Answer with the subject's value; some of them are the end of the process."""
-    process.mark_begun(place, chunk)
+    process.write_start_marker(config, batch)
     made = {}
-    for number, subject in zip(chunk.numbers, chunk.subjects, strict=True):
+    for number, subject in zip(batch.indices, batch.subjects, strict=True):
         value = float(subject[0, 0, 0])
         met = Path(os.environ["STYLEBANK_TEST_FOLDER"]) / f"met{number}"
         met.write_bytes(met.read_bytes() + b"." if met.exists() else b".")
         if value == DEADLY or (value == DEADLY_ONCE and met.stat().st_size == 1):
             os.kill(os.getpid(), signal.SIGKILL)
-        made[number] = Made(pixels=subject, steps=len(parcel.styles[0].scales))
-    return Outcome(made, worker=str(os.getpid()))
+        made[number] = ImageResult(pixels=subject, steps=len(context.styles[0].scales))
+    return BatchResult(made, worker=str(os.getpid()))

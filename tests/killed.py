@@ -19,7 +19,7 @@ from pipeline.execution import worker
 from pipeline.jobs.run import Run
 from stylebank import files
 from stylebank.bank import Bank
-from tests.fakes import Stylist
+from tests.fakes import Stylizer
 
 #: What the engine would ask the network's library for.
 LIGHT: dict[str, Any] = {"batch_size": 1, "precision": "float32"}
@@ -41,11 +41,11 @@ def main(bank: str, subjects: str, output: str, point: int) -> None:
         with Path(f"{output}.stylised").open("a") as file:
             file.write(f"{float(pixels.mean()):.3f}\n")
 
-    worker._set_up = lambda parcel: Stylist(parcel.settings, seen)  # type: ignore[assignment]
-    worker._machine = lambda place, stylist: {"backend": "none", "device": "cpu", "precision": "float32"}
-    worker._computing = lambda place: contextlib.nullcontext(lambda: 0.0)  # type: ignore[assignment]
-    parcel = Run.parcel
-    Run.parcel = lambda self, *, elsewhere: parcel(self, elsewhere=True)  # type: ignore[method-assign] # no Keras
+    worker._set_up = lambda context: Stylizer(context.settings, seen)  # type: ignore[assignment]
+    worker.machine_info = lambda config, stylizer: {"backend": "none", "device": "cpu", "precision": "float32"}
+    worker._computing = lambda config: contextlib.nullcontext(lambda: 0.0)  # type: ignore[assignment]
+    context = Run.context
+    Run.context = lambda self, *, elsewhere: context(self, remote=True)  # type: ignore[method-assign] # no Keras
     whole_write = os.write
 
     def torn_write(descriptor: int, data: bytes) -> int:

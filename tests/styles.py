@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from functools import cache
 
 import numpy as np
@@ -50,9 +51,21 @@ def style(
     return Style(header, scales, thumbnail)
 
 
+def varied(name: str, seed: int) -> Style:
+    """Random activations with axes and spreads of its own, some of them singular."""
+    random = np.random.default_rng(seed)
+    layers = {}
+    for layer, channels in zip(LAYERS, (3, 64, 128), strict=True):
+        rank = int(random.integers(2, channels + 1))
+        mixing = random.normal(size=(rank, channels)) * np.logspace(0, -random.uniform(0, 3), rank)[:, None]
+        rows = random.normal(size=(300, rank)) @ mixing * random.uniform(0.5, 4) + random.normal(size=channels)
+        layers[layer] = measured(rows)
+    return dataclasses.replace(style(name, layers=LAYERS), scales={32: layers})
+
+
 def difference(one: Style, other: Style) -> str:
     """What differs between two styles, to the bit; empty if nothing does."""
-    if one.header.plain() != other.header.plain():
+    if one.header.to_dict() != other.header.to_dict():
         return "header"
     if one.thumbnail != other.thumbnail:
         return "thumbnail"

@@ -2,19 +2,19 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.settings import measure_settings, synthesis_settings
+from pipeline.settings import ingest_settings, synthesis_settings
 from stylebank.errors import UsageError
 from stylebank.style import CONVOLUTIONS
 
 
 def test_the_defaults_are_the_sixteen_convolutions_at_three_scales() -> None:
-    settings = measure_settings()
+    settings = ingest_settings()
     assert settings.layers == tuple(CONVOLUTIONS) and len(settings.layers) == 16
     assert settings.scales == (256, 512, 1024)
 
 
 def test_the_original_preset_is_the_original_program() -> None:
-    measured, made = measure_settings("original"), synthesis_settings("original")
+    measured, made = ingest_settings("original"), synthesis_settings("original")
     assert (measured.pooling, measured.padding, measured.scales) == ("avg", "zero", ())
     assert (made.optimizer, made.steps, made.content_weight, made.coarse_to_fine) == ("lbfgs", 80, 0, False)
     assert not made.normalise and not made.match_color and made.layers == tuple(CONVOLUTIONS)
@@ -26,7 +26,7 @@ def test_what_is_given_beside_a_preset_wins() -> None:
 
 
 def test_layers_are_put_in_the_networks_order_once_each() -> None:
-    assert measure_settings(layers=["relu3_1", "conv1_1", "conv3_1", "conv1_1"]).layers == (
+    assert ingest_settings(layers=["relu3_1", "conv1_1", "conv3_1", "conv1_1"]).layers == (
         "conv1_1",
         "conv3_1",
         "relu3_1",
@@ -65,7 +65,7 @@ def test_a_bad_setting_is_named_with_what_is_expected(given: dict[str, object], 
 @pytest.mark.parametrize("given", [{"scales": (16,)}, {"layers": ()}, {"pooling": "median"}, {"padding": "wrap"}])
 def test_a_bad_measure_is_refused(given: dict[str, object]) -> None:
     with pytest.raises(UsageError):
-        measure_settings(**given)
+        ingest_settings(**given)
 
 
 def test_a_memory_limit_decides_nothing_that_is_recorded() -> None:

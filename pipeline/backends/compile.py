@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from .errors import memory_errors
 from .runtime import NAME, keras, to_numpy
-from .timing import first_calls_timed
+from .timing import time_first_call
 
 if NAME == "tensorflow":
     import tensorflow as tf
@@ -23,7 +23,7 @@ else:
 #: The network: ``(images, parameters) -> features``, a list of tensors.
 Forward = Callable[[Any, Any], Any]
 #: What the features are worth: ``(features, inputs) -> (parts, cotangents)``, a vector a picture and a
-#: tensor a feature, the derivative of the pictures' values by it, or a function that makes it: see `pull_back`.
+#: tensor a feature, the derivative of the pictures' values by it, or a function that makes it: see `vjp`.
 Head = Callable[[Any, Any], tuple[Any, Any]]
 #: Both compiled: ``(images, inputs) -> (parts, gradient)`` in NumPy.
 Step = Callable[[npt.NDArray[np.float32], Any], tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]]
@@ -32,7 +32,7 @@ Step = Callable[[npt.NDArray[np.float32], Any], tuple[npt.NDArray[np.float32], n
 def compile_function(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile a function of nested tensors; another size of any axis but the last costs TensorFlow no new trace."""
     if NAME == "jax":
-        return first_calls_timed(jax.jit(function), _shapes, _shapes)
+        return time_first_call(jax.jit(function), _shapes, _shapes)
     if NAME == "torch":
         return function
     compiled: dict[str, Any] = {}
@@ -42,7 +42,7 @@ def compile_function(function: Callable[..., Any]) -> Callable[..., Any]:
         key = repr(signature)
         if key not in compiled:
             traced = tf.function(function, input_signature=signature, autograph=False)
-            compiled[key] = first_calls_timed(traced, lambda arguments: "", _shapes)
+            compiled[key] = time_first_call(traced, lambda arguments: "", _shapes)
         return compiled[key](*arguments)
 
     return call
@@ -56,7 +56,7 @@ def compile_bound(function: Callable[..., Any], parameters: Any) -> Callable[...
     """Compile ``function(*arguments, parameters)`` to be called without the parameters, which stay."""
     if NAME == "jax":  # a closure's tensors would be compiled in as constants
         compiled = jax.jit(function)
-        return first_calls_timed(lambda *arguments: compiled(*arguments, parameters), _shapes, _shapes)
+        return time_first_call(lambda *arguments: compiled(*arguments, parameters), _shapes, _shapes)
     return compile_function(lambda *arguments: function(*arguments, parameters))
 
 
@@ -70,7 +70,7 @@ def _any_size(tensor: Any) -> Any:
     return tf.TensorSpec(shape, tensor.dtype)
 
 
-def pull_back(forward: Callable[[Any], Any], images: Any) -> tuple[Any, Callable[[Any], Any]]:
+def vjp(forward: Callable[[Any], Any], images: Any) -> tuple[Any, Callable[[Any], Any]]:
     """Return ``forward(images)``, and its vector-Jacobian product: cotangents of the outputs to the images'.
 
     Parameters
@@ -84,7 +84,7 @@ def pull_back(forward: Callable[[Any], Any], images: Any) -> tuple[Any, Callable
     callable
         ``pull(cotangents)``, a tensor each or a function that makes it. Functions are called from the last to the
         first, each with what comes back from the output after it, None for the last, so as to make nothing
-        earlier (see `later`): of a large picture they are not all there at once. JAX orders what it computes
+        earlier (see `after`): of a large picture they are not all there at once. JAX orders what it computes
         itself, and calls all with None.
 
     Raises
@@ -145,7 +145,7 @@ def compile_step(forward: Forward, head: Head, parameters: Any) -> Step:
     -------
     callable
         ``step(images, inputs)`` with `images` float32 of shape (n, H, W, 3) in 0..255 and
-        `inputs` as `tree` returns it; gives parts, and the gradient shaped like the images, on
+        `inputs` as `to_tensors` returns it; gives parts, and the gradient shaped like the images, on
         the host. Another height, width or rank costs no new trace on TensorFlow (JAX compiles
         once a shape, PyTorch runs eagerly); another n does.
 
@@ -156,7 +156,7 @@ def compile_step(forward: Forward, head: Head, parameters: Any) -> Step:
     """
 
     def differentiated(images: Any, inputs: Any, parameters: Any) -> tuple[Any, Any]:
-        features, pull = pull_back(lambda at: forward(at, parameters), images)
+        features, pull = vjp(lambda at: forward(at, parameters), images)
         with _no_gradients():
             parts, cotangents = head(features, inputs)
         return parts, pull(cotangents)

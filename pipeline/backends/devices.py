@@ -29,7 +29,7 @@ _CHANNELS, _SIDE, _RUNS = 128, 96, 5
 
 
 @lru_cache(maxsize=8)
-def choose(precision: str) -> str:
+def resolve_precision(precision: str) -> str:
     """Return ``float32`` or ``bfloat16``.
 
     Parameters
@@ -48,8 +48,10 @@ def choose(precision: str) -> str:
 
 def _convolution(precision: str) -> float:
     random = np.random.default_rng(0)
-    x = ops.cast(backend.tree(random.normal(size=(1, _SIDE, _SIDE, _CHANNELS)).astype(np.float32)), precision)
-    kernel = ops.cast(backend.tree(random.normal(size=(3, 3, _CHANNELS, _CHANNELS)).astype(np.float32)), precision)
+    x = ops.cast(backend.to_tensors(random.normal(size=(1, _SIDE, _SIDE, _CHANNELS)).astype(np.float32)), precision)
+    kernel = ops.cast(
+        backend.to_tensors(random.normal(size=(3, 3, _CHANNELS, _CHANNELS)).astype(np.float32)), precision
+    )
     # bound, as in the network: of a kernel given as an argument TensorFlow would not know the channels, and Keras
     # would have the convolution compiled by XLA, whose times are others
     convolved = compiling.compile_bound(
@@ -72,7 +74,7 @@ def device() -> str:
 
 
 def devices() -> list[str]:
-    """Name what could compute, the first being what does unless `use` says otherwise: ``gpu:0``, ``cpu``."""
+    """Name what could compute, the first being what does unless `device_scope` says otherwise: ``gpu:0``, ``cpu``."""
     if NAME == "tensorflow":
         gpus = len(tf.config.list_physical_devices("GPU"))
     elif NAME == "torch":
@@ -83,7 +85,7 @@ def devices() -> list[str]:
 
 
 @contextlib.contextmanager
-def use(name: str | None) -> Iterator[None]:
+def device_scope(name: str | None) -> Iterator[None]:
     """Compute on a device of `devices`; None or ``auto`` leaves the choice to the backend.
 
     Raises

@@ -11,14 +11,14 @@ if NAME == "tensorflow":
     import tensorflow as tf
 
 
-def either(condition: Any, yes: Callable[[], Any], no: Callable[[], Any]) -> Any:
+def cond(condition: Any, yes: Callable[[], Any], no: Callable[[], Any]) -> Any:
     """Return what one of two functions of no arguments gives; `condition` may be a tensor that is not known yet."""
     if isinstance(condition, bool):
         return yes() if condition else no()
     return keras.ops.cond(condition, yes, no)
 
 
-def products(left: Any, right: Any, *, turned: bool = False) -> Any:
+def matmul(left: Any, right: Any, *, transpose_a: bool = False) -> Any:
     """Multiply matrices (n or 1, ..., a, b) and (n or 1, ..., b, c).
 
     Parameters
@@ -30,9 +30,9 @@ def products(left: Any, right: Any, *, turned: bool = False) -> Any:
     if single:
         left, right = left[0], right[0]
     if NAME == "tensorflow":
-        made = tf.matmul(left, right, transpose_a=turned)
+        made = tf.matmul(left, right, transpose_a=transpose_a)
     else:
-        made = keras.ops.matmul(keras.ops.swapaxes(left, -1, -2) if turned else left, right)
+        made = keras.ops.matmul(keras.ops.swapaxes(left, -1, -2) if transpose_a else left, right)
     return made[None] if single else made
 
 
@@ -43,7 +43,7 @@ def sum_of_squares(tensor: Any) -> Any:
     return keras.ops.sum(keras.ops.square(keras.ops.reshape(tensor, (tensor.shape[0], -1))), axis=1)
 
 
-def framed(x: Any, inside: int, *, top: bool = True, bottom: bool = True) -> Any:
+def pad_edges(x: Any, inside: int, *, top: bool = True, bottom: bool = True) -> Any:
     """Return activations (n, h, w, c) with a column more at either side, and a row more above and below where asked.
 
     Parameters
@@ -93,7 +93,7 @@ def _framed_by_index(x: Any, inside: int, top: bool, bottom: bool) -> Any:
     return frame(x)
 
 
-def later(tensor: Any, first: Any) -> Any:
+def after(tensor: Any, first: Any) -> Any:
     """Return `tensor`; on TensorFlow nothing is computed from it before `first` is there, which may be None."""
     if NAME == "tensorflow" and first is not None:
         with tf.control_dependencies([first]):
@@ -101,7 +101,7 @@ def later(tensor: Any, first: Any) -> Any:
     return tensor
 
 
-def rectified(x: Any) -> Any:
+def relu(x: Any) -> Any:
     """Return the ReLU of activations, keeping for its gradient what it is given, not what it gives.
 
     What it is given is there anyhow where it is a layer of the style.

@@ -21,7 +21,7 @@ from stylebank.errors import StylebankError, UsageError
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-__all__ = ["NAME", "keras", "native_stderr_silenced", "ops", "to_numpy", "tree"]
+__all__ = ["NAME", "keras", "native_stderr_silenced", "ops", "to_numpy", "to_tensors"]
 
 _KNOWN = ("tensorflow", "jax", "torch")
 if os.environ["KERAS_BACKEND"] not in _KNOWN:
@@ -84,7 +84,7 @@ with native_stderr_silenced():
         jax.config.update("jax_enable_x64", True)  # the objective's eigendecompositions are in float64
 
 
-def tree(structure: Any) -> Any:
+def to_tensors(structure: Any) -> Any:
     """Turn every NumPy array of a nested dict or list into the backend's tensor."""
     return keras.tree.map_structure(keras.ops.convert_to_tensor, structure)
 

@@ -10,17 +10,17 @@ from typing import Any
 _preparing = [0.0]
 
 
-def preparing_seconds() -> float:
+def setup_seconds() -> float:
     """Return the seconds this process has spent on what is done once for all pictures that follow.
 
-    That is what stood under `preparing`, and compiling: what a function's first call takes beyond
+    That is what stood under `setup_timer`, and compiling: what a function's first call takes beyond
     the second at the same shapes.
     """
     return _preparing[0]
 
 
 @contextlib.contextmanager
-def preparing() -> Iterator[None]:
+def setup_timer() -> Iterator[None]:
     """Count what is done here as done once for all pictures that follow; a decorator, too."""
     began = time.perf_counter()
     try:
@@ -29,10 +29,10 @@ def preparing() -> Iterator[None]:
         _preparing[0] += time.perf_counter() - began
 
 
-def first_calls_timed(
+def time_first_call(
     function: Callable[..., Any], kind: Callable[[Any], str], shapes: Callable[[Any], str]
 ) -> Callable[..., Any]:
-    """Count as `preparing` what a function's first call of a kind takes beyond the next with the same shapes.
+    """Count as `setup_timer` what a function's first call of a kind takes beyond the next with the same shapes.
 
     Parameters
     ----------

@@ -103,9 +103,9 @@ def group(ctx: click.Context, bank: Path | None, verbose: bool, quiet: bool) -> 
         raise click.UsageError("--verbose and --quiet exclude each other. Give one of them.")
     from stylebank.bank import Bank
 
-    from .options import Shared
+    from .options import CliContext
 
-    ctx.obj = Shared(Bank(bank), verbose, quiet)
+    ctx.obj = CliContext(Bank(bank), verbose, quiet)
 
 
 def main(arguments: list[str] | None = None) -> None:

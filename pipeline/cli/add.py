@@ -13,11 +13,11 @@ import pipeline
 from stylebank.errors import BankBusy, StylebankError, StyleDamaged, UsageError, WeightsRefused, printable
 from stylebank.style import CONVOLUTIONS, PADDINGS
 
-from ..settings import MEASURED_POOLINGS, MeasureSettings, measure_settings
+from ..settings import MEASURED_POOLINGS, IngestSettings, ingest_settings
 from . import options
 from .console import scale_reporter
 
-_DEFAULT = MeasureSettings()
+_DEFAULT = IngestSettings()
 #: What fails for one painting and would for the next.
 _EVERYONES = (BankBusy, StyleDamaged, WeightsRefused)
 
@@ -46,7 +46,7 @@ _EVERYONES = (BankBusy, StyleDamaged, WeightsRefused)
 @options.max_pixels
 @click.pass_obj
 def command(
-    shared: options.Shared, /, images: tuple[str, ...], name: str | None, tag: tuple[str, ...], **settings: Any
+    shared: options.CliContext, /, images: tuple[str, ...], name: str | None, tag: tuple[str, ...], **settings: Any
 ) -> int:
     """Measure paintings and keep them in the bank.
 
@@ -60,7 +60,7 @@ def command(
     for stem, times in stems.items():
         if times > 1:
             raise UsageError(f"{times} images would become style {printable(stem)}. Add them one by one with --name.")
-    measure_settings(**{key: settings[key] for key in ("preset", "scales", "layers", "pooling", "padding")})
+    ingest_settings(**{key: settings[key] for key in ("preset", "scales", "layers", "pooling", "padding")})
     code = 0
     for number, image in enumerate(images, start=1):
         began = time.perf_counter()

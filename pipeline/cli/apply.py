@@ -13,7 +13,7 @@ from stylebank.images import WRITE_FORMATS
 from ..jobs.naming import DEFAULT_TEMPLATE, FIELDS
 from ..settings import LEARNING_RATES, OPTIMIZERS, PRECISIONS, SynthesisSettings
 from . import options
-from .console import reporter, sum_up
+from .console import print_summary, reporter
 from .style_options import controls
 
 _DEFAULT = SynthesisSettings()
@@ -72,11 +72,11 @@ _DEFAULT = SynthesisSettings()
 @options.allow_unknown_weights
 @options.max_pixels
 @options.memory_limit
-@options.who_computes
+@options.execution_options
 @click.option("--json", is_flag=True, help="Print the record's lines.")
 @click.pass_obj
 def command(
-    shared: options.Shared,
+    shared: options.CliContext,
     /,
     subjects: tuple[str, ...],
     style: tuple[str, ...],
@@ -104,4 +104,4 @@ def command(
     began = time.monotonic()
     with reporter(shared, with_json=json) as listener:
         entries = pipeline.apply(shared.bank, style, subjects, listener=listener, fail_fast=not keep_going, **settings)
-    return sum_up(shared, entries, time.monotonic() - began)
+    return print_summary(shared, entries, time.monotonic() - began)

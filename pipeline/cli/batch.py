@@ -11,7 +11,7 @@ import click
 from stylebank.errors import printable
 
 from . import options
-from .console import clock, reporter, sum_up
+from .console import clock, print_summary, reporter
 
 if TYPE_CHECKING:
     from ..jobs.estimate import Estimate
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 )
 @click.option("--dry-run", is_flag=True, help="Print what there is to do, its time and its disk, and do nothing.")
 @click.option("--overwrite", is_flag=True, help="Make pictures again that are there already.")
-@options.who_computes
+@options.execution_options
 @click.option("--json", is_flag=True, help="Print the record's lines; with --dry-run, the plan.")
 @click.pass_obj
 def command(
-    shared: options.Shared,
+    shared: options.CliContext,
     /,
     jobs_file: str,
     output: str | None,
@@ -37,7 +37,7 @@ def command(
     json: bool,
     keep_going: bool,
     batch_size: str,
-    **crew: Any,
+    **executor: Any,
 ) -> int:
     """Make the pictures of a job file.
 
@@ -57,24 +57,24 @@ def command(
       $ stylebank batch JOBS.toml --dry-run
       $ stylebank batch JOBS.toml --output out --jobs 2
     """
-    from ..execution.executors import choose_crew
+    from ..execution.executors import make_executor
     from ..jobs import job_file as job_files
     from ..jobs.apply import execute
 
     runs = job_files.prepare(shared.bank, jobs_file, output, overwrite=overwrite)
-    chosen = choose_crew(**crew)
+    chosen = make_executor(**executor)
     if dry_run:
         return _tell(shared, runs, chosen.workers, with_json=json)
     began = time.monotonic()
     with reporter(shared, with_json=json) as listener:
         entries = execute(runs, chosen, batch_size=batch_size, fail_fast=not keep_going, listener=listener)
-    return sum_up(shared, entries, time.monotonic() - began)
+    return print_summary(shared, entries, time.monotonic() - began)
 
 
 _MOST_REASONS = 5
 
 
-def _tell(shared: options.Shared, runs: Any, workers: int, *, with_json: bool) -> int:
+def _tell(shared: options.CliContext, runs: Any, workers: int, *, with_json: bool) -> int:
     from ..jobs.apply import left_out
     from ..jobs.estimate import estimate, free_bytes
 
@@ -90,7 +90,7 @@ def _tell(shared: options.Shared, runs: Any, workers: int, *, with_json: bool) -
     if with_json:
         totals = {"pictures": pictures, "seconds": round(seconds, 3), "setup": round(setup, 3)}
         totals |= {"workers": workers, "disk": disk, "free": free}
-        options.print_json({"runs": [told.plain() for told in estimates], **totals})
+        options.print_json({"runs": [told.to_dict() for told in estimates], **totals})
     else:
         _print(estimates)
         click.echo(

@@ -16,14 +16,14 @@ from stylebank.errors import printable
 from ..jobs.events import Progress
 from ..jobs.record import Entry
 from ..jobs.summary import summary
-from .options import Shared
+from .options import CliContext
 
 _SECONDS_BETWEEN_LINES = 10.0
 _SECONDS_WHEN_VERBOSE = 1.0
 
 
 @contextlib.contextmanager
-def reporter(shared: Shared, *, with_json: bool) -> Iterator[Callable[[Progress], None]]:
+def reporter(shared: CliContext, *, with_json: bool) -> Iterator[Callable[[Progress], None]]:
     """Give a listener that shows progress as the user's stderr can, and prints the record's lines."""
     with _shown(shared) as show:
 
@@ -36,7 +36,7 @@ def reporter(shared: Shared, *, with_json: bool) -> Iterator[Callable[[Progress]
 
 
 @contextlib.contextmanager
-def _shown(shared: Shared) -> Iterator[Callable[[Progress], None]]:
+def _shown(shared: CliContext) -> Iterator[Callable[[Progress], None]]:
     if shared.quiet:
         yield _errors_alone
     elif sys.stderr.isatty():
@@ -48,7 +48,7 @@ def _shown(shared: Shared) -> Iterator[Callable[[Progress], None]]:
         lines.end()
 
 
-def sum_up(shared: Shared, entries: Sequence[Entry], seconds: float) -> int:
+def print_summary(shared: CliContext, entries: Sequence[Entry], seconds: float) -> int:
     """Tell what became of a run's pictures; return the exit code that asks for."""
     told = summary(entries, seconds)
     if len(entries) > 1:
@@ -60,7 +60,9 @@ def sum_up(shared: Shared, entries: Sequence[Entry], seconds: float) -> int:
 
 
 @contextlib.contextmanager
-def scale_reporter(shared: Shared, image: str, number: int, total: int) -> Iterator[Callable[[int, int, int], None]]:
+def scale_reporter(
+    shared: CliContext, image: str, number: int, total: int
+) -> Iterator[Callable[[int, int, int], None]]:
     """Give a listener that tells which scale of a painting is measured, on a terminal or to who wants more."""
     name = printable(Path(image).name)
 

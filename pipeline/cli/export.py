@@ -17,7 +17,9 @@ from . import options
 @options.no_thumbnail
 @click.option("--overwrite", is_flag=True, help="Replace files that are there.")
 @click.pass_obj
-def command(shared: options.Shared, names: tuple[str, ...], output: str, no_thumbnail: bool, overwrite: bool) -> None:
+def command(
+    shared: options.CliContext, names: tuple[str, ...], output: str, no_thumbnail: bool, overwrite: bool
+) -> None:
     """Write styles to files of their own, to share. What is printed beside each is its digest.
 
     --no-thumbnail leaves the pictures out for privacy. It is no secrecy: the statistics can

@@ -26,7 +26,7 @@ from . import options
 @click.option("--overwrite", is_flag=True, help="Replace a file that is there.")
 @click.pass_obj
 def command(
-    shared: options.Shared,
+    shared: options.CliContext,
     output: str,
     tag: tuple[str, ...],
     swatches: bool,

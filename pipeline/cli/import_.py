@@ -20,7 +20,7 @@ from . import options
 @options.replace
 @click.pass_obj
 def command(
-    shared: options.Shared,
+    shared: options.CliContext,
     files: tuple[str, ...],
     rename: str | None,
     expect_sha256: str | None,

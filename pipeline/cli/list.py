@@ -28,7 +28,7 @@ _ORDERS: dict[str, Callable[[Header], Any]] = {
 )
 @options.json_flag
 @click.pass_obj
-def command(shared: options.Shared, tag: tuple[str, ...], sort: str, json: bool) -> int:
+def command(shared: options.CliContext, tag: tuple[str, ...], sort: str, json: bool) -> int:
     """List the styles in the bank.
 
     \b
@@ -39,7 +39,7 @@ def command(shared: options.Shared, tag: tuple[str, ...], sort: str, json: bool)
     every, damaged = shared.bank.headers()
     headers = sorted((header for header in every if set(tag) <= set(header.tags)), key=_ORDERS[sort])
     if json:
-        options.print_json([header.plain() for header in headers])
+        options.print_json([header.to_dict() for header in headers])
     else:
         width = max((len(header.name) for header in headers), default=0)
         for header in headers:

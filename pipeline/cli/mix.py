@@ -25,7 +25,7 @@ from . import options
 @options.tags
 @options.replace
 @click.pass_obj
-def command(shared: options.Shared, new: str, parts: tuple[str, ...], tag: tuple[str, ...], replace: bool) -> None:
+def command(shared: options.CliContext, new: str, parts: tuple[str, ...], tag: tuple[str, ...], replace: bool) -> None:
     """Make style NEW from others: their Wasserstein barycentre, at every scale and layer.
 
     It is kept with its recipe and used like any other. Scales are matched where they are
@@ -36,7 +36,7 @@ def command(shared: options.Shared, new: str, parts: tuple[str, ...], tag: tuple
       $ stylebank mix three --from starry_night --from great_wave --from poppies --tag mixed
     """
     pairs = [_part(text) for text in parts]
-    new = shared.bank.require_free(new, replace=replace)
+    new = shared.bank.ensure_available(new, replace=replace)
     styles = [shared.bank.get(name) for name, _weight in pairs]
     unfinished: list[str] = []
     most = 0

@@ -19,7 +19,7 @@ from ..settings import MEASURE_PRESETS
 
 
 @dataclass
-class Shared:
+class CliContext:
     """What the group hands to its commands."""
 
     bank: Bank
@@ -137,7 +137,7 @@ def _list_devices(ctx: click.Context, _param: click.Parameter, wanted: bool) -> 
         ctx.exit()
 
 
-def who_computes(command: Any) -> Any:
+def execution_options(command: Any) -> Any:
     """Add the options by which a run is shared out: jobs, devices, cluster, batch size, and what a failure stops."""
     for option in reversed(
         (

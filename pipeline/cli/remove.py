@@ -10,7 +10,7 @@ from . import options
 @click.command("remove")
 @click.argument("names", metavar="NAME...", nargs=-1, required=True, type=options.StyleName())
 @click.pass_obj
-def command(shared: options.Shared, names: tuple[str, ...]) -> None:
+def command(shared: options.CliContext, names: tuple[str, ...]) -> None:
     """Remove styles from the bank; none of them unless all are there.
 
     \b

@@ -11,7 +11,7 @@ from . import options
 @click.argument("old", type=options.StyleName())
 @click.argument("new")
 @click.pass_obj
-def command(shared: options.Shared, old: str, new: str) -> None:
+def command(shared: options.CliContext, old: str, new: str) -> None:
     """Give a style another name. Its digest stays: it is the same style.
 
     \b

@@ -15,7 +15,7 @@ from . import options
 @click.argument("folder", metavar="DIR", type=click.Path())
 @click.option("-o", "--output", type=click.Path(), metavar="FILE", help="The page.  [default: report.html in DIR]")
 @click.pass_obj
-def command(shared: options.Shared, folder: str, output: str | None) -> None:
+def command(shared: options.CliContext, folder: str, output: str | None) -> None:
     """Write a page to look over the pictures of an output folder.
 
     One HTML file that needs no server and no network: each picture before and after with a slider, its

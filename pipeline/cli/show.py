@@ -15,7 +15,7 @@ from . import options
 @click.argument("name", type=options.StyleName())
 @options.json_flag
 @click.pass_obj
-def command(shared: options.Shared, name: str, json: bool) -> None:
+def command(shared: options.CliContext, name: str, json: bool) -> None:
     """Show what the bank knows of a style.
 
     \b
@@ -23,7 +23,7 @@ def command(shared: options.Shared, name: str, json: bool) -> None:
       $ stylebank show starry_night --json
     """
     path = shared.bank.path(name)
-    content = shared.bank.header(name).plain()
+    content = shared.bank.header(name).to_dict()
     content.update(file=str(path), bytes=path.stat().st_size)
     if json:
         options.print_json(content)

@@ -29,7 +29,7 @@ from . import options
 @options.json_flag
 @click.pass_obj
 def command(
-    shared: options.Shared,
+    shared: options.CliContext,
     query: str,
     number: int,
     scale: int,
@@ -62,7 +62,7 @@ def command(
         note=lambda text: shared.note(f"note: {text}"),
     )
     if json:
-        options.print_json([neighbour.plain() for neighbour in search.neighbours])
+        options.print_json([neighbour.to_dict() for neighbour in search.neighbours])
     else:
         width = max((len(neighbour.name) for neighbour in search.neighbours), default=0)
         for neighbour in search.neighbours:

@@ -15,7 +15,7 @@ from . import options
 @click.option("--add", metavar="TAG", multiple=True, help="A tag to give them; repeatable.")
 @click.option("--remove", metavar="TAG", multiple=True, help="A tag to take from them; repeatable.")
 @click.pass_obj
-def command(shared: options.Shared, names: tuple[str, ...], add: tuple[str, ...], remove: tuple[str, ...]) -> None:
+def command(shared: options.CliContext, names: tuple[str, ...], add: tuple[str, ...], remove: tuple[str, ...]) -> None:
     """Give tags to styles, or take them away. Their digests stay: they are the same styles.
 
     \b

@@ -14,7 +14,7 @@ from . import options
 @click.argument("names", metavar="[NAME...]", nargs=-1, type=options.StyleName())
 @options.json_flag
 @click.pass_obj
-def command(shared: options.Shared, names: tuple[str, ...], json: bool) -> int:
+def command(shared: options.CliContext, names: tuple[str, ...], json: bool) -> int:
     """Check style files in full; all of the bank by default. Nothing is ever written.
 
     Structure, types and shapes, every digest, numbers finite, covariances symmetric and
@@ -31,7 +31,7 @@ def command(shared: options.Shared, names: tuple[str, ...], json: bool) -> int:
         looked_at += 1
         damaged += not verdict.whole
         if json:
-            found.append(verdict.plain())
+            found.append(verdict.to_dict())
         elif verdict.whole:
             click.echo(f"{verdict.name}: whole")
         else:

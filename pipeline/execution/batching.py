@@ -39,7 +39,7 @@ def parse(text: str | int) -> int | None:
     return number
 
 
-def automatic(size: tuple[int, int], device_bytes: int | None, precision: str = "float32") -> int:
+def auto_batch_size(size: tuple[int, int], device_bytes: int | None, precision: str = "float32") -> int:
     """Return how many pictures of `size` (width, height) to optimise at once.
 
     One on a CPU, whose cores a single picture's convolutions keep busy already; on a GPU
@@ -48,11 +48,11 @@ def automatic(size: tuple[int, int], device_bytes: int | None, precision: str = 
     """
     if device_bytes is None:
         return 1
-    fitting = int(_MEMORY_SHARE * device_bytes / (memory.WHOLE[precision] * size[0] * size[1]))
+    fitting = int(_MEMORY_SHARE * device_bytes / (memory.BYTES_PER_PIXEL[precision] * size[0] * size[1]))
     return max(1, min(_MOST, fitting))
 
 
-def divided(
+def iter_batches(
     items: Iterable[Item], bucket: Callable[[Item], Hashable], most: Callable[[Item], int], workers: int = 1
 ) -> Iterator[list[Item]]:
     """Put items of one bucket together, in groups of at most `most`.
@@ -70,8 +70,8 @@ def divided(
     """
     listed = list(items)
     first: dict[Hashable, int] = {}
-    for place, item in enumerate(listed):
-        first.setdefault(bucket(item), place)
+    for config, item in enumerate(listed):
+        first.setdefault(bucket(item), config)
     listed.sort(key=lambda item: first[bucket(item)])
     for _key, members in groupby(listed, key=bucket):
         rest = list(members)
@@ -83,31 +83,31 @@ def divided(
 
 
 @dataclass(frozen=True)
-class Together:
+class BatchOutcome:
     """Results of a chunk, each a synthesis or the exception that took its place, and the batch size that held."""
 
     results: list[Any]
-    limit: int | None
+    max_batch_size: int | None
 
 
-def stylise_together(
-    stylist: Any,
+def stylize_with_backoff(
+    stylizer: Any,
     subjects: Sequence[Pixels],
     *,
     init: Pixels | None,
     regions: Sequence[Any] = (),
-    on_moment: Callable[[int, Any], None],
-) -> Together:
+    on_step: Callable[[int, Any], None],
+) -> BatchOutcome:
     """Stylise subjects of one size in one batch, halved until the device's memory holds it.
 
     Parameters
     ----------
-    stylist : synthesis.Stylist
+    stylizer : Stylizer
     init
         The picture all begin with, where there is one.
-    regions : sequence of masks.Regions or None
+    regions : sequence of RegionMasks or None
         One a subject; empty for everywhere.
-    on_moment
+    on_step
         Called with a subject's place in `subjects` and its moment.
 
     Notes
@@ -116,28 +116,28 @@ def stylise_together(
     """
     placed = list(regions) or [None] * len(subjects)
 
-    def one(place: int) -> Any:
+    def one(config: int) -> Any:
         try:
-            return stylist.stylise(
-                subjects[place],
+            return stylizer.stylize(
+                subjects[config],
                 init=init,
-                regions=placed[place],
-                on_moment=lambda moment: on_moment(place, moment),
+                regions=placed[config],
+                on_step=lambda info: on_step(config, info),
             )
         except Exception as error:
             return error
 
     def made(places: Sequence[int]) -> tuple[list[Any], int | None]:
         if len(places) == 1:
-            return [one(place) for place in places], None
+            return [one(config) for config in places], None
         try:
             return (
                 list(
-                    stylist.stylise_many(
-                        [subjects[place] for place in places],
+                    stylizer.stylize_batch(
+                        [subjects[config] for config in places],
                         inits=None if init is None else [init] * len(places),
-                        regions=[placed[place] for place in places],
-                        on_moment=lambda moment: on_moment(places[moment.picture], moment),
+                        regions=[placed[config] for config in places],
+                        on_step=lambda info: on_step(places[info.picture], info),
                     )
                 ),
                 None,
@@ -147,7 +147,11 @@ def stylise_together(
         half = len(places) // 2
         left, left_limit = made(places[:half])
         right, right_limit = made(places[half:])
-        limits = [limit for limit in (left_limit, right_limit, len(places) - half if exhausted else None) if limit]
+        limits = [
+            max_batch_size
+            for max_batch_size in (left_limit, right_limit, len(places) - half if exhausted else None)
+            if max_batch_size
+        ]
         return left + right, min(limits, default=None)
 
-    return Together(*made(range(len(subjects))))
+    return BatchOutcome(*made(range(len(subjects))))

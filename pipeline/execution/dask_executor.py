@@ -13,15 +13,15 @@ from typing import Any
 from stylebank.errors import StylebankError, UsageError, printable
 
 from . import messages, process_executor, worker
-from .messages import Chunk, Note, Outcome, Parcel, T, Task, failed
-from .process import Place
+from .messages import BatchResult, ImageBatch, Note, T, WorkerContext, WorkItem, failed
+from .process import WorkerConfig
 
 LOCAL = "local"
 _BACKEND = "stylebank-dask"
 _SECONDS_TO_ANSWER = 30
 
 
-class Cluster:
+class DaskExecutor:
     """Workers that a Dask scheduler knows, on any number of machines.
 
     Parameters
@@ -32,7 +32,7 @@ class Cluster:
     jobs
         How many workers a local one has.
     device, deterministic
-        As for `Place`.
+        As for `WorkerConfig`.
 
     Raises
     ------
@@ -41,7 +41,7 @@ class Cluster:
 
     Notes
     -----
-    A worker that dies takes nothing with it: its chunks go to another. A chunk whose workers die
+    A worker that dies takes nothing with it: its batches go to another. A batch whose workers die
     more often than the scheduler's ``allowed-failures`` is tried alone at the end, then reported.
     """
 
@@ -50,11 +50,11 @@ class Cluster:
 
     def __init__(self, address: str, jobs: int, *, device: str | None = None, deterministic: bool = False) -> None:
         self._address = address
-        self._device, self._deterministic = device, deterministic
+        self.device_kind, self._deterministic = device, deterministic
         self._jobs = jobs
         self.workers = jobs
 
-    def __enter__(self) -> Cluster:
+    def __enter__(self) -> DaskExecutor:
         try:
             import dask
             from dask import distributed
@@ -99,10 +99,10 @@ class Cluster:
                     ) from error
                 self.workers = sum(self._client.nthreads().values())
             self._stack = stack.pop_all()
-        self._place = Place(
+        self._config = WorkerConfig(
             os.getpid() if self._address == LOCAL else 0,
             threads,
-            device=self._device,
+            device=self.device_kind,
             deterministic=self._deterministic,
         )
         self._held: dict[str, Any] = {}
@@ -111,70 +111,70 @@ class Cluster:
     def __exit__(self, *_error: object) -> None:
         self._stack.close()
 
-    def ask(self, question: Callable[[Place], T]) -> T:
+    def run_once(self, question: Callable[[WorkerConfig], T]) -> T:
         """Return one worker's answer to a question of `worker`."""
         try:
-            told: T = self._client.submit(question, self._place, pure=False).result()
+            told: T = self._client.submit(question, self._config, pure=False).result()
         except StylebankError:
             raise
         except Exception as error:  # a worker without this package, or with another version of it, says so here first
             raise _troubled(error) from error
         return told
 
-    def outcomes(self, tasks: Iterable[Task], note: Note) -> Iterator[Outcome]:
+    def map_unordered(self, tasks: Iterable[WorkItem], note: Note) -> Iterator[BatchResult]:
         """Yield what became of each chunk, as they finish."""
-        lost: list[Task] = []
-        for task, outcome in self._flown(tasks):
-            if outcome is not None:
-                yield outcome
+        lost: list[WorkItem] = []
+        for task, batch_result in self._submit_all(tasks):
+            if batch_result is not None:
+                yield batch_result
             else:
                 note("workers died; their pictures are tried again")
                 lost.append(task)
         for (
-            parcel,
-            chunk,
+            context,
+            batch,
         ) in lost:  # a scheduler blames all that its dead worker had: who it was shows when each is alone
-            for one in chunk.alone():
-                yield self._alone((parcel, one))
+            for one in batch.split():
+                yield self._retry_single((context, one))
 
-    def _alone(self, task: Task) -> Outcome:
+    def _retry_single(self, task: WorkItem) -> BatchResult:
         for _attempt in range(self._attempts):
-            ((_task, outcome),) = self._flown([task])
-            if outcome is not None:
-                return outcome
+            ((_task, batch_result),) = self._submit_all([task])
+            if batch_result is not None:
+                return batch_result
         return failed(task[1], messages.died(messages.RETRIES + 1))
 
-    def _flown(self, tasks: Iterable[Task]) -> Iterator[tuple[Task, Outcome | None]]:
+    def _submit_all(self, tasks: Iterable[WorkItem]) -> Iterator[tuple[WorkItem, BatchResult | None]]:
         """Yield each task with its outcome, None where its workers died."""
         import joblib
 
         joblib.register_parallel_backend(_BACKEND, _backend())
-        out: dict[int, Task] = {}
+        out: dict[int, WorkItem] = {}
 
         def taken() -> Iterator[Any]:
-            for parcel, chunk in tasks:
-                out[chunk.numbers[0]] = (parcel, chunk)
-                yield joblib.delayed(_work)(self._place, self._parcel(parcel), _Sealed(chunk), self.work)
+            for context, batch in tasks:
+                out[batch.indices[0]] = (context, batch)
+                yield joblib.delayed(_work)(self._config, self._context(context), _Sealed(batch), self.work)
 
         with joblib.parallel_config(backend=_BACKEND, client=self._client):
             run = joblib.Parallel(n_jobs=-1, return_as="generator_unordered", batch_size=1)
-            outcomes = run(taken())
-            with process_executor.closed_quietly(outcomes):
-                for number, outcome in outcomes:
-                    if isinstance(outcome, StylebankError):
-                        raise outcome
-                    yield out.pop(number), outcome
+            batch_results = run(taken())
+            with process_executor.closed_quietly(batch_results):
+                for number, batch_result in batch_results:
+                    if isinstance(batch_result, StylebankError):
+                        raise batch_result
+                    yield out.pop(number), batch_result
 
-    def _parcel(self, parcel: Parcel) -> Any:
-        """Send a parcel once, as a task that can be run again where the worker that holds its result died."""
-        if parcel.key not in self._held:
+    def _context(self, context: WorkerContext) -> Any:
+        """Send a context once, as a task that can be run again where the worker that holds its result died."""
+        if context.key not in self._held:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # Dask thinks a large argument a mistake
                 future = self._client.submit(
-                    pickle.loads, pickle.dumps(parcel, pickle.HIGHEST_PROTOCOL), key=f"stylebank-{parcel.key}"
+                    pickle.loads, pickle.dumps(context, pickle.HIGHEST_PROTOCOL), key=f"stylebank-{context.key}"
                 )
-            self._held = {parcel.key: future}
-        return self._held[parcel.key]
+            self._held = {context.key: future}
+        return self._held[context.key]
 
 
 def dask_setup(_worker: Any) -> None:
@@ -185,12 +185,14 @@ def dask_setup(_worker: Any) -> None:
 class _Sealed:
     """A chunk that Dask sends with its task: data of its own would be lost with the worker that holds it."""
 
-    def __init__(self, chunk: Chunk) -> None:
-        self.chunk = chunk
+    def __init__(self, batch: ImageBatch) -> None:
+        self.batch = batch
 
 
-def _work(place: Place, parcel: Parcel, sealed: _Sealed, work: Callable[..., Outcome]) -> tuple[int, Outcome]:
-    return sealed.chunk.numbers[0], work(place, parcel, sealed.chunk)
+def _work(
+    config: WorkerConfig, context: WorkerContext, sealed: _Sealed, work: Callable[..., BatchResult]
+) -> tuple[int, BatchResult]:
+    return sealed.batch.indices[0], work(config, context, sealed.batch)
 
 
 def _troubled(error: BaseException) -> StylebankError:
@@ -216,7 +218,7 @@ def _backend() -> type[Any]:
 
         def submit(self, func: Any, callback: Any = None) -> Any:
             ((_function, arguments, _keywords),) = func.items
-            number = arguments[2].chunk.numbers[0]
+            number = arguments[2].batch.indices[0]
             future = super().submit(func, callback)
 
             def ended(done: Any) -> None:

@@ -10,13 +10,13 @@ from typing import Any, Protocol
 from stylebank.errors import UsageError, printable
 
 from . import worker
-from .dask_executor import Cluster
-from .messages import Note, Outcome, T, Task
-from .process import Place
-from .process_executor import Pool
+from .dask_executor import DaskExecutor
+from .messages import BatchResult, Note, T, WorkItem
+from .process import WorkerConfig
+from .process_executor import ProcessExecutor
 
 
-class Crew(Protocol):
+class Executor(Protocol):
     """Whoever computes: what a run asks of it, wherever its processes are.
 
     Attributes
@@ -35,14 +35,14 @@ class Crew(Protocol):
     ) -> None:
         """End the processes, at once where an error is raised."""
 
-    def ask(self, question: Callable[[Place], T]) -> T:
+    def run_once(self, question: Callable[[WorkerConfig], T]) -> T:
         """Return one process' answer to a question of `worker`."""
 
-    def outcomes(self, tasks: Iterable[Task], note: Note) -> Iterator[Outcome]:
+    def map_unordered(self, tasks: Iterable[WorkItem], note: Note) -> Iterator[BatchResult]:
         """Yield what became of each chunk, as they finish."""
 
 
-class Here:
+class InProcessExecutor:
     """The run's own process, one chunk after another.
 
     Parameters
@@ -50,7 +50,7 @@ class Here:
     devices
         At most one GPU.
     device, deterministic
-        As for `Place`.
+        As for `WorkerConfig`.
     """
 
     workers = 1
@@ -58,33 +58,33 @@ class Here:
     def __init__(
         self, devices: tuple[str, ...] = (), *, device: str | None = None, deterministic: bool = False
     ) -> None:
-        self._place = Place(os.getpid(), devices=devices, device=device, deterministic=deterministic)
+        self._config = WorkerConfig(os.getpid(), devices=devices, device=device, deterministic=deterministic)
         self.on_ready: Callable[[dict[str, str]], None] = lambda machine: None
-        self.on_moment: Callable[[int, Any], None] = lambda number, moment: None
+        self.on_step: Callable[[int, Any], None] = lambda number, info: None
 
-    def __enter__(self) -> Here:
+    def __enter__(self) -> InProcessExecutor:
         return self
 
     def __exit__(self, *_error: object) -> None:
-        worker.forget()
+        worker.clear_cache()
 
-    def ask(self, question: Callable[[Place], T]) -> T:
+    def run_once(self, question: Callable[[WorkerConfig], T]) -> T:
         """Return this process' answer to a question of `worker`."""
-        return question(self._place)
+        return question(self._config)
 
-    def outcomes(self, tasks: Iterable[Task], note: Note) -> Iterator[Outcome]:
+    def map_unordered(self, tasks: Iterable[WorkItem], note: Note) -> Iterator[BatchResult]:
         """Yield what became of each chunk."""
-        for parcel, chunk in tasks:
-            yield worker.work(self._place, parcel, chunk, self.on_ready, self.on_moment)
+        for context, batch in tasks:
+            yield worker.work(self._config, context, batch, self.on_ready, self.on_step)
 
 
-def choose_crew(
+def make_executor(
     jobs: int | None = None,
     devices: Sequence[str | int] = (),
     cluster: str | None = None,
     device: str | None = None,
     deterministic: bool = False,
-) -> Crew:
+) -> Executor:
     """Decide who computes.
 
     Parameters
@@ -125,9 +125,9 @@ def choose_crew(
             raise UsageError("cluster and devices exclude each other: a cluster's workers have their own.")
         if cluster != "local" and "://" not in cluster:
             raise UsageError(f"cluster {printable(cluster)}: expected 'local', or a scheduler's tcp://HOST:PORT.")
-        return Cluster(cluster, jobs or 1, **common)
+        return DaskExecutor(cluster, jobs or 1, **common)
     if names and jobs is not None and jobs != len(names):
         raise UsageError(f"jobs {jobs}: there is one process a device, and {len(names)} are given. Leave jobs out.")
     if len(names) > 1 or (jobs or 1) > 1:
-        return Pool(jobs or len(names), names, **common)
-    return Here(names, **common)
+        return ProcessExecutor(jobs or len(names), names, **common)
+    return InProcessExecutor(names, **common)

@@ -13,12 +13,12 @@ from stylebank.images import Pixels
 from stylebank.style import Style
 
 from ..settings import SynthesisSettings
-from ..synthesis.masks import Regions
+from ..synthesis.masks import RegionMasks
 from ..vgg.weights import Weights
 
 
 @dataclass(frozen=True, eq=False)
-class Parcel:
+class WorkerContext:
     """All that a worker needs to set a style up.
 
     Attributes
@@ -44,7 +44,7 @@ class Parcel:
 
 
 @dataclass(frozen=True, eq=False)
-class Chunk:
+class ImageBatch:
     """Subjects to be made together: one styling, one output size.
 
     Attributes
@@ -54,24 +54,24 @@ class Chunk:
     subjects : sequence of ndarray, float32, shape (H, W, 3)
     every : int or None
         Bring back a picture every so many steps.
-    regions : sequence of Regions or None
+    regions : sequence of RegionMasks or None
         Where the styles go, one a subject; empty for everywhere.
     """
 
-    numbers: tuple[int, ...]
+    indices: tuple[int, ...]
     subjects: Sequence[Pixels]
-    every: int | None = None
-    regions: Sequence[Regions | None] = ()
+    snapshot_every: int | None = None
+    regions: Sequence[RegionMasks | None] = ()
 
-    def alone(self) -> list[Chunk]:
+    def split(self) -> list[ImageBatch]:
         """Return the same pictures one by one."""
         regions = self.regions or [None] * len(self.subjects)
-        each = zip(self.numbers, self.subjects, regions, strict=True)
-        return [Chunk((number,), [subject], self.every, [one]) for number, subject, one in each]
+        each = zip(self.indices, self.subjects, regions, strict=True)
+        return [ImageBatch((number,), [subject], self.snapshot_every, [one]) for number, subject, one in each]
 
 
 @dataclass(frozen=True, eq=False)
-class Made:
+class ImageResult:
     """What became of one subject in a worker.
 
     Attributes
@@ -80,11 +80,11 @@ class Made:
         Why there is no picture; empty where there is one.
     pixels : ndarray, float32, shape (H, W, 3), or None
     start_loss, final_loss, steps
-        As `synthesis.Synthesis` has them.
+        As `synthesis.SynthesisResult` has them.
     losses : list of float
         After each iteration; empty where they are not known one by one.
     way : list of (int, ndarray of uint8)
-        Steps and pictures on the way, where `Chunk.every` asked for them.
+        Steps and pictures on the way, where `ImageBatch.snapshot_every` asked for them.
     """
 
     error: str = ""
@@ -93,16 +93,16 @@ class Made:
     final_loss: float = 0.0
     steps: int = 0
     losses: list[float] = field(default_factory=list)
-    way: list[tuple[int, npt.NDArray[np.uint8]]] = field(default_factory=list)
+    snapshots: list[tuple[int, npt.NDArray[np.uint8]]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, eq=False)
-class Outcome:
+class BatchResult:
     """What became of a chunk.
 
     Attributes
     ----------
-    made : mapping of int to Made
+    results : mapping of int to ImageResult
         By the pictures' numbers.
     worker : str
         Which process on which device.
@@ -116,25 +116,25 @@ class Outcome:
         Message and exit code of an error that every picture would meet.
     """
 
-    made: Mapping[int, Made]
+    results: Mapping[int, ImageResult]
     worker: str = ""
     machine: Mapping[str, Any] = field(default_factory=dict)
     setup: float = 0.0
     compute: float = 0.0
-    limit: int | None = None
-    fatal: tuple[str, int] | None = None
+    max_batch_size: int | None = None
+    setup_error: tuple[str, int] | None = None
 
 
-def failed(chunk: Chunk, reason: str) -> Outcome:
+def failed(batch: ImageBatch, reason: str) -> BatchResult:
     """Return the outcome of a chunk none of whose pictures could be made."""
-    return Outcome({number: Made(error=reason) for number in chunk.numbers})
+    return BatchResult({number: ImageResult(error=reason) for number in batch.indices})
 
 
 #: A picture whose worker died is tried again so often.
 RETRIES = 2
 
 
-Task = tuple[Parcel, Chunk]
+WorkItem = tuple[WorkerContext, ImageBatch]
 
 
 Note = Callable[[str], None]

@@ -15,11 +15,11 @@ import filelock
 
 from stylebank.errors import UsageError
 
-from .messages import Chunk
+from .messages import ImageBatch
 
 
 @dataclass(frozen=True)
-class Place:
+class WorkerConfig:
     """How a process is to compute, as the run decides.
 
     Attributes
@@ -33,7 +33,7 @@ class Place:
     folder : str or None
         For marks that processes of one machine leave each other.
     device : str or None
-        As for `devices.use`.
+        As for `devices.device_scope`.
     deterministic : bool
         As for `devices.make_deterministic`.
     """
@@ -47,7 +47,7 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Machine:
+class DeviceInfo:
     """What computes in a process.
 
     Attributes
@@ -66,76 +66,78 @@ class Machine:
 @dataclass
 class _Self:
     settled: bool = False
-    seat: int = 0
+    slot: int = 0
     lock: filelock.BaseFileLock | None = None
 
 
 _self = _Self()
 
 
-def _settle(place: Place) -> None:
+def _init_process(config: WorkerConfig) -> None:
     """Take a seat, and share the machine out, before TensorFlow is loaded; once a process."""
     if _self.settled:
         return
     _self.settled = True
-    if os.getpid() != place.parent and threading.current_thread() is threading.main_thread():
+    if os.getpid() != config.parent and threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the run's to answer
     loky = sys.modules.get("joblib.externals.loky.process_executor")
-    if loky is not None and os.getpid() != place.parent:
+    if loky is not None and os.getpid() != config.parent:
         # where psutil is installed, loky takes a larger picture for a leak and starts the process anew, set-up and all
         loky._USE_PSUTIL = False  # type: ignore[attr-defined]
-    if place.threads and "tensorflow" not in sys.modules:
-        os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(place.threads))
-        os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1" if place.threads == 1 else "2")
-    if place.device == "cpu" and "keras" not in sys.modules:
+    if config.threads and "tensorflow" not in sys.modules:
+        os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(config.threads))
+        os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1" if config.threads == 1 else "2")
+    if config.device == "cpu" and "keras" not in sys.modules:
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
         os.environ["JAX_PLATFORMS"] = "cpu"
-    if place.folder is not None:
-        _self.seat = _take_seat(Path(place.folder))
-    if place.devices:
+    if config.folder is not None:
+        _self.slot = _take_slot(Path(config.folder))
+    if config.devices:
         if "tensorflow" in sys.modules:
             raise UsageError(
-                f"devices {','.join(place.devices)}: TensorFlow is loaded in this process already. "
+                f"devices {','.join(config.devices)}: TensorFlow is loaded in this process already. "
                 "Give more than one device, or set CUDA_VISIBLE_DEVICES before the program starts."
             )
-        os.environ["CUDA_VISIBLE_DEVICES"] = place.devices[_self.seat % len(place.devices)]
+        os.environ["CUDA_VISIBLE_DEVICES"] = config.devices[_self.slot % len(config.devices)]
 
 
-def _take_seat(folder: Path) -> int:
+def _take_slot(folder: Path) -> int:
     """Number this process among those of the machine; the seat is free again when it dies."""
-    seat = 0
+    slot = 0
     while True:
-        lock = filelock.FileLock(folder / f"seat{seat}", is_singleton=False)
+        lock = filelock.FileLock(folder / f"seat{slot}", is_singleton=False)
         try:
             lock.acquire(timeout=0)
         except filelock.Timeout:
-            seat += 1
+            slot += 1
             continue
         _self.lock = lock
-        return seat
+        return slot
 
 
-def _device(place: Place) -> str:
+def device_kind(config: WorkerConfig) -> str:
+    """Return ``cpu`` or ``gpu``: what this process computes on."""
     from ..backends import devices
 
-    return "cpu" if place.device == "cpu" else devices.device()
+    return "cpu" if config.device == "cpu" else devices.device()
 
 
-def _name(place: Place) -> str:
-    if place.devices:
+def worker_name(config: WorkerConfig) -> str:
+    """Return what the record calls this process; empty for the run's own."""
+    if config.devices:
         return f"gpu {os.environ.get('CUDA_VISIBLE_DEVICES')}"
-    if place.folder is not None:
-        return f"worker {_self.seat + 1}"
-    return "" if os.getpid() == place.parent else f"{socket.gethostname()}:{os.getpid()}"
+    if config.folder is not None:
+        return f"worker {_self.slot + 1}"
+    return "" if os.getpid() == config.parent else f"{socket.gethostname()}:{os.getpid()}"
 
 
-def mark_begun(place: Place, chunk: Chunk) -> None:
+def write_start_marker(config: WorkerConfig, batch: ImageBatch) -> None:
     """Leave a mark that a chunk is being made, by which the run knows whose worker died."""
-    if place.folder is not None:
+    if config.folder is not None:
         with contextlib.suppress(OSError):
-            mark(place.folder, chunk).touch()
+            start_marker(config.folder, batch).touch()
 
 
-def mark(folder: str, chunk: Chunk) -> Path:
+def start_marker(folder: str, batch: ImageBatch) -> Path:
     """Return where the mark of a chunk is."""
-    return Path(folder) / f"begun{chunk.numbers[0]}"
+    return Path(folder) / f"begun{batch.indices[0]}"

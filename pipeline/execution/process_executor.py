@@ -13,14 +13,14 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from . import process, worker
-from .messages import RETRIES, Chunk, Note, Outcome, Parcel, T, Task, died, failed
-from .process import Place
+from .messages import RETRIES, BatchResult, ImageBatch, Note, T, WorkerContext, WorkItem, died, failed
+from .process import WorkerConfig
 
 #: Arrays above this go to local workers as memory maps of one file, not as copies in every task.
 _MAPPED_BYTES = 1 << 16
 
 
-class Pool:
+class ProcessExecutor:
     """Several processes of this machine, through joblib: loky's unless the caller has set another backend.
 
     Parameters
@@ -30,7 +30,7 @@ class Pool:
     devices
         GPUs, each of which one process takes.
     device, deterministic
-        As for `Place`.
+        As for `WorkerConfig`.
 
     Notes
     -----
@@ -47,78 +47,80 @@ class Pool:
     ) -> None:
         self.workers = jobs
         self._devices = devices
-        self._device, self._deterministic = device, deterministic
+        self.device_kind, self._deterministic = device, deterministic
 
-    def __enter__(self) -> Pool:
+    def __enter__(self) -> ProcessExecutor:
         self._folder = tempfile.mkdtemp(prefix="stylebank-")
         threads = None if self._devices else max(1, (os.cpu_count() or 1) // self.workers)
-        self._place = Place(os.getpid(), threads, self._devices, self._folder, self._device, self._deterministic)
+        self._config = WorkerConfig(
+            os.getpid(), threads, self._devices, self._folder, self.device_kind, self._deterministic
+        )
         return self
 
     def __exit__(self, kind: object, *_error: object) -> None:
         _shut_down_loky(at_once=kind is not None)
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def ask(self, question: Callable[[Place], T]) -> T:
+    def run_once(self, question: Callable[[WorkerConfig], T]) -> T:
         """Return one process' answer to a question of `worker`."""
         import joblib
 
-        told: list[T] = list(_parallel(max(2, self.workers))([joblib.delayed(question)(self._place)]))
+        told: list[T] = list(_parallel(max(2, self.workers))([joblib.delayed(question)(self._config)]))
         return told[0]
 
-    def outcomes(self, tasks: Iterable[Task], note: Note) -> Iterator[Outcome]:
+    def map_unordered(self, tasks: Iterable[WorkItem], note: Note) -> Iterator[BatchResult]:
         """Yield what became of each chunk, as they finish."""
         source = iter(tasks)
-        suspects: list[Task] = []
-        again: list[Task] = []
+        suspects: list[WorkItem] = []
+        again: list[WorkItem] = []
         while True:
-            flight = _Flight(source, again)
+            flight = InFlight(source, again)
             try:
-                yield from self._flown(flight, 2 * self.workers)
+                yield from self._submit_all(flight, 2 * self.workers)
                 break
             except concurrent.futures.BrokenExecutor:
-                unfinished = flight.land()
-                begun = [task for task in unfinished if process.mark(self._folder, task[1]).exists()]
+                unfinished = flight.close()
+                begun = [task for task in unfinished if process.start_marker(self._folder, task[1]).exists()]
                 suspects += begun
                 again = [task for task in unfinished if task not in begun]
                 note("a worker process died; its pictures are tried again")
-        for parcel, chunk in suspects:
-            for one in chunk.alone():
-                yield from self._alone(parcel, one)
+        for context, batch in suspects:
+            for one in batch.split():
+                yield from self._retry_single(context, one)
 
-    def _flown(self, flight: _Flight, ahead: int) -> Iterator[Outcome]:
+    def _submit_all(self, flight: InFlight, ahead: int) -> Iterator[BatchResult]:
         import joblib
 
         # never one job: joblib would run it in this process
         run = _parallel(max(2, self.workers), pre_dispatch=ahead)
         delayed = joblib.delayed(self.work)
-        outcomes = run(delayed(self._place, parcel, chunk) for parcel, chunk in flight)
-        with closed_quietly(outcomes):
-            for outcome in outcomes:
-                flight.landed(outcome)
-                yield outcome
+        batch_results = run(delayed(self._config, context, batch) for context, batch in flight)
+        with closed_quietly(batch_results):
+            for batch_result in batch_results:
+                flight.done(batch_result)
+                yield batch_result
 
-    def _alone(self, parcel: Parcel, chunk: Chunk) -> Iterator[Outcome]:
+    def _retry_single(self, context: WorkerContext, batch: ImageBatch) -> Iterator[BatchResult]:
         for _attempt in range(RETRIES):
             try:
-                yield from list(self._flown(_Flight(iter([(parcel, chunk)]), []), 1))
+                yield from list(self._submit_all(InFlight(iter([(context, batch)]), []), 1))
                 return
             except concurrent.futures.BrokenExecutor:
                 continue
-        yield failed(chunk, died(RETRIES + 1))
+        yield failed(batch, died(RETRIES + 1))
 
 
-class _Flight:
+class InFlight:
     """The tasks given to one pool, and which of them are not back yet."""
 
-    def __init__(self, source: Iterator[Task], again: list[Task]) -> None:
+    def __init__(self, source: Iterator[WorkItem], again: list[WorkItem]) -> None:
         self._source = source
         self._again = again
-        self._out: dict[int, Task] = {}
+        self._out: dict[int, WorkItem] = {}
         self._lock = threading.Lock()
         self._closed = False
 
-    def __iter__(self) -> Iterator[Task]:
+    def __iter__(self) -> Iterator[WorkItem]:
         while True:
             with self._lock:  # joblib takes tasks from threads of its own, also while it gives up
                 if self._closed:
@@ -126,15 +128,15 @@ class _Flight:
                 task = self._again.pop(0) if self._again else next(self._source, None)
                 if task is None:
                     return
-                self._out[task[1].numbers[0]] = task
+                self._out[task[1].indices[0]] = task
             yield task
 
-    def landed(self, outcome: Outcome) -> None:
+    def done(self, batch_result: BatchResult) -> None:
         """Note a chunk as finished."""
-        for number in outcome.made:
+        for number in batch_result.results:
             self._out.pop(number, None)
 
-    def land(self) -> list[Task]:
+    def close(self) -> list[WorkItem]:
         """Give out no more, and return what is not back."""
         with self._lock:
             self._closed = True
@@ -159,15 +161,15 @@ def _parallel(jobs: int, *, pre_dispatch: int | str = "2*n_jobs") -> Any:
 
 
 @contextlib.contextmanager
-def closed_quietly(outcomes: Any) -> Iterator[None]:
+def closed_quietly(batch_results: Any) -> Iterator[None]:
     """Close joblib's results in the end; that it cancels what nobody waits for any more is meant so."""
     try:
         yield
     finally:
-        if hasattr(outcomes, "close"):
+        if hasattr(batch_results, "close"):
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                outcomes.close()
+                batch_results.close()
 
 
 def _shut_down_loky(*, at_once: bool) -> None:

@@ -1,6 +1,6 @@
 """What runs where a picture is made: in this process, in one of several, or on another machine.
 
-A style is set up once in a process and kept for the chunks that follow. Nothing here reads or
+A style is set up once in a process and kept for the batches that follow. Nothing here reads or
 writes pictures: subjects come as arrays, and pictures go back as arrays.
 """
 
@@ -17,157 +17,162 @@ from typing import TYPE_CHECKING, Any
 from stylebank.errors import StylebankError, UsageError, printable
 from stylebank.images import to_uint8
 
-from ..backends.timing import preparing_seconds
+from ..backends.timing import setup_seconds
 from ..settings import AUTO
 from ..vgg import weights as weight_files
 from . import batching as buckets
-from .messages import Chunk, Made, Outcome, Parcel
-from .process import Machine, Place, _device, _name, _settle, mark_begun
+from .messages import BatchResult, ImageBatch, ImageResult, WorkerContext
+from .process import DeviceInfo, WorkerConfig, _init_process, device_kind, worker_name, write_start_marker
 
 if TYPE_CHECKING:
-    from ..synthesis.stylizer import Stylist
+    from ..synthesis.stylizer import Stylizer
 
 #: Styles kept set up in a process: a run goes from one to the next and does not come back.
 _KEPT = 2
 _turn = threading.RLock()  # one picture at a time: TensorFlow has the cores, or the device, to itself
-_stylists: OrderedDict[str, Stylist] = OrderedDict()
+_stylizers: OrderedDict[str, Stylizer] = OrderedDict()
 _weights: dict[str, weight_files.Weights] = {}
 
 
 def work(
-    place: Place,
-    parcel: Parcel,
-    chunk: Chunk,
+    config: WorkerConfig,
+    context: WorkerContext,
+    batch: ImageBatch,
     on_ready: Callable[[dict[str, str]], None] = lambda machine: None,
-    on_moment: Callable[[int, Any], None] = lambda number, moment: None,
-) -> Outcome:
+    on_step: Callable[[int, Any], None] = lambda number, info: None,
+) -> BatchResult:
     """Make the pictures of a chunk.
 
     Parameters
     ----------
-    place, parcel, chunk
+    config, context, batch
         Where, in which style, of what.
     on_ready
         Called once the style is set up, with backend, device and precision.
-    on_moment
-        Called with a picture's number and its `synthesis.Moment` after each iteration; only of
+    on_step
+        Called with a picture's number and its `synthesis.StepInfo` after each iteration; only of
         use in the run's own process.
 
     Returns
     -------
-    Outcome
+    BatchResult
     """
-    mark_begun(place, chunk)
+    write_start_marker(config, batch)
     with _turn:
         began = time.perf_counter()
         try:
-            _settle(place)
-            with _computing(place):
-                stylist = _set_up(parcel)
-                machine = _machine(place, stylist)
+            _init_process(config)
+            with _computing(config):
+                stylizer = _set_up(context)
+                machine = machine_info(config, stylizer)
         except StylebankError as error:
-            return Outcome({}, fatal=(str(error), error.exit_code))
+            return BatchResult({}, setup_error=(str(error), error.exit_code))
         ready = time.perf_counter()
         on_ready(machine)
-        losses: list[list[float]] = [[] for _ in chunk.subjects]
-        ways: list[list[tuple[int, Any]]] = [[] for _ in chunk.subjects]
+        losses: list[list[float]] = [[] for _ in batch.subjects]
+        ways: list[list[tuple[int, Any]]] = [[] for _ in batch.subjects]
 
-        def moment_of(index: int, moment: Any) -> None:
-            losses[index].append(float(f"{moment.loss:.4g}"))
-            if chunk.every and moment.step % chunk.every == 0 and moment.step < moment.steps:
-                ways[index].append((moment.step, to_uint8(moment.shown())))
-            on_moment(chunk.numbers[index], moment)
+        def on_info(index: int, info: Any) -> None:
+            losses[index].append(float(f"{info.loss:.4g}"))
+            if batch.snapshot_every and info.step % batch.snapshot_every == 0 and info.step < info.steps:
+                ways[index].append((info.step, to_uint8(info.render())))
+            on_step(batch.indices[index], info)
 
-        with _computing(place) as preparing:
-            together = buckets.stylise_together(
-                stylist, chunk.subjects, init=parcel.init, regions=chunk.regions, on_moment=moment_of
+        with _computing(config) as setup_timer:
+            together = buckets.stylize_with_backoff(
+                stylizer, batch.subjects, init=context.init, regions=batch.regions, on_step=on_info
             )
             spent = time.perf_counter() - ready
-            prepared = min(preparing(), spent)  # by the first picture of a kind, for all that follow
+            prepared = min(setup_timer(), spent)  # by the first picture of a kind, for all that follow
         made = {
             number: _made(
                 result, losses[index] if len(losses[index]) == getattr(result, "steps", 0) else [], ways[index]
             )
-            for index, (number, result) in enumerate(zip(chunk.numbers, together.results, strict=True))
+            for index, (number, result) in enumerate(zip(batch.indices, together.results, strict=True))
         }
-    return Outcome(made, _name(place), machine, ready - began + prepared, spent - prepared, together.limit)
+    return BatchResult(
+        made, worker_name(config), machine, ready - began + prepared, spent - prepared, together.max_batch_size
+    )
 
 
 @contextlib.contextmanager
-def _computing(place: Place) -> Iterator[Callable[[], float]]:
+def _computing(config: WorkerConfig) -> Iterator[Callable[[], float]]:
     """On the device wanted, and the same way every time where that is wanted; tells what was done once for all."""
     from ..backends import devices
 
-    if place.deterministic:
+    if config.deterministic:
         devices.make_deterministic()
-    before = preparing_seconds()
-    with devices.use(place.device):
-        yield lambda: preparing_seconds() - before
+    before = setup_seconds()
+    with devices.device_scope(config.device):
+        yield lambda: setup_seconds() - before
 
 
-def describe(place: Place) -> Machine:
+def device_info(config: WorkerConfig) -> DeviceInfo:
     """Tell what computes here; the network's library is loaded for it."""
     with _turn:
-        _settle(place)
+        _init_process(config)
         from ..backends import devices
         from ..backends import runtime as backend
 
-        device = _device(place)
-        return Machine(backend.NAME, device, devices.device_bytes() if device == "gpu" else None)
+        device = device_kind(config)
+        return DeviceInfo(backend.NAME, device, devices.device_bytes() if device == "gpu" else None)
 
 
-def faster_precision(place: Place) -> str:
+def benchmark_precision(config: WorkerConfig) -> str:
     """Return the precision that a timing finds faster here."""
     with _turn:
-        _settle(place)
+        _init_process(config)
         from ..backends import devices
 
-        with _computing(place):
-            return devices.choose(AUTO)
+        with _computing(config):
+            return devices.resolve_precision(AUTO)
 
 
-def _made(result: Any, losses: list[float], way: list[tuple[int, Any]]) -> Made:
+def _made(result: Any, losses: list[float], snapshots: list[tuple[int, Any]]) -> ImageResult:
     if isinstance(result, StylebankError):
-        return Made(error=str(result))
+        return ImageResult(error=str(result))
     if isinstance(result, Exception):  # out of memory, or a fault of a library: this picture's alone
         reason = printable(str(result).strip().split("\n")[0]) or "no reason given"
-        return Made(error=f"{type(result).__name__}: {reason}. Try a smaller --size.")
-    return Made(
+        return ImageResult(error=f"{type(result).__name__}: {reason}. Try a smaller --size.")
+    return ImageResult(
         pixels=result.pixels,
         start_loss=result.start_loss,
         final_loss=result.final_loss,
         steps=result.steps,
         losses=losses,
-        way=way,
+        snapshots=snapshots,
     )
 
 
-def _set_up(parcel: Parcel) -> Stylist:
-    stylist = _stylists.get(parcel.key)
-    if stylist is None:
-        from ..synthesis.stylizer import Stylist
+def _set_up(context: WorkerContext) -> Stylizer:
+    stylizer = _stylizers.get(context.key)
+    if stylizer is None:
+        from ..synthesis.stylizer import Stylizer
 
-        weights = _weights.get(parcel.weights_sha256) or parcel.weights or weight_files.matching(parcel.weights_sha256)
-        _weights[parcel.weights_sha256] = weights
-        stylist = _stylists[parcel.key] = Stylist(parcel.styles, weights, parcel.settings)
-    _stylists.move_to_end(parcel.key)
-    while len(_stylists) > _KEPT:
-        _stylists.popitem(last=False)
-    return stylist
+        weights = (
+            _weights.get(context.weights_sha256) or context.weights or weight_files.matching(context.weights_sha256)
+        )
+        _weights[context.weights_sha256] = weights
+        stylizer = _stylizers[context.key] = Stylizer(context.styles, weights, context.settings)
+    _stylizers.move_to_end(context.key)
+    while len(_stylizers) > _KEPT:
+        _stylizers.popitem(last=False)
+    return stylizer
 
 
-def forget() -> None:
+def clear_cache() -> None:
     """Let go of every style set up in this process."""
     with _turn:
-        _stylists.clear()
+        _stylizers.clear()
         _weights.clear()
 
 
-def _machine(place: Place, stylist: Stylist) -> dict[str, str]:
+def machine_info(config: WorkerConfig, stylizer: Stylizer) -> dict[str, str]:
+    """Return backend, device and precision of this process, as the record has them."""
     from ..backends import runtime as backend
 
-    device = _device(place)
-    if place.devices and device != "gpu":
+    device = device_kind(config)
+    if config.devices and device != "gpu":
         wanted = os.environ.get("CUDA_VISIBLE_DEVICES")
         raise UsageError(f"devices: {backend.NAME} finds no GPU {wanted} here. Leave out --devices, or name others.")
-    return {"backend": backend.NAME, "device": device, "precision": stylist.precision}
+    return {"backend": backend.NAME, "device": device, "precision": stylizer.precision}

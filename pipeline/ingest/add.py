@@ -13,7 +13,7 @@ from stylebank.errors import NameRefused
 from stylebank.images import MAX_PIXELS
 from stylebank.style import Header
 
-from ..settings import measure_settings
+from ..settings import ingest_settings
 
 
 def add(
@@ -59,7 +59,7 @@ def add(
     on_scale
         Called with a scale, its number from 1, and how many there are, before it is measured.
     **settings
-        Fields of `MeasureSettings`.
+        Fields of `IngestSettings`.
 
     Returns
     -------
@@ -74,9 +74,9 @@ def add(
     """
     from ..vgg import weights as weight_files
 
-    chosen = measure_settings(preset, **settings)
+    chosen = ingest_settings(preset, **settings)
     try:
-        name = bank.require_free(Path(image).stem if name is None else name, replace=replace)
+        name = bank.ensure_available(Path(image).stem if name is None else name, replace=replace)
     except NameRefused as error:
         if name is not None:
             raise

@@ -18,15 +18,15 @@ from stylebank.names import check_name
 from stylebank.style import PIXELS, Fingerprint, Gaussian, Header, Source, Style
 
 from ..backends import runtime as backend
-from ..settings import MeasureSettings
-from ..vgg.network import Trunk
+from ..settings import IngestSettings
+from ..vgg.network import VGG19
 from ..vgg.weights import Weights
 
 
 def measure(
     path: str | os.PathLike[str],
     weights: Weights,
-    settings: MeasureSettings | None = None,
+    settings: IngestSettings | None = None,
     *,
     name: str | None = None,
     tags: tuple[str, ...] = (),
@@ -64,20 +64,20 @@ def measure(
     ------
     ImageRefused, NameRefused, UsageError
     """
-    settings = settings or MeasureSettings()
+    settings = settings or IngestSettings()
     name = check_name(Path(path).stem if name is None else name)
     picture = images.load(path, max_pixels=max_pixels)
     for text in picture.notes:
         note(f"{printable(path)}: {text}")
     if picture.alpha is not None:
         note(f"{printable(path)}: has transparency; composited over white")
-    pixels = images.over_white(picture.pixels, picture.alpha)
-    trunk = Trunk(weights, settings.pooling, settings.padding)
+    pixels = images.composite_on_white(picture.pixels, picture.alpha)
+    network = VGG19(weights, settings.pooling, settings.padding)
     sizes = _sizes(picture.size, settings.scales, str(path))
     scales = {}
     for number, (scale, size) in enumerate(sizes.items(), start=1):
         on_scale(scale, number, len(sizes))
-        scales[scale] = measure_pixels(images.resize(pixels, size), trunk, settings.layers)
+        scales[scale] = measure_pixels(images.resize(pixels, size), network, settings.layers)
     header = Header(
         name=name,
         fingerprint=Fingerprint(weights.sha256, (PIXELS, *settings.layers), settings.pooling, settings.padding),
@@ -91,7 +91,7 @@ def measure(
     return Style(header, scales, images.thumbnail(pixels))
 
 
-def measure_pixels(pixels: images.Pixels, trunk: Trunk, layers: tuple[str, ...]) -> dict[str, Gaussian]:
+def measure_pixels(pixels: images.Pixels, network: VGG19, layers: tuple[str, ...]) -> dict[str, Gaussian]:
     """Return the Gaussian of the pixels and of every layer for one picture at the size it has.
 
     Parameters
@@ -99,10 +99,10 @@ def measure_pixels(pixels: images.Pixels, trunk: Trunk, layers: tuple[str, ...])
     pixels : ndarray, float32, shape (H, W, 3)
         In 0..255.
     """
-    image = backend.tree(np.ascontiguousarray(pixels, np.float32))
+    image = backend.to_tensors(np.ascontiguousarray(pixels, np.float32))
     wanted = set(layers)
     measured = {PIXELS: _gaussian(pixels)}
-    for layer, activations in trunk.walk(image, trunk.parameters, trunk.last_of(layers)):
+    for layer, activations in network.iter_layers(image, network.parameters, network.last_of(layers)):
         if layer in wanted:
             measured[layer] = _gaussian(backend.to_numpy(activations))
     return measured

@@ -12,7 +12,7 @@ from stylebank.errors import UsageError, printable
 from stylebank.images import MAX_PIXELS, load
 from stylebank.style import PIXELS, Header, Style, layer_order, nearest_scale
 
-from ..settings import MeasureSettings
+from ..settings import IngestSettings
 
 
 def similar(
@@ -26,7 +26,7 @@ def similar(
     allow_unknown_weights: bool = False,
     max_pixels: int = MAX_PIXELS,
     note: Callable[[str], None] = lambda text: None,
-) -> similarity.Search:
+) -> similarity.SearchResult:
     """Find the styles nearest to a style of the bank, or to a picture.
 
     Parameters
@@ -46,14 +46,14 @@ def similar(
 
     Returns
     -------
-    Search
+    SearchResult
         Nearest first, without the style itself.
 
     Raises
     ------
     StyleNotFound, UsageError, ImageRefused, WeightsRefused
     """
-    located, damaged = bank.located()
+    entries, damaged = bank.entries()
     text = os.fspath(query)
     try:
         path = bank.path(text) if isinstance(query, str) else None
@@ -65,18 +65,18 @@ def similar(
         header = bank.header(text)
         own = nearest_scale(header.sizes, scale)
         one = bank.get(text, scales=[own])
-        others = [pair for pair in located if pair[1] != path]
+        others = [pair for pair in entries if pair[1] != path]
     else:
-        one = _measured(text, [header for header, _path in located], scale, weights, allow_unknown_weights, max_pixels)
-        header, others = one.header, located
+        one = _measured(text, [header for header, _path in entries], scale, weights, allow_unknown_weights, max_pixels)
+        header, others = one.header, entries
         (own,) = one.scales
     chosen = layer_order(layers) if layers else header.fingerprint.layers
     header.fingerprint.require(header.name, layers=chosen)
-    entries, left_out = similarity.comparable(others, header, own, chosen)
+    candidates, left_out = similarity.comparable(others, header, own, chosen)
     if left_out:
         note(f"{left_out} of {len(others)} styles were measured in another way or at other scales, and are left out")
-    found = similarity.nearest(one.scales[own], entries, number, chosen)
-    return similarity.Search(found.neighbours, (*damaged, *found.damaged), found.compared)
+    found = similarity.nearest(one.scales[own], candidates, number, chosen)
+    return similarity.SearchResult(found.neighbours, (*damaged, *found.damaged), found.compared)
 
 
 def _measured(
@@ -96,7 +96,7 @@ def _measured(
     from . import measure as ingest
 
     loaded = weight_files.load(weights, allow_unknown=allow_unknown_weights)
-    settings = MeasureSettings(
+    settings = IngestSettings(
         scales=(scale,),
         layers=tuple(layer for layer in most.layers if layer != PIXELS),
         pooling=most.pooling,

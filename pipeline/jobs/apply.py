@@ -13,17 +13,17 @@ from stylebank.bank import Bank
 from stylebank.errors import UsageError, printable
 
 from ..execution import batching as buckets
-from ..execution.executors import Crew, choose_crew
+from ..execution.executors import Executor, make_executor
 from ..settings import synthesis_settings
 from .events import Listener, Progress
-from .mask_files import Placement
+from .mask_files import MaskFiles
 from .plan import Plan, plan
 from .record import Entry
 from .run import Run
-from .runner import Engine
+from .runner import Runner
 from .style_spec import parse
 
-__all__ = ["Listener", "Progress", "apply", "choose_crew", "execute", "prepare"]
+__all__ = ["Listener", "Progress", "apply", "execute", "make_executor", "prepare"]
 
 
 def apply(
@@ -51,7 +51,7 @@ def apply(
     subjects, output
         As for `plan.plan`.
     jobs, devices, cluster, device, deterministic
-        Who computes, as for `choose_crew`.
+        Who computes, as for `make_executor`.
     batch_size : int or "auto"
         Pictures of one size optimised together, each with a loss of its own.
     fail_fast
@@ -73,8 +73,8 @@ def apply(
         would overwrite something.
     """
     run = prepare(bank, style, subjects, output, **options)
-    crew = choose_crew(jobs, devices, cluster, device, deterministic)
-    return execute([run], crew, batch_size=batch_size, fail_fast=fail_fast, listener=listener)
+    executor = make_executor(jobs, devices, cluster, device, deterministic)
+    return execute([run], executor, batch_size=batch_size, fail_fast=fail_fast, listener=listener)
 
 
 def prepare(
@@ -128,16 +128,16 @@ def prepare(
     ------
     StylebankError
     """
-    styling = parse(
+    style_spec = parse(
         [style] if isinstance(style, str) else style,
         [os.fspath(each) for each in ([mask] if isinstance(mask, str | os.PathLike) else mask)],
         exists=bank.has,
     )
     planned = plan(
         subjects,
-        styling.label,
+        style_spec.label,
         output,
-        recorded_style=styling.text,
+        recorded_style=style_spec.text,
         format=settings.pop("format", None),
         recursive=recursive,
         name_template=name_template,
@@ -147,23 +147,23 @@ def prepare(
     chosen = synthesis_settings(preset, format=planned.format, **settings)
     if save_every is not None and save_every < 1:
         raise UsageError(f"save_every {save_every}: expected 1 or more.")
-    placement = Placement(styling, max_pixels)
-    planned = _without_masks(planned, placement)
-    run = Run(bank, styling, planned, chosen, max_pixels, save_every, overwrite, placement)
+    mask_files = MaskFiles(style_spec, max_pixels)
+    planned = _without_masks(planned, mask_files)
+    run = Run(bank, style_spec, planned, chosen, max_pixels, save_every, overwrite, mask_files)
     run.check_style(preset, weights, allow_unknown_weights)
-    run.outputs.protect(placement.paths(task.subject for task in planned.tasks))
+    run.outputs.protect(mask_files.paths(task.subject for task in planned.tasks))
     run.outputs.check_animation(animation)
     return run
 
 
-def _without_masks(planned: Plan, placement: Placement) -> Plan:
+def _without_masks(planned: Plan, mask_files: MaskFiles) -> Plan:
     """Take no mask for a subject, and write over none.
 
     Raises
     ------
     UsageError
     """
-    masks = placement.paths(task.subject for task in planned.tasks)
+    masks = mask_files.paths(task.subject for task in planned.tasks)
     if not masks:
         return planned
     tasks = tuple(task for task in planned.tasks if os.path.realpath(task.subject) not in masks)
@@ -178,7 +178,7 @@ def _without_masks(planned: Plan, placement: Placement) -> Plan:
 
 def execute(
     runs: Sequence[Run],
-    crew: Crew,
+    executor: Executor,
     *,
     batch_size: str | int = buckets.AUTO,
     fail_fast: bool = False,
@@ -188,13 +188,13 @@ def execute(
     size = buckets.parse(batch_size)
     for text in [*left_out(runs), *(note for run in runs for note in run.notes())]:
         listener(Progress("note", text=text))
-    with crew:
-        return Engine(runs, crew, batch_size=size, fail_fast=fail_fast, listener=listener).execute()
+    with executor:
+        return Runner(runs, executor, batch_size=size, fail_fast=fail_fast, listener=listener).execute()
 
 
 def left_out(runs: Sequence[Run]) -> list[str]:
     """Tell which files of the subjects' folders are no subjects, and why."""
-    masks = {path for run in runs for path in run.placement.paths(task.subject for task in run.planned.tasks)}
+    masks = {path for run in runs for path in run.mask_files.paths(task.subject for task in run.planned.tasks)}
 
     def why(path: Path) -> str:
         if os.path.realpath(path) in masks:

@@ -10,8 +10,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 from stylebank.errors import StylebankError, printable
 
-from ..execution.messages import Made
-from .resume import Item
+from ..execution.messages import ImageResult
+from .resume import PendingImage
 
 _READERS = 2
 
@@ -28,7 +28,9 @@ class Decoder:
     def __exit__(self, *_error: object) -> None:
         self._threads.shutdown(wait=True, cancel_futures=True)
 
-    def ahead(self, groups: Iterator[list[Item]], count: int) -> Iterator[list[tuple[Item, Future[Made | None]]]]:
+    def ahead(
+        self, groups: Iterator[list[PendingImage]], count: int
+    ) -> Iterator[list[tuple[PendingImage, Future[ImageResult | None]]]]:
         """Yield the items of each group, each with what is None once it is decoded, or says why it cannot be.
 
         Parameters
@@ -38,32 +40,32 @@ class Decoder:
         count
             Groups to decode beyond the one that is taken.
         """
-        reading: deque[list[tuple[Item, Future[Made | None]]]] = deque()
+        reading: deque[list[tuple[PendingImage, Future[ImageResult | None]]]] = deque()
         while True:
             while len(reading) <= count:
                 group = next(groups, None)
                 if group is None:
                     break
-                reading.append([(item, self._threads.submit(_read, item)) for item in group])
+                reading.append([(image, self._threads.submit(_read, image)) for image in group])
             if not reading:
                 return
             yield reading.popleft()
 
 
-def _read(item: Item) -> Made | None:
+def _read(image: PendingImage) -> ImageResult | None:
     """Decode a subject; return why not, where it cannot be."""
     began = time.perf_counter()
     try:
-        picture = item.run.load(item.task)
-        item.size = item.run.size_of(picture.size)
-        item.regions, told = item.run.regions_of(item.task, picture.size, item.size)
-        item.picture = picture
+        picture = image.run.load(image.task)
+        image.size = image.run.size_of(picture.size)
+        image.regions, told = image.run.regions_of(image.task, picture.size, image.size)
+        image.picture = picture
     except StylebankError as error:
-        return Made(error=str(error))
+        return ImageResult(error=str(error))
     except Exception as error:
-        return Made(error=f"{type(error).__name__}: {printable(str(error))}. Check the file.")
+        return ImageResult(error=f"{type(error).__name__}: {printable(str(error))}. Check the file.")
     finally:
-        item.seconds["decode"] = time.perf_counter() - began
-    settings = {**item.entry.settings, **told}
-    item.entry = dataclasses.replace(item.entry, subject_sha256=picture.sha256, settings=settings)
+        image.seconds["decode"] = time.perf_counter() - began
+    settings = {**image.entry.settings, **told}
+    image.entry = dataclasses.replace(image.entry, subject_sha256=picture.sha256, settings=settings)
     return None

@@ -18,13 +18,13 @@ from stylebank.errors import StylebankError
 from stylebank.images import Pixels
 
 from ..execution import worker
-from ..execution.messages import Chunk
-from ..execution.process import Place
+from ..execution.messages import ImageBatch
+from ..execution.process import WorkerConfig
 from ..settings import SynthesisSettings
-from ..synthesis.masks import Regions
+from ..synthesis.masks import RegionMasks
 from .record import Entry
-from .resume import Item, failed, survey
-from .run import Run, agree
+from .resume import PendingImage, failed, find_pending
+from .run import Run, settle_precision
 
 #: Bytes a pixel by format and depth: means of 35 stylised samples of 384 pixels encoded again, at quality 95 where
 #: there is one. They were from 0.64 to 0.91 for jpg, 1.9 to 2.3 for png, 0.43 to 0.63 for webp, 2.1 to 2.4 for tiff
@@ -75,7 +75,7 @@ class Estimate:
     setup: float | None
     disk: int
 
-    def plain(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Return the estimate as JSON can hold it."""
         sizes = [{"width": width, "height": height, "count": count} for (width, height), count in self.sizes.items()]
         rounded = {key: None if (at := getattr(self, key)) is None else round(at, 3) for key in ("seconds", "setup")}
@@ -106,8 +106,8 @@ def estimate(runs: Sequence[Run], *, trial: bool = True) -> list[Estimate]:
     trial
         Whether to time at all, which loads the network.
     """
-    found: dict[int, list[tuple[Item, Any]]] = {id(run): [] for run in runs}
-    for item, entry in survey(runs):
+    found: dict[int, list[tuple[PendingImage, Any]]] = {id(run): [] for run in runs}
+    for item, entry in find_pending(runs):
         found[id(item.run)].append((item, entry or _unreadable(item)))
     trials: dict[Any, _Trial | None] = {}
     settled = False
@@ -120,10 +120,10 @@ def estimate(runs: Sequence[Run], *, trial: bool = True) -> list[Estimate]:
         seconds = setup = None
         if trial and sizes:
             settings = dataclasses.replace(run.settings, size=0, steps=1, format="jpg", quality=1, seed=0)
-            key = (run.fingerprint, settings, len(run.styling.regions))  # styles measured alike cost alike
+            key = (run.fingerprint, settings, len(run.style_spec.regions))  # styles measured alike cost alike
             before = 0.0
             if not settled:
-                before, settled = _settle(runs), True
+                before, settled = _init_process(runs), True
             new = key not in trials
             if new:
                 trials[key] = _try(run, sizes.most_common(1)[0][0])
@@ -134,7 +134,7 @@ def estimate(runs: Sequence[Run], *, trial: bool = True) -> list[Estimate]:
         a_pixel = _BYTES_A_PIXEL[run.settings.format, run.settings.depth]
         estimates.append(
             Estimate(
-                run.styling.text,
+                run.style_spec.text,
                 run.planned.folder,
                 len(todo),
                 sum(entry is not None and entry.status == "skipped" for _item, entry in pairs),
@@ -146,11 +146,11 @@ def estimate(runs: Sequence[Run], *, trial: bool = True) -> list[Estimate]:
                 round(sum(width * height * a_pixel * count for (width, height), count in sizes.items())),
             )
         )
-    worker.forget()
+    worker.clear_cache()
     return estimates
 
 
-def _unreadable(item: Item) -> Entry | None:
+def _unreadable(item: PendingImage) -> Entry | None:
     """Return the line of a subject that cannot be read; one whose head tells its size is not read for it."""
     if item.size is None:
         try:
@@ -173,11 +173,11 @@ def _work(size: tuple[int, int], settings: SynthesisSettings) -> float:
     return float(sum(settings.steps * width * height for width, height in pyramid(size, settings)))
 
 
-def _settle(runs: Sequence[Run]) -> float:
+def _init_process(runs: Sequence[Run]) -> float:
     """Load the network's library and agree on a precision, as a run does; return the seconds that took."""
     began = time.perf_counter()
-    place = Place(os.getpid())
-    agree(runs, worker.describe(place), lambda: worker.faster_precision(place))
+    place = WorkerConfig(os.getpid())
+    settle_precision(runs, worker.device_info(place), lambda: worker.benchmark_precision(place))
     return time.perf_counter() - began
 
 
@@ -190,22 +190,22 @@ def _try(run: Run, size: tuple[int, int]) -> _Trial | None:
     settings = dataclasses.replace(run.settings, size=0, steps=_TRIAL_STEPS, precision=run.precision)
     began = time.perf_counter()
     try:
-        parcel = dataclasses.replace(run.parcel(elsewhere=False), settings=settings, key=f"trial {id(run)}")
+        context = dataclasses.replace(run.context(remote=False), settings=settings, key=f"trial {id(run)}")
         loading = time.perf_counter() - began
         blocks = np.random.default_rng(0).uniform(0, 255, (height // 8 + 1, width // 8 + 1, 3))
         subject: Pixels = np.kron(blocks, np.ones((8, 8, 1)))[:height, :width].astype(np.float32)
-        count = len(run.styling.regions)
-        even = Regions(np.full((count, height, width), 1 / count, np.float32)) if run.styling.masked else None
+        count = len(run.style_spec.regions)
+        even = RegionMasks(np.full((count, height, width), 1 / count, np.float32)) if run.style_spec.masked else None
         moments: list[tuple[float, float]] = []
-        place = Place(os.getpid())
+        place = WorkerConfig(os.getpid())
         setup = 0.0
         for _warm_up in range(2):
             moments.clear()
             setup += worker.work(
                 place,
-                parcel,
-                Chunk((0,), [subject], regions=[even]),
-                on_moment=lambda _number, moment: moments.append((time.perf_counter(), moment.share)),
+                context,
+                ImageBatch((0,), [subject], regions=[even]),
+                on_step=lambda _number, info: moments.append((time.perf_counter(), info.progress)),
             ).setup
     except StylebankError:
         return None

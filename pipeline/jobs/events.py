@@ -50,7 +50,7 @@ class Progress:
 Listener = Callable[[Progress], None]
 
 
-class Clock:
+class EtaEstimator:
     """How long the rest will take, from how long what is done took.
 
     Parameters

@@ -11,12 +11,12 @@ from typing import Any
 
 from stylebank.bank import Bank
 from stylebank.errors import UsageError, printable
-from stylebank.files import explain
+from stylebank.files import describe_os_error
 
 from ..execution import batching as buckets
 from ..execution import executors
 from . import apply as batch
-from . import style_spec as styling
+from . import style_spec as style_spec
 from .events import Listener
 from .job_schema import Where, checked, unknown
 from .plan import refuse_clashes
@@ -40,7 +40,7 @@ class Job:
     line : int
         Where it stands in the file, from 1.
     styles : tuple of tuple of str
-        Crossed with the subjects; each as `styling.parse` takes it.
+        Crossed with the subjects; each as `style_spec.parse` takes it.
     subjects : tuple of str
         Files, folders and patterns; relative ones from the job file's folder.
     output : str
@@ -131,8 +131,8 @@ def run_jobs(
     StylebankError
     """
     runs = prepare(bank, path, output, overwrite=overwrite)
-    crew = executors.choose_crew(jobs, devices, cluster, device, deterministic)
-    return batch.execute(runs, crew, batch_size=batch_size, fail_fast=fail_fast, listener=listener)
+    executor = executors.make_executor(jobs, devices, cluster, device, deterministic)
+    return batch.execute(runs, executor, batch_size=batch_size, fail_fast=fail_fast, listener=listener)
 
 
 def prepare(
@@ -215,7 +215,7 @@ def _job(shared: Mapping[str, Any], table: dict[str, Any], index: int, where: Wh
     if "mask" in merged:
         masks = [merged["mask"]] if isinstance(merged["mask"], str) else merged["mask"]
         regions = any("=" in text for texts in styles for text in texts)
-        merged["mask"] = [styling.below(mask, folder, regions=regions) for mask in masks]
+        merged["mask"] = [style_spec.below(mask, folder, regions=regions) for mask in masks]
     line = where.line(place)
     return Job(line, styles, tuple(str(folder / subject) for subject in subjects), output, merged)
 
@@ -256,4 +256,4 @@ def _text(path: Path) -> str:
     except UnicodeDecodeError as error:
         raise UsageError(f"{printable(path)}: not UTF-8 ({error.reason}). Save it as UTF-8.") from error
     except OSError as error:
-        raise UsageError(f"{printable(path)}: {explain(error)}") from error
+        raise UsageError(f"{printable(path)}: {describe_os_error(error)}") from error

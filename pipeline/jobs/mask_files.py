@@ -18,8 +18,8 @@ from stylebank.files import digest_file
 from stylebank.images import shown_size
 
 from ..synthesis import masks
-from ..synthesis.masks import Mask, Regions
-from .style_spec import SUBJECT, StyledRegion, Styling
+from ..synthesis.masks import Mask, RegionMasks
+from .style_spec import SUBJECT, RegionSpec, StyleSpec
 
 #: Masks kept as they were read, in 8 bits, and as they are used.
 _KEPT_WHOLE, _KEPT_FITTED = 4, 8
@@ -28,7 +28,7 @@ _whole: OrderedDict[tuple[str, int, int], tuple[npt.NDArray[np.uint8], str]] = O
 _fitted: OrderedDict[tuple[str, tuple[int, int]], Mask] = OrderedDict()
 
 
-class Placement:
+class MaskFiles:
     """The masks of a run's subjects.
 
     Parameters
@@ -44,15 +44,15 @@ class Placement:
         If a mask that all subjects share cannot be read.
     """
 
-    def __init__(self, styling: Styling, max_pixels: int = images.MAX_PIXELS) -> None:
-        self._regions = styling.regions if styling.masked else ()
+    def __init__(self, style_spec: StyleSpec, max_pixels: int = images.MAX_PIXELS) -> None:
+        self._regions = style_spec.regions if style_spec.masked else ()
         self._max_pixels = max_pixels
         for region in self._masked:
             if SUBJECT not in str(region.mask):
                 self._read(str(region.mask))
 
     @property
-    def _masked(self) -> list[StyledRegion]:
+    def _masked(self) -> list[RegionSpec]:
         return [region for region in self._regions if region.mask is not None]
 
     def paths(self, subjects: Iterable[Path]) -> set[str]:
@@ -77,12 +77,12 @@ class Placement:
 
     def regions(
         self, subject: Path, own: tuple[int, int], size: tuple[int, int]
-    ) -> tuple[Regions | None, dict[str, Any]]:
+    ) -> tuple[RegionMasks | None, dict[str, Any]]:
         """Read the masks of a subject of `own` (width, height) for an output of `size`.
 
         Returns
         -------
-        Regions or None
+        RegionMasks or None
             None where there are no masks.
         dict
             What the record's settings are to say of them.
@@ -133,7 +133,7 @@ class Placement:
         return found
 
 
-def _path(region: StyledRegion, subject: Path) -> str:
+def _path(region: RegionSpec, subject: Path) -> str:
     return str(region.mask).replace(SUBJECT, subject.stem)
 
 

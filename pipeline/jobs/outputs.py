@@ -15,14 +15,14 @@ from stylebank import images
 from stylebank.errors import OutputRefused, UsageError, printable
 from stylebank.files import make_folder
 
-from ..execution.messages import Made
+from ..execution.messages import ImageResult
 from ..settings import SynthesisSettings
 from .naming import steps_folder
 from .plan import Plan, Task
 from .record import Entry, Record
 
 if TYPE_CHECKING:
-    from ..synthesis.multiscale import Moment
+    from ..synthesis.multiscale import StepInfo
 
 _ANIMATION_FRAMES = 48
 
@@ -78,19 +78,19 @@ class Outputs:
             or (self._save_every and not steps_folder(task.output).exists())
         )
 
-    def on_moment(self, task: Task, picture: images.Picture, moment: Moment) -> None:
+    def on_step(self, task: Task, picture: images.Picture, info: StepInfo) -> None:
         """Keep a picture on the way, and a frame of the animation, where they are wanted."""
-        if self._save_every and moment.step % self._save_every == 0 and moment.step < moment.steps:
-            self._save_step(task, picture, moment.step, moment.shown())
-        if self.animation and moment.step % max(1, moment.steps // _ANIMATION_FRAMES) == 0:
-            self._frames.append(images.to_uint8(moment.shown()))
+        if self._save_every and info.step % self._save_every == 0 and info.step < info.steps:
+            self._save_step(task, picture, info.step, info.render())
+        if self.animation and info.step % max(1, info.steps // _ANIMATION_FRAMES) == 0:
+            self._frames.append(images.to_uint8(info.render()))
 
     def _save_step(self, task: Task, picture: images.Picture, step: int, pixels: images.Pixels) -> None:
         make_folder(steps_folder(task.output))
         self._save(steps_folder(task.output) / f"{step:04d}{task.output.suffix}", pixels, picture)
 
     def save(
-        self, task: Task, picture: images.Picture, made: Made, entry: Entry, timed: Callable[[Entry], Entry]
+        self, task: Task, picture: images.Picture, made: ImageResult, entry: Entry, timed: Callable[[Entry], Entry]
     ) -> Entry:
         """Write a picture and its line; the line comes first.
 
@@ -108,7 +108,7 @@ class Outputs:
         """
         assert made.pixels is not None
         make_folder(task.output.parent)
-        for step, pixels in made.way:
+        for step, pixels in made.snapshots:
             self._save_step(task, picture, step, pixels.astype(np.float32))
         height, width = made.pixels.shape[:2]
         if self.animation:

@@ -109,7 +109,7 @@ def plan(
             )
         format = suffix_format
     format = format or "jpg"
-    made = _Made(folder, recorded_style or style)
+    made = _FinishedOutputs(folder, recorded_style or style)
     found: list[tuple[Path, Path]] = []
     ignored: list[Path] = []
     for given in subjects:
@@ -138,7 +138,7 @@ def plan(
     return Plan(folder, tuple(tasks), format, tuple(ignored))
 
 
-class _Made:
+class _FinishedOutputs:
     """What earlier runs put into the output folder, by the record: no subjects of a folder or a pattern."""
 
     def __init__(self, folder: Path, style: str) -> None:
@@ -158,7 +158,7 @@ class _Made:
 
 
 def _found(
-    given: str | os.PathLike[str], recursive: bool, made: _Made, ignored: list[Path]
+    given: str | os.PathLike[str], recursive: bool, made: _FinishedOutputs, ignored: list[Path]
 ) -> Iterable[tuple[Path, Path]]:
     """Pictures of one argument, each with its folder below the one named."""
     path = Path(given)
@@ -180,7 +180,9 @@ def _found(
     return [(path, Path())]
 
 
-def _in_folder(folder: Path, recursive: bool, made: _Made, ignored: list[Path]) -> Iterable[tuple[Path, Path]]:
+def _in_folder(
+    folder: Path, recursive: bool, made: _FinishedOutputs, ignored: list[Path]
+) -> Iterable[tuple[Path, Path]]:
     for parent, folders, files in os.walk(folder):
         below = [name for name in folders if not name.startswith(".") and not made.holds_steps(Path(parent) / name)]
         folders[:] = sorted(below) if recursive else []

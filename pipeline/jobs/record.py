@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from stylebank.errors import OutputRefused, printable
-from stylebank.files import explain
+from stylebank.files import describe_os_error
 
 FILE_NAME = "stylebank.jsonl"
 
@@ -122,7 +122,7 @@ class Record:
         except FileNotFoundError:
             return []
         except OSError as error:
-            raise OutputRefused(f"{printable(self.path)}: {explain(error)}") from error
+            raise OutputRefused(f"{printable(self.path)}: {describe_os_error(error)}") from error
         entries = []
         for line in lines:
             with contextlib.suppress(ValueError, TypeError, RecursionError):
@@ -145,7 +145,7 @@ class Record:
             finally:
                 os.close(descriptor)
         except OSError as error:
-            raise OutputRefused(f"{printable(self.path)}: {explain(error)}") from error
+            raise OutputRefused(f"{printable(self.path)}: {describe_os_error(error)}") from error
 
     @staticmethod
     def _ends_whole(descriptor: int) -> bool:

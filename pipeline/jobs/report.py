@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import math
 import os
 from collections import Counter
@@ -14,7 +13,8 @@ from typing import Any
 
 from stylebank import images
 from stylebank.errors import StylebankError, UsageError, printable
-from stylebank.files import held, make_folder, replace_file
+from stylebank.files import make_folder, shared_lock
+from stylebank.pages.html import jpeg_uri, replace_page
 
 from .record import FILE_NAME, Entry, Record
 
@@ -105,8 +105,8 @@ def write(
             on_card(len(cards), len(entries))
     make_folder(target.parent)
     page = _page(cards, entries, side)
-    with held(target.parent):
-        replace_file(target, lambda temporary: _write_text(temporary, page))
+    with shared_lock(target.parent):
+        replace_page(target, page)
     return target
 
 
@@ -121,10 +121,6 @@ def latest(entries: Iterable[Entry]) -> list[Entry]:
         if known is None or entry.status != "skipped" or known.output_sha256 != entry.output_sha256:
             last[entry.output] = entry
     return list(last.values())
-
-
-def _write_text(path: Path, text: str) -> None:
-    path.write_text(text, "utf-8", errors="backslashreplace")
 
 
 def _page(cards: Sequence[Card], entries: Sequence[Entry], side: int) -> str:
@@ -205,8 +201,8 @@ def _thumbnail(places: Sequence[Path], sha256: str | None, side: int, what: str,
         if sha256 is not None and picture.sha256 != sha256:
             remark = f"{what} was changed since"
             continue
-        small = images.thumbnail(images.over_white(picture.pixels, picture.alpha), side, quality=72)
-        return f"data:image/jpeg;base64,{base64.b64encode(small).decode('ascii')}"
+        small = images.thumbnail(images.composite_on_white(picture.pixels, picture.alpha), side, quality=72)
+        return jpeg_uri(small)
     remarks.append(remark)
     return ""
 

@@ -16,7 +16,7 @@ from stylebank.errors import OutputRefused, StylebankError, printable
 from stylebank.files import digest_file
 from stylebank.images import Picture, shown_size
 
-from ..synthesis.masks import Regions
+from ..synthesis.masks import RegionMasks
 from .plan import Task
 from .record import Entry
 from .run import Run
@@ -25,7 +25,7 @@ _SURVEYORS = 8
 
 
 @dataclass(eq=False)
-class Item:
+class PendingImage:
     """One picture on its way through the stages."""
 
     run: Run
@@ -34,7 +34,7 @@ class Item:
     entry: Entry
     size: tuple[int, int] | None = None
     picture: Picture | None = None
-    regions: Regions | None = None
+    regions: RegionMasks | None = None
     seconds: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -44,7 +44,7 @@ class Item:
         return float(width * height * self.run.settings.steps)
 
 
-def survey(runs: Sequence[Run]) -> Iterator[tuple[Item, Entry | None]]:
+def find_pending(runs: Sequence[Run]) -> Iterator[tuple[PendingImage, Entry | None]]:
     """Look at every subject and output without decoding.
 
     Yields
@@ -54,29 +54,29 @@ def survey(runs: Sequence[Run]) -> Iterator[tuple[Item, Entry | None]]:
     """
     numbered = [(run, task) for run in runs for task in run.planned.tasks]
 
-    def look(pair: tuple[int, tuple[Run, Task]]) -> tuple[Item, Entry | None]:
+    def look(pair: tuple[int, tuple[Run, Task]]) -> tuple[PendingImage, Entry | None]:
         number, (run, task) = pair
-        item = Item(run, task, number, blank(run, task))
+        image = PendingImage(run, task, number, new_entry(run, task))
         try:
-            made = made_already(run, task)
+            made = completed_entry(run, task)
         except StylebankError as error:
-            return item, failed(task, item.entry, str(error))
+            return image, failed(task, image.entry, str(error))
         if made is None:
             own = shown_size(task.subject)
             with contextlib.suppress(StylebankError):
-                item.size = run.size_of(own) if own else None
-            if item.size is not None and own is not None:
+                image.size = run.size_of(own) if own else None
+            if image.size is not None and own is not None:
                 try:
-                    run.placement.check(task.subject, own, item.size)
+                    run.mask_files.check(task.subject, own, image.size)
                 except StylebankError as error:
-                    return item, failed(task, item.entry, str(error))
-        return item, made
+                    return image, failed(task, image.entry, str(error))
+        return image, made
 
     with ThreadPoolExecutor(_SURVEYORS) as pool:
         yield from pool.map(look, enumerate(numbered, start=1))
 
 
-def made_already(run: Run, task: Task) -> Entry | None:
+def completed_entry(run: Run, task: Task) -> Entry | None:
     """Return the line of a picture that need not be made, None for one to make.
 
     Raises
@@ -86,18 +86,18 @@ def made_already(run: Run, task: Task) -> Entry | None:
     """
     if run.overwrite:
         return None
-    entry = _proven(run, task)
+    entry = _matching_entry(run, task)
     animation = run.outputs.animation
     if entry is None and animation and animation.exists():
         raise OutputRefused(f"{printable(animation)}: exists already. Add --overwrite to replace it.")
     return entry
 
 
-def _proven(run: Run, task: Task) -> Entry | None:
+def _matching_entry(run: Run, task: Task) -> Entry | None:
     """Return the line that shows the output to be this work's; that a file exists proves nothing."""
     if not os.path.lexists(task.output):
         return None
-    wanted = blank(run, task)
+    wanted = new_entry(run, task)
     digest = _digest_regular(task.subject)
     if digest is None or None in wanted.settings.get("masks", {}).values():  # reading it will say why
         return None
@@ -122,14 +122,14 @@ def _digest_regular(path: Path) -> str | None:
         return None
 
 
-def blank(run: Run, task: Task) -> Entry:
+def new_entry(run: Run, task: Task) -> Entry:
     """Return a line that says what is wanted, and nothing yet of what came of it."""
     return Entry(
         subject=os.fspath(task.subject),
         subject_sha256=None,
-        style=run.styling.text,
+        style=run.style_spec.text,
         style_sha256=run.style_sha256,
-        settings={**run.recorded, **run.placement.recorded(task.subject)},
+        settings={**run.recorded, **run.mask_files.recorded(task.subject)},
         output=os.path.relpath(task.output, run.planned.folder),
         output_sha256=None,
         width=None,

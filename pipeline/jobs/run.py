@@ -15,17 +15,17 @@ from stylebank.bank.combine import mix, require_common_scales, require_comparabl
 from stylebank.errors import FingerprintMismatch, StylebankError, UsageError, printable
 from stylebank.style import PIXELS, Header, Style
 
-from ..execution.messages import Parcel
-from ..execution.process import Machine
+from ..execution.messages import WorkerContext
+from ..execution.process import DeviceInfo
 from ..settings import AUTO, PRESET_FINGERPRINTS, SynthesisSettings
-from ..synthesis.masks import Regions
+from ..synthesis.masks import RegionMasks
 from ..synthesis.pyramid import scales_for
 from ..vgg import weights as weight_files
-from .mask_files import Placement
+from .mask_files import MaskFiles
 from .outputs import Outputs
 from .plan import Plan, Task
 from .record import Entry, Record
-from .style_spec import StyledRegion, Styling
+from .style_spec import RegionSpec, StyleSpec
 
 #: Beyond this ratio between the size worked at and the scales measured, strokes differ for anyone to see.
 _FAR = 1.5
@@ -55,17 +55,17 @@ class Run:
     def __init__(
         self,
         bank: Bank,
-        styling: Styling,
+        style_spec: StyleSpec,
         planned: Plan,
         settings: SynthesisSettings,
         max_pixels: int,
         save_every: int | None,
         overwrite: bool = False,
-        placement: Placement | None = None,
+        mask_files: MaskFiles | None = None,
     ) -> None:
         self.bank = bank
-        self.styling = styling
-        self.headers: dict[str, Header] = {name: bank.header(name) for name in styling.names}
+        self.style_spec = style_spec
+        self.headers: dict[str, Header] = {name: bank.header(name) for name in style_spec.names}
         self.fingerprint = next(iter(self.headers.values())).fingerprint
         self.planned = planned
         self.settings = settings
@@ -74,7 +74,7 @@ class Run:
         self.overwrite = overwrite
         self.record = Record(planned.folder)
         self.earlier: dict[str, list[Entry]] = {}
-        #: Of the convolutions; `agree` puts one in the place of ``auto``, which the record keeps.
+        #: Of the convolutions; `settle_precision` puts one in the place of ``auto``, which the record keeps.
         self.precision = settings.precision
         self.recorded = settings.recorded()
         self.init: images.Pixels | None = None
@@ -82,22 +82,22 @@ class Run:
             if any(os.path.realpath(settings.init) == os.path.realpath(task.output) for task in planned.tasks):
                 raise UsageError(f"{printable(settings.init)}: to begin with and to end with. Give another --output.")
             picture = images.load(settings.init, max_pixels=max_pixels)
-            self.init = images.over_white(picture.pixels, picture.alpha)
+            self.init = images.composite_on_white(picture.pixels, picture.alpha)
             self.recorded["init_sha256"] = picture.sha256
-        self.placement = placement or Placement(styling, max_pixels)
+        self.mask_files = mask_files or MaskFiles(style_spec, max_pixels)
         self._alike: list[Entry] = []
         for entry in self.record.entries():
             if entry.status == "done":
                 self.earlier.setdefault(entry.output, []).append(entry)
-                if entry.same_settings({**self.recorded, **self.placement.told_by(entry.settings)}):
+                if entry.same_settings({**self.recorded, **self.mask_files.told_by(entry.settings)}):
                     self._alike.append(entry)
         self.outputs = Outputs(planned, settings, save_every, self.record)
-        self._parcel: Parcel | None = None
+        self._context: WorkerContext | None = None
 
     @property
     def style_sha256(self) -> str:
         """Digest of all the styles together."""
-        return self.styling.digest({name: header.content_sha256 for name, header in self.headers.items()})
+        return self.style_spec.digest({name: header.content_sha256 for name, header in self.headers.items()})
 
     def check_style(self, preset: str | None, weights: str | Path | None, allow_unknown: bool) -> None:
         """Refuse styles that the settings, the preset or each other do not fit; find their weights."""
@@ -117,7 +117,7 @@ class Run:
 
     def _check_scales(self) -> None:
         """Refuse a barycentre of styles that have no scale in common for this run."""
-        for region in self.styling.regions:
+        for region in self.style_spec.regions:
             if len(region.parts) > 1:
                 wanted = [self._scales(self.headers[name]) for name, _weight in region.parts]
                 require_common_scales("styles with weights", [name for name, _ in region.parts], wanted)
@@ -148,11 +148,11 @@ class Run:
 
     def regions_of(
         self, task: Task, own: tuple[int, int], size: tuple[int, int]
-    ) -> tuple[Regions | None, dict[str, Any]]:
-        """Return where the styles go on a subject, and what the record says of it; as `Placement.regions` has it."""
-        return self.placement.regions(task.subject, own, size)
+    ) -> tuple[RegionMasks | None, dict[str, Any]]:
+        """Return where the styles go on a subject, and what the record says of it; as `MaskFiles.regions` has it."""
+        return self.mask_files.regions(task.subject, own, size)
 
-    def precision_before(self, backend: str, device: str) -> str | None:
+    def recorded_precision(self, backend: str, device: str) -> str | None:
         """Return the precision of the newest picture made with these settings on such a machine; None to begin anew."""
         for entry in () if self.overwrite else reversed(self._alike):
             if (entry.backend, entry.device) == (backend, device) and entry.precision in {"float32", "bfloat16"}:
@@ -171,12 +171,12 @@ class Run:
         """Return the output's (width, height) for a subject of `own`; `UsageError` for one too thin."""
         return images.fit(own, self.settings.size or max(own))
 
-    def parcel(self, *, elsewhere: bool) -> Parcel:
+    def context(self, *, remote: bool) -> WorkerContext:
         """Load the styles for workers; those in other processes find the packaged weights by themselves."""
-        if self._parcel is None:
-            styles = tuple(self._style(region) for region in self.styling.regions)
+        if self._context is None:
+            styles = tuple(self._style(region) for region in self.style_spec.regions)
             sha256 = self.weights.sha256
-            packaged = elsewhere and weight_files.load().sha256 == sha256
+            packaged = remote and weight_files.load().sha256 == sha256
             settings = dataclasses.replace(self.settings, precision=self.precision)
             scales = [sorted(style.scales) for style in styles]
             named = [
@@ -187,10 +187,10 @@ class Run:
                 self.settings.memory_limit,
             ]
             key = hashlib.sha256(repr(named).encode("utf-8", "backslashreplace")).hexdigest()
-            self._parcel = Parcel(key, styles, settings, sha256, None if packaged else self.weights, self.init)
-        return self._parcel
+            self._context = WorkerContext(key, styles, settings, sha256, None if packaged else self.weights, self.init)
+        return self._context
 
-    def _style(self, region: StyledRegion) -> Style:
+    def _style(self, region: RegionSpec) -> Style:
         """A region's style with the scales needed: as the bank has it, or the barycentre of several."""
         styles = []
         for name, _weight in region.parts:
@@ -203,24 +203,24 @@ class Run:
 
     def release(self) -> None:
         """Let go of the style's arrays."""
-        self._parcel = None
+        self._context = None
 
     def machine_in_words(self, machine: Mapping[str, str]) -> str:
         """Tell what computes, and what of the style it uses."""
         fingerprint = self.fingerprint
         return (
-            f"{machine['backend']} on {machine['device']}, {machine['precision']}; style {self.styling.text}, "
+            f"{machine['backend']} on {machine['device']}, {machine['precision']}; style {self.style_spec.text}, "
             f"{fingerprint.pooling} pooling, {fingerprint.padding} padding, "
             f"{len(self.layers)} layers, weights {fingerprint.weights_sha256[:12]}"
         )
 
 
-def undecided(runs: Sequence[Run]) -> list[Run]:
+def with_auto_precision(runs: Sequence[Run]) -> list[Run]:
     """Return the runs whose precision was left to a timing."""
     return [run for run in runs if run.settings.precision == AUTO]
 
 
-def agree(runs: Sequence[Run], machine: Machine, timed: Callable[[], str]) -> None:
+def settle_precision(runs: Sequence[Run], machine: DeviceInfo, timed: Callable[[], str]) -> None:
     """Decide the precision of those runs that leave it open.
 
     What a run's record tells of the same settings on such a machine stays, so that a run that goes on
@@ -234,7 +234,7 @@ def agree(runs: Sequence[Run], machine: Machine, timed: Callable[[], str]) -> No
     timed : callable
         Returns ``float32`` or ``bfloat16``; called once at most.
     """
-    told = [(run, run.precision_before(machine.backend, machine.device)) for run in undecided(runs)]
+    told = [(run, run.recorded_precision(machine.backend, machine.device)) for run in with_auto_precision(runs)]
     if not told:
         return
     common = next((before for _run, before in told if before), None)

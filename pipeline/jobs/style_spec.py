@@ -19,7 +19,7 @@ SUBJECT = "{subject}"
 
 
 @dataclass(frozen=True)
-class StyledRegion:
+class RegionSpec:
     """A part of the picture with its styles.
 
     Attributes
@@ -38,10 +38,10 @@ class StyledRegion:
 
 
 @dataclass(frozen=True)
-class Styling:
+class StyleSpec:
     """All regions, in the order given."""
 
-    regions: tuple[StyledRegion, ...]
+    regions: tuple[RegionSpec, ...]
 
     @property
     def text(self) -> str:
@@ -76,7 +76,7 @@ class Styling:
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
-def parse(styles: Sequence[str], masks: Sequence[str] = (), *, exists: Callable[[str], bool]) -> Styling:
+def parse(styles: Sequence[str], masks: Sequence[str] = (), *, exists: Callable[[str], bool]) -> StyleSpec:
     """Read what ``--style`` and ``--mask`` say.
 
     Parameters
@@ -119,8 +119,8 @@ def parse(styles: Sequence[str], masks: Sequence[str] = (), *, exists: Callable[
     for region, parts in found.items():
         shares = normalised(list(parts.values()))
         pairs = tuple((name, float(share)) for name, share in zip(parts, shares, strict=True) if share > 0)
-        regions.append(StyledRegion(region, pairs, paths.get(region)))
-    return Styling(tuple(regions))
+        regions.append(RegionSpec(region, pairs, paths.get(region)))
+    return StyleSpec(tuple(regions))
 
 
 def _style(text: str, exists: Callable[[str], bool]) -> tuple[str, str, float]:

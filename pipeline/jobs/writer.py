@@ -10,14 +10,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 from stylebank.errors import StylebankError, printable
 
-from ..execution.messages import Made
+from ..execution.messages import ImageResult
 from .record import Entry
-from .resume import Item, failed
+from .resume import PendingImage, failed
 
 #: Pictures computed and not yet written, at most.
 _UNWRITTEN = 8
 
-Pairs = list[tuple[Item, Entry]]
+Pairs = list[tuple[PendingImage, Entry]]
 
 
 class Writer:
@@ -40,9 +40,9 @@ class Writer:
     def __exit__(self, *_error: object) -> None:
         self._thread.shutdown(wait=True)
 
-    def write(self, item: Item, made: Made) -> None:
+    def write(self, image: PendingImage, made: ImageResult) -> None:
         """Write a picture and its line."""
-        self._pending.append(self._thread.submit(self._write, item, made))
+        self._pending.append(self._thread.submit(self._write, image, made))
 
     def record(self, pairs: Pairs) -> None:
         """Write lines alone."""
@@ -58,10 +58,10 @@ class Writer:
         while self._pending and (wait or self._pending[0].done()):
             self._tell(self._pending.popleft().result())
 
-    def _write(self, item: Item, made: Made) -> Pairs:
-        assert item.picture is not None
+    def _write(self, image: PendingImage, made: ImageResult) -> Pairs:
+        assert image.picture is not None
         began = time.perf_counter()
-        seconds = item.seconds
+        seconds = image.seconds
 
         def timed(entry: Entry) -> Entry:
             seconds["encode"] = time.perf_counter() - began
@@ -69,17 +69,17 @@ class Writer:
             return dataclasses.replace(entry, timings=timings, seconds=round(sum(seconds.values()), 3))
 
         try:
-            entry = item.run.outputs.save(item.task, item.picture, made, item.entry, timed)
+            entry = image.run.outputs.save(image.task, image.picture, made, image.entry, timed)
         except StylebankError as error:
-            return self._lines([(item, failed(item.task, item.entry, str(error)))])
+            return self._lines([(image, failed(image.task, image.entry, str(error)))])
         except Exception as error:
             reason = f"{type(error).__name__}: {printable(str(error))}. Try another --format."
-            return self._lines([(item, failed(item.task, item.entry, reason))])
+            return self._lines([(image, failed(image.task, image.entry, reason))])
         finally:
-            item.picture = item.regions = None
-        return [(item, entry)]
+            image.picture = image.regions = None
+        return [(image, entry)]
 
     def _lines(self, pairs: Pairs) -> Pairs:
-        for record in {id(item.run.record): item.run.record for item, _entry in pairs}.values():
-            record.append(*(entry for item, entry in pairs if item.run.record is record))
+        for record in {id(image.run.record): image.run.record for image, _entry in pairs}.values():
+            record.append(*(entry for image, entry in pairs if image.run.record is record))
         return pairs

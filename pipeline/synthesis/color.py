@@ -16,7 +16,7 @@ _RIDGE = 25.0
 _LUMA = np.array([0.299, 0.587, 0.114])
 
 
-def recolored(
+def match_colors(
     subject: Pixels, palette: Gaussian, strength: float = 1.0, mask: npt.NDArray[np.float32] | None = None
 ) -> Pixels:
     """Return a picture with the mean and covariance of a painting's pixels, as near to its own colours as can be.
@@ -40,7 +40,7 @@ def recolored(
     return _mapped(subject, palette.mean, palette.cov, strength, mask)
 
 
-def with_colors_of(picture: Pixels, subject: Pixels, how: str, mask: npt.NDArray[np.float32] | None = None) -> Pixels:
+def keep_colors(picture: Pixels, subject: Pixels, how: str, mask: npt.NDArray[np.float32] | None = None) -> Pixels:
     """Return a picture in the colours of a subject of the same shape.
 
     Parameters

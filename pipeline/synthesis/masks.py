@@ -70,7 +70,7 @@ def check_shape(found: tuple[int, int], own: tuple[int, int], path: str | os.Pat
 
 
 @dataclass(frozen=True, eq=False)
-class Regions:
+class RegionMasks:
     """The masks of one picture, one a region.
 
     Attributes
@@ -86,11 +86,11 @@ class Regions:
         """Where any style goes, (H, W)."""
         return np.asarray(np.clip(self.masks.sum(axis=0), 0, 1), np.float32)
 
-    def resized(self, size: tuple[int, int]) -> Regions:
+    def resized(self, size: tuple[int, int]) -> RegionMasks:
         """Return the same at (width, height)."""
         if self.masks.shape[:0:-1] == tuple(size):
             return self
-        return Regions(_shared(np.stack([resampled(mask, size) for mask in self.masks])))
+        return RegionMasks(_shared(np.stack([resampled(mask, size) for mask in self.masks])))
 
     def blended(self, pictures: Sequence[Pixels], subject: Pixels) -> Pixels:
         """Return each picture in its region, and the subject, bit by bit, where there is none."""
@@ -99,7 +99,7 @@ class Regions:
         return np.asarray(np.where(coverage > 0, made + (1 - coverage) * subject, subject), np.float32)
 
 
-def regions(masks: Sequence[Mask | None], size: tuple[int, int], names: Sequence[str] = ()) -> Regions:
+def regions(masks: Sequence[Mask | None], size: tuple[int, int], names: Sequence[str] = ()) -> RegionMasks:
     """Bring masks to an output's size and share the picture among them.
 
     Parameters
@@ -128,7 +128,7 @@ def regions(masks: Sequence[Mask | None], size: tuple[int, int], names: Sequence
                 f"{name}: {planes[number].sum():.0f} pixels at the output's {size[0]} x {size[1]}; "
                 f"expected {FEWEST_PIXELS} or more. Choose a larger region or --size."
             )
-    return Regions(planes)
+    return RegionMasks(planes)
 
 
 def _shared(planes: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

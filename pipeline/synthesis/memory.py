@@ -9,9 +9,9 @@ from . import optimizers as optimise
 
 #: Measured on TensorFlow with all 16 layers and content, and a tenth or two more (`tests.bench.large`):
 #: Python, the library and the weights.
-_ONCE = 1_100_000_000
+BASE_BYTES = 1_100_000_000
 #: What a step takes a pixel, by precision: of the whole picture, and in strips, whose blocks' inputs stay in float32.
-WHOLE = {"float32": 2_700, "bfloat16": 2_400}
+BYTES_PER_PIXEL = {"float32": 2_700, "bfloat16": 2_400}
 #: What a region beyond the first takes a pixel of the whole picture, and more: measured when its gradients at all
 #: layers were there at once.
 _REGION = {"float32": 1_200, "bfloat16": 600}
@@ -23,14 +23,14 @@ _PICTURES = 14
 _NO_LIMIT = 1 << 60
 
 
-def needed(
+def estimate_bytes(
     size: tuple[int, int], count: int, precision: str, *, strips: bool, optimizer: str = "lbfgs", regions: int = 1
 ) -> int:
     """Return the bytes a process needs to make `count` pictures of `size` (width, height)."""
     pixels = count * size[0] * size[1]
-    each = _STRIPS[precision] if strips else WHOLE[precision] + (regions - 1) * _REGION[precision]
+    each = _STRIPS[precision] if strips else BYTES_PER_PIXEL[precision] + (regions - 1) * _REGION[precision]
     kept = count * optimise.bytes_kept(optimizer, 3 * size[0] * size[1])
-    return _ONCE + (_STRIP if strips else 0) + (each + 12 * _PICTURES) * pixels + kept
+    return BASE_BYTES + (_STRIP if strips else 0) + (each + 12 * _PICTURES) * pixels + kept
 
 
 def require_memory(
@@ -72,9 +72,9 @@ def require_memory(
 
         available = free_memory() if devices.device() == "cpu" else None
     most = min(available if available is not None else _NO_LIMIT, limit if limit is not None else _NO_LIMIT)
-    if needed(size, count, precision, strips=False, optimizer=optimizer, regions=regions) <= most:
+    if estimate_bytes(size, count, precision, strips=False, optimizer=optimizer, regions=regions) <= most:
         return False
-    least = needed(size, count, precision, strips=True, optimizer=optimizer)
+    least = estimate_bytes(size, count, precision, strips=True, optimizer=optimizer)
     if least <= most:
         return True
     width, height = size
@@ -85,7 +85,7 @@ def require_memory(
     while longest - fits > 1:
         side = (longest + fits) // 2
         smaller = max(1, side * width // max(size)), max(1, side * height // max(size))
-        if needed(smaller, count, precision, strips=True, optimizer=optimizer) <= most:
+        if estimate_bytes(smaller, count, precision, strips=True, optimizer=optimizer) <= most:
             fits = side
         else:
             longest = side

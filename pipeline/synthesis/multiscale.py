@@ -17,13 +17,13 @@ from stylebank.images import Pixels
 from ..settings import SynthesisSettings
 from . import color as palette
 from .losses.objective import Objective
-from .losses.problem import Region
-from .masks import Regions
-from .optimizers import minimise
+from .losses.problem import StyleTarget
+from .masks import RegionMasks
+from .optimizers import minimize
 
 
 class LevelProblem(Protocol):
-    """The styles' side of the work at one size, which `stylizer.Stylist` provides."""
+    """The styles' side of the work at one size, which `stylizer.Stylizer` provides."""
 
     @property
     def settings(self) -> SynthesisSettings:
@@ -31,15 +31,15 @@ class LevelProblem(Protocol):
 
     @property
     def layer_weights(self) -> Sequence[float]:
-        """One weight a style layer, for `Objective.task`."""
+        """One weight a style layer, for `Objective.problem`."""
 
-    def recolored(self, subject: Pixels, longest_side: int, regions: Regions | None = None) -> Pixels:
+    def match_colors(self, subject: Pixels, longest_side: int, regions: RegionMasks | None = None) -> Pixels:
         """Return the subject in the paintings' colours."""
 
     def objective(self, strips: bool) -> Objective:
         """Return the compiled objective, whole or strip by strip."""
 
-    def targets(self, objective: Objective, subject: Pixels, regions: Regions | None) -> list[Region]:
+    def targets(self, objective: Objective, subject: Pixels, regions: RegionMasks | None) -> list[StyleTarget]:
         """Return the styles' targets for a subject at one size, with their masks."""
 
     def beginning(self, subject: Pixels, init: Pixels | None) -> Pixels:
@@ -47,14 +47,14 @@ class LevelProblem(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class Moment:
+class StepInfo:
     """A picture on its way.
 
     Attributes
     ----------
     step, steps : int
         Iterations done, and planned over all sizes.
-    share : float
+    progress : float
         Of the work, 0 to 1: a step at twice the size counts four times.
     loss : float
     pixels : ndarray, float32, shape (h, w, 3)
@@ -67,19 +67,19 @@ class Moment:
 
     step: int
     steps: int
-    share: float
+    progress: float
     loss: float
     pixels: Pixels
     picture: int = 0
     finish: Callable[[Pixels], Pixels] = lambda pixels: pixels
 
-    def shown(self) -> Pixels:
+    def render(self) -> Pixels:
         """Return the picture as it would be finished: in the subject's colours, in its mask, where these are wanted."""
         return self.finish(self.pixels)
 
 
 @dataclass(frozen=True, eq=False)
-class Synthesis:
+class SynthesisResult:
     """A finished picture.
 
     Attributes
@@ -102,7 +102,7 @@ class Synthesis:
     seconds: float
 
 
-class Work:
+class MultiscaleLoop:
     """Pictures on their way through the sizes."""
 
     def __init__(
@@ -111,32 +111,32 @@ class Work:
         subjects: Sequence[Pixels],
         finals: Sequence[Pixels],
         inits: Sequence[Pixels | None],
-        regions: Regions | None,
+        regions: RegionMasks | None,
         sizes: Sequence[tuple[int, int]],
-        on_moment: Callable[[Moment], None],
+        on_step: Callable[[StepInfo], None],
     ) -> None:
         self._problem = problem
         self._settings = problem.settings
         self._subjects, self._finals, self._inits = subjects, finals, inits
         self._whole = regions
         self._sizes = sizes
-        self._on_moment = on_moment
+        self._on_moment = on_step
         self._prepared = list(subjects)
         if self._settings.match_color:
             at = None if regions is None else regions.resized((subjects[0].shape[1], subjects[0].shape[0]))
-            self._prepared = [problem.recolored(subject, max(sizes[-1]), at) for subject in subjects]
+            self._prepared = [problem.match_colors(subject, max(sizes[-1]), at) for subject in subjects]
         self._work = [self._settings.steps * width * height for width, height in sizes]
         self._taken = np.zeros(len(subjects), int)
         self._pixels: Pixels | None = None
 
-    def refine(self, level: int, strips: bool) -> None:
+    def run_level(self, level: int, strips: bool) -> None:
         """Work at one size, from what the one before has left."""
         settings, size = self._settings, self._sizes[level]
         here = np.stack([images.resize(subject, size) for subject in self._prepared])
         regions = None if self._whole is None else self._whole.resized(size)
         self._objective = self._problem.objective(strips)
         own = images.resize(self._subjects[0], size)
-        self._task = self._objective.task(
+        self._task = self._objective.problem(
             self._problem.targets(self._objective, own, regions),
             here,
             content_weight=settings.content_weight,
@@ -151,14 +151,14 @@ class Work:
             begun = [np.where(covered, one, subject) for one, subject in zip(begun, here, strict=True)]
         self._beginning = np.stack(begun)
         self._pixels = self._beginning if self._pixels is None else self._carried(level, here, covered)
-        objective, task = self._objective, self._task
+        objective, problem = self._objective, self._task
 
         def evaluate(at: Pixels) -> tuple[npt.NDArray[np.float64], Pixels]:
-            evaluation = objective(at, task)
+            evaluation = objective(at, problem)
             gradient = evaluation.gradient if covered is None else np.where(covered, evaluation.gradient, 0)
             return evaluation.value, gradient.astype(np.float32, copy=False)
 
-        optimum = minimise(
+        optimum = minimize(
             evaluate,
             self._pixels,
             optimizer=settings.optimizer,
@@ -187,20 +187,22 @@ class Work:
         def told(picture: int, step: int, loss: float, at: Pixels) -> None:
             share = (sum(work[:level]) + work[level] * step / steps) / sum(work)
             self._on_moment(
-                Moment(level * steps + step, len(work) * steps, share, loss, at, picture, partial(self._shown, picture))
+                StepInfo(
+                    level * steps + step, len(work) * steps, share, loss, at, picture, partial(self._shown, picture)
+                )
             )
 
         return told
 
-    def finished(self, began: float) -> list[Synthesis]:
+    def finished(self, began: float) -> list[SynthesisResult]:
         """Measure the pictures, and put back what is the subject's."""
         assert self._pixels is not None
-        start = self._objective.exactly(self._beginning, self._task).value
-        final = self._objective.exactly(self._pixels, self._task).value
+        start = self._objective.evaluate_exact(self._beginning, self._task).value
+        final = self._objective.evaluate_exact(self._pixels, self._task).value
         pictures = [self._shown(number, picture) for number, picture in enumerate(self._pixels)]
         seconds = (time.perf_counter() - began) / len(pictures)
         return [
-            Synthesis(picture, float(start[number]), float(final[number]), int(self._taken[number]), seconds)
+            SynthesisResult(picture, float(start[number]), float(final[number]), int(self._taken[number]), seconds)
             for number, picture in enumerate(pictures)
         ]
 
@@ -213,5 +215,5 @@ class Work:
         subject = images.resize(self._finals[number], size)
         coverage = None if self._whole is None else self._whole.resized(size).coverage
         if how != "none":
-            picture = palette.with_colors_of(picture, subject, how, coverage)
-        return picture if coverage is None else Regions(coverage[None]).blended([picture], subject)
+            picture = palette.keep_colors(picture, subject, how, coverage)
+        return picture if coverage is None else RegionMasks(coverage[None]).blended([picture], subject)

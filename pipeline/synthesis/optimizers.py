@@ -1,7 +1,7 @@
 """L-BFGS, Adam and RMSprop over pixels, within 0..255; several pictures side by side.
 
 Each optimiser is a generator that gives the picture to look at next and takes its value and
-gradient; `minimise` runs one for each picture and has all of them evaluated together.
+gradient; `minimize` runs one for each picture and has all of them evaluated together.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ _FEWEST_PAIRS, _MOST_PAIRS = 5, 30
 #: Arrays of a picture's size that an optimiser works with at a time, beside the pairs.
 _WORKED_WITH = 12
 #: A step must gain at least this share of what the slope promises (Armijo's condition).
-_SUFFICIENT = 1e-4
+ARMIJO_C1 = 1e-4
 #: Shorter steps that L-BFGS tries before it ends.
-_TRIES = 12
+MAX_BACKTRACKS = 12
 #: L-BFGS ends where an iteration gains less than this share of the value.
-_NOTHING_GAINED = 1e-9
+FTOL = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
-class Optimum:
+class OptimizeResult:
     """Where an optimiser ended: the pictures, their values, and the iterations each took.
 
     Attributes
@@ -66,7 +66,7 @@ _Told = Callable[[int, float, Pixels], None]
 _Begin = Callable[[Pixels, int, float, _Told], _Optimiser]
 
 
-def minimise(
+def minimize(
     function: Function,
     start: Pixels,
     *,
@@ -74,7 +74,7 @@ def minimise(
     steps: int,
     learning_rate: float = 0.0,
     on_step: OnStep = lambda picture, step, value, pixels: None,
-) -> Optimum:
+) -> OptimizeResult:
     """Minimise `function` over pictures whose values stay within 0..255.
 
     Parameters
@@ -97,7 +97,7 @@ def minimise(
 
     Returns
     -------
-    Optimum
+    OptimizeResult
 
     Raises
     ------
@@ -131,13 +131,13 @@ def minimise(
                 found[number] = stop.value
                 pictures[number] = stop.value.pixels
     ends = [found[number] for number in range(len(runs))]
-    return Optimum(
+    return OptimizeResult(
         np.stack([end.pixels for end in ends]), tuple(end.value for end in ends), tuple(end.steps for end in ends)
     )
 
 
 def bytes_kept(optimizer: str, numbers: int) -> int:
-    """Return the memory `minimise` takes for one picture of so many numbers, beside what its function takes."""
+    """Return the memory `minimize` takes for one picture of so many numbers, beside what its function takes."""
     pairs = _most_pairs(numbers) if optimizer == "lbfgs" else 0
     return 4 * numbers * (2 * pairs + _WORKED_WITH)
 
@@ -146,7 +146,7 @@ def _most_pairs(numbers: int) -> int:
     return int(np.clip(_PAIR_BYTES // (8 * numbers), _FEWEST_PAIRS, _MOST_PAIRS))
 
 
-class _Pairs:
+class LbfgsHistory:
     """The last steps and what they changed the gradient by: an approximation of the inverse Hessian."""
 
     def __init__(self, size: int) -> None:
@@ -156,7 +156,8 @@ class _Pairs:
     def __len__(self) -> int:
         return len(self._pairs)
 
-    def forget(self) -> None:
+    def clear(self) -> None:
+        """Drop all pairs."""
         self._pairs.clear()
 
     def add(self, step: Pixels, change: Pixels) -> None:
@@ -174,8 +175,8 @@ class _Pairs:
             direction -= np.float32(shares[-1]) * change
         step, change, curvature = self._pairs[-1]
         direction *= np.float32(curvature / _dot(change, change))
-        for (step, change, curvature), share in zip(self._pairs, reversed(shares), strict=True):
-            direction += np.float32(share - _dot(change, direction) / curvature) * step
+        for (step, change, curvature), step_size in zip(self._pairs, reversed(shares), strict=True):
+            direction += np.float32(step_size - _dot(change, direction) / curvature) * step
         return direction
 
 
@@ -190,36 +191,36 @@ def _lbfgs(pixels: Pixels, steps: int, _rate: float, told: _Told) -> _Optimiser:
     if unit == 0.0:
         return _Found(pixels, value, 0)
     value, gradient = value / unit, gradient / np.float32(unit)
-    pairs = _Pairs(pixels.size)
+    pairs = LbfgsHistory(pixels.size)
     for step in range(1, steps + 1):
         held = ((pixels <= _LOWEST) & (gradient > 0)) | ((pixels >= _HIGHEST) & (gradient < 0))
         free = np.where(held, np.float32(0), gradient)
         direction = -pairs.solve(free) if len(pairs) else -free
         direction[held] = 0
         if _dot(direction, free) >= 0:
-            pairs.forget()
+            pairs.clear()
             direction = -free
-        share = 1.0
-        for _ in range(_TRIES):
-            trial = np.clip(pixels + np.float32(share) * direction, _LOWEST, _HIGHEST)
-            promised = _dot(gradient, trial - pixels)
+        step_size = 1.0
+        for _ in range(MAX_BACKTRACKS):
+            trial = np.clip(pixels + np.float32(step_size) * direction, _LOWEST, _HIGHEST)
+            predicted_decrease = _dot(gradient, trial - pixels)
             found, slope = yield trial
             found, slope = found / unit, slope / np.float32(unit)
-            if found <= value + _SUFFICIENT * promised:
+            if found <= value + ARMIJO_C1 * predicted_decrease:
                 break
             # the lowest point of the parabola through what is known, neither too near nor too far
-            bend = found - value - promised
-            share *= float(np.clip(-promised / (2 * bend), 0.1, 0.5)) if bend > 0 else 0.5
+            curvature = found - value - predicted_decrease
+            step_size *= float(np.clip(-predicted_decrease / (2 * curvature), 0.1, 0.5)) if curvature > 0 else 0.5
         else:
             if not len(pairs):
                 return _Found(pixels, value * unit, step - 1)
-            pairs.forget()
+            pairs.clear()
             continue
         gained = value - found
         pairs.add(trial - pixels, slope - gradient)
         pixels, value, gradient = trial, found, slope
         told(step, value * unit, pixels)
-        if gained <= _NOTHING_GAINED * max(abs(value), abs(value + gained)):
+        if gained <= FTOL * max(abs(value), abs(value + gained)):
             return _Found(pixels, value * unit, step)
     return _Found(pixels, value * unit, steps)
 

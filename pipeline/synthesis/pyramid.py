@@ -34,7 +34,7 @@ def pyramid(own: tuple[int, int], settings: SynthesisSettings) -> list[tuple[int
     return sizes
 
 
-def bracket(scales: Iterable[int], side: float) -> tuple[int, int, float]:
+def neighbouring_scales(scales: Iterable[int], side: float) -> tuple[int, int, float]:
     """Return the scales below and above a longest side, and how far it is from the one to the other, in octaves.
 
     Both are the same where one is near enough, or where nothing lies beyond.
@@ -58,4 +58,4 @@ def scales_for(style_scales: Sequence[int], settings: SynthesisSettings) -> list
     if not settings.size:
         return None
     sides = [max(size) * settings.style_scale for size in pyramid((settings.size, settings.size), settings)]
-    return sorted({scale for side in sides for scale in bracket(style_scales, side)[:2]})
+    return sorted({scale for side in sides for scale in neighbouring_scales(style_scales, side)[:2]})

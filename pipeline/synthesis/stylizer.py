@@ -20,18 +20,18 @@ from ..settings import SynthesisSettings
 from ..vgg.weights import Weights
 from . import color as palette
 from .losses.objective import CONTENT_LAYER, Objective
-from .losses.problem import Region
+from .losses.problem import StyleTarget
 from .losses.targets import Targets
-from .masks import Regions
+from .masks import RegionMasks
 from .memory import require_memory
-from .multiscale import Moment, Synthesis, Work
+from .multiscale import MultiscaleLoop, StepInfo, SynthesisResult
 from .pyramid import pyramid
 from .tiled_objective import in_strips
 
-__all__ = ["Moment", "Stylist", "Synthesis"]
+__all__ = ["StepInfo", "Stylizer", "SynthesisResult"]
 
 
-class Stylist:
+class Stylizer:
     """Styles set up once: network, compiled objective and targets, for any number of subjects.
 
     Parameters
@@ -74,30 +74,30 @@ class Stylist:
         self._layers = tuple(layer for layer in fingerprint.layers if layer in wanted)
         self.layer_weights = self.settings.weights_of(self._layers)
         #: Of the convolutions: the setting, or what a timing chose.
-        self.precision = precision.choose(self.settings.precision)
+        self.precision = precision.resolve_precision(self.settings.precision)
         content_layers = (CONTENT_LAYER,) if self.settings.content_weight > 0 else ()
         self._common = weights, fingerprint.pooling, fingerprint.padding, self._layers, content_layers
         self._targets = [Targets(style, self._layers, self.settings) for style in self.styles]
 
-    def stylise(
+    def stylize(
         self,
         subject: Pixels,
         *,
         init: Pixels | None = None,
-        regions: Regions | None = None,
-        on_moment: Callable[[Moment], None] = lambda moment: None,
-    ) -> Synthesis:
-        """Make one picture; arguments and errors as for `stylise_many`."""
-        return self.stylise_many([subject], inits=[init], regions=[regions], on_moment=on_moment)[0]
+        regions: RegionMasks | None = None,
+        on_step: Callable[[StepInfo], None] = lambda info: None,
+    ) -> SynthesisResult:
+        """Make one picture; arguments and errors as for `stylize_batch`."""
+        return self.stylize_batch([subject], inits=[init], regions=[regions], on_step=on_step)[0]
 
-    def stylise_many(
+    def stylize_batch(
         self,
         subjects: Sequence[Pixels],
         *,
         inits: Sequence[Pixels | None] | None = None,
-        regions: Sequence[Regions | None] | None = None,
-        on_moment: Callable[[Moment], None] = lambda moment: None,
-    ) -> list[Synthesis]:
+        regions: Sequence[RegionMasks | None] | None = None,
+        on_step: Callable[[StepInfo], None] = lambda info: None,
+    ) -> list[SynthesisResult]:
         """Make pictures of one size side by side, each as if it were alone.
 
         Parameters
@@ -106,9 +106,9 @@ class Stylist:
             In 0..255, at any size, of one shape once brought to the size wanted.
         inits : sequence of ndarray, float32, shape (h, w, 3), optional
             The pictures to begin with when the setting ``init`` names a file.
-        regions : sequence of Regions, optional
+        regions : sequence of RegionMasks, optional
             Where each style goes, with one mask a style; everywhere unless given.
-        on_moment
+        on_step
             Called after every iteration of every picture.
 
         Raises
@@ -130,10 +130,10 @@ class Stylist:
             made = []
             for number, (subject, init, one) in enumerate(zip(subjects, given, placed, strict=True)):
 
-                def told(moment: Moment, number: int = number) -> None:
-                    on_moment(replace(moment, picture=number))
+                def told(info: StepInfo, number: int = number) -> None:
+                    on_step(replace(info, picture=number))
 
-                made.append(self.stylise(subject, init=init, regions=one, on_moment=told))
+                made.append(self.stylize(subject, init=init, regions=one, on_step=told))
             return made
         began = time.perf_counter()
         whole = [
@@ -143,10 +143,10 @@ class Stylist:
         masks = placed[0].resized(sizes[-1]) if placed and placed[0] is not None else None
         finals = [images.resize(subject, sizes[-1]) for subject in whole]
         if self.settings.strength == 0:
-            return [Synthesis(final, 0.0, 0.0, 0, time.perf_counter() - began) for final in finals]
-        work = Work(self, whole, finals, given, masks, sizes, on_moment)
+            return [SynthesisResult(final, 0.0, 0.0, 0, time.perf_counter() - began) for final in finals]
+        work = MultiscaleLoop(self, whole, finals, given, masks, sizes, on_step)
         for level in range(len(sizes)):
-            work.refine(level, strips[level])
+            work.run_level(level, strips[level])
         return work.finished(began)
 
     def _needs_strips(self, size: tuple[int, int], count: int) -> bool:
@@ -160,13 +160,13 @@ class Stylist:
             regions=len(self.styles),
         )
 
-    def recolored(self, subject: Pixels, longest_side: int, regions: Regions | None = None) -> Pixels:
+    def match_colors(self, subject: Pixels, longest_side: int, regions: RegionMasks | None = None) -> Pixels:
         """The subject, as far as strength has it, with the mean and covariance of the painting's pixels."""
         made = []
         for number, targets in enumerate(self._targets):
             own = targets.palette(longest_side)
             mask = None if regions is None else regions.masks[number]
-            made.append(subject if own is None else palette.recolored(subject, own, self.settings.strength, mask))
+            made.append(subject if own is None else palette.match_colors(subject, own, self.settings.strength, mask))
         return made[0] if regions is None else regions.blended(made, subject)
 
     def objective(self, strips: bool) -> Objective:
@@ -174,12 +174,12 @@ class Stylist:
         objective = _objective(*self._common, self.precision)
         return _in_strips(objective) if strips else objective
 
-    def targets(self, objective: Objective, subject: Pixels, regions: Regions | None) -> list[Region]:
+    def targets(self, objective: Objective, subject: Pixels, regions: RegionMasks | None) -> list[StyleTarget]:
         """Return what the objective is to reach for a subject at the size worked at."""
         masks: Sequence[npt.NDArray[np.float32] | None] = [None] if regions is None else list(regions.masks)
         if self.settings.strength < 1:
             pairs = zip(self._targets, masks, strict=True)
-            return [targets.on_the_way(objective, subject, mask) for targets, mask in pairs]
+            return [targets.interpolated(objective, subject, mask) for targets, mask in pairs]
         side = max(subject.shape[:2])
         return [targets.region(side, mask) for targets, mask in zip(self._targets, masks, strict=True)]
 

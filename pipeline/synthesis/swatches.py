@@ -102,11 +102,11 @@ def texture(style: Style, weights: Weights, side: int = SIDE, steps: int = _STEP
     ndarray, float32, shape (side, side, 3)
         In 0..255.
     """
-    from .stylizer import Stylist
+    from .stylizer import Stylizer
 
     settings = SynthesisSettings(size=side, steps=steps, content_weight=0.0, coarse_to_fine=False)
     noise = np.random.default_rng(0).normal(128, 40, (side, side, 3)).clip(0, 255).astype(np.float32)
-    return Stylist(style, weights, settings).stylise(noise).pixels
+    return Stylizer(style, weights, settings).stylize(noise).pixels
 
 
 def _has_swatch(bank: Bank, name: str) -> bool:

@@ -6,7 +6,8 @@ are sums over positions. So a step goes over the picture twice, in strips of row
 1. Forward, block by block of VGG-19: every strip adds its moments to the layers' (Chan, Golub and LeVeque
    1983), and leaves what it gives the next block.
 2. Backward, from the last block to the first: every strip's activations are made again; with the
-   moments of the whole its gradient is (X - mu) L + d (see `wasserstein.matched`), pulled back to what the block took.
+   moments of the whole its gradient is (X - mu) L + d (see `wasserstein.w2_from_moments`), pulled back to
+   what the block took.
 
 A block of k convolutions sees k rows beyond a strip: these are taken along, and only where the picture ends
 is there padding, before every layer as in the whole picture. Nothing is blended, and there is no seam to hide. Kept
@@ -22,20 +23,20 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from keras import ops
 
 from stylebank.images import Pixels
-from stylebank.math.gaussian import Merged
+from stylebank.math.gaussian import MomentAccumulator
 
 from ..backends import compile as compiling
 from ..backends import ops as backend_ops
 from ..backends import runtime as backend
 from ..backends.errors import memory_errors
-from ..vgg.network import Block, Trunk, blocks
+from ..backends.runtime import ops
+from ..vgg.network import VGG19, Block, blocks
 from .losses.functional import feature_distance
 from .losses.moments import moments
 from .losses.objective import Objective
-from .losses.wasserstein import matched, matched_gradient
+from .losses.wasserstein import affine_gradient, w2_from_moments
 from .tiling import Strip, strips
 
 #: Activations of all of a block's convolutions together in one strip: half a gigabyte or so with their gradients.
@@ -54,16 +55,18 @@ def in_strips(objective: Objective, elements: int = ELEMENTS) -> Objective:
     elements
         Activations a strip may have; more are a little faster.
     """
-    step = _Passes(objective, objective.trunk, elements)
-    exact = step if objective.exact_trunk is objective.trunk else _Passes(objective, objective.exact_trunk, elements)
-    return objective.computed_by(step.step, exact.look, exact.gather)
+    step = _Passes(objective, objective.network, elements)
+    exact = (
+        step if objective.exact_network is objective.network else _Passes(objective, objective.exact_network, elements)
+    )
+    return objective.with_backend(step.step, exact.distances, exact.moments)
 
 
 class _Passes:
-    """The two passes with one trunk; `step` and `look` are as `Objective` has them."""
+    """The two passes with one trunk; `step` and `distances` are as `Objective` has them."""
 
-    def __init__(self, objective: Objective, trunk: Trunk, elements: int) -> None:
-        self._trunk = trunk
+    def __init__(self, objective: Objective, network: VGG19, elements: int) -> None:
+        self._trunk = network
         self._elements = elements
         self._layers = objective.layers
         self._content_layers = objective.content_layers
@@ -83,26 +86,30 @@ class _Passes:
         style = [found[layer, region][0] for region in range(len(inputs["regions"])) for layer in self._layers]
         return np.concatenate([np.stack(style, axis=1), content], axis=1), gradient
 
-    def look(self, pictures: Any, inputs: Any) -> tuple[Any, list[Any]]:
-        """Return (distances, content features) in tensors, for `Objective.task` and `Objective.exactly`."""
+    def distances(self, pictures: Any, inputs: Any) -> tuple[Any, list[Any]]:
+        """Return (distances, content features) in tensors, for `Objective.problem` and `Objective.evaluate_exact`."""
         with memory_errors():
             _, merged, content = self._forward(backend.to_numpy(pictures), inputs, with_content=True)
             found = self._matched(merged, inputs, weighted=False)
             style = [found[layer, region][0] for region in range(len(inputs["regions"])) for layer in self._layers]
-            return backend.tree(np.stack(style, axis=1)), [backend.tree(content[at]) for at in self._content_layers]
+            return backend.to_tensors(np.stack(style, axis=1)), [
+                backend.to_tensors(content[at]) for at in self._content_layers
+            ]
 
-    def gather(self, pictures: Any, inputs: Any) -> list[Any]:
+    def moments(self, pictures: Any, inputs: Any) -> list[Any]:
         """Return (mean, covariance) of every style layer, for `Objective.gaussians`."""
         with memory_errors():
             _, merged, _ = self._forward(backend.to_numpy(pictures), inputs, with_content=False)
-            return [tuple(map(backend.tree, merged[layer, 0].moments())) for layer in self._layers]
+            return [tuple(map(backend.to_tensors, merged[layer, 0].moments())) for layer in self._layers]
 
     def _forward(
         self, pictures: Pixels, inputs: Any, *, with_content: bool
-    ) -> tuple[list[Array], dict[tuple[str, int], Merged], dict[str, Array]]:
+    ) -> tuple[list[Array], dict[tuple[str, int], MomentAccumulator], dict[str, Array]]:
         """Every block's input, the moments of every style layer by region, and the content features if wanted."""
         taken: list[Array] = [np.asarray(pictures, np.float32)]
-        merged = {(layer, region): Merged() for layer in self._layers for region in range(len(inputs["regions"]))}
+        merged = {
+            (layer, region): MomentAccumulator() for layer in self._layers for region in range(len(inputs["regions"]))
+        }
         content: dict[str, Array] = {}
         for number, block in enumerate(self._blocks):
             x = taken[-1]
@@ -122,7 +129,7 @@ class _Passes:
                 for region, (mask, here) in enumerate(zip(masks, gaussians, strict=True)):
                     for at, (layer, (mean, cov)) in enumerate(zip(self._styles_here(block), here, strict=True)):
                         weight = _sum(mask[at]) if mask else np.full(1, positions)
-                        merged[layer, region].add(backend.to_numpy(mean), backend.to_numpy(cov), weight)
+                        merged[layer, region].update(backend.to_numpy(mean), backend.to_numpy(cov), weight)
                 for layer, feature in zip(self._content_here(block), features, strict=False):
                     content[layer][:, strip.own] = backend.to_numpy(feature)
                 for part in pooled:
@@ -130,19 +137,19 @@ class _Passes:
         return taken[:-1], merged, content
 
     def _matched(
-        self, merged: dict[tuple[str, int], Merged], inputs: Any, *, weighted: bool = True
+        self, merged: dict[tuple[str, int], MomentAccumulator], inputs: Any, *, weighted: bool = True
     ) -> dict[tuple[str, int], tuple[Array, Any]]:
         """By layer and region the distance, and the mean, L and d of its gradient at a row."""
         found = {}
         for number, region in enumerate(inputs["regions"]):
             for at, layer in enumerate(self._layers):
                 sums = merged[layer, number]
-                mean, cov = (backend.tree(part) for part in sums.moments())
+                mean, cov = (backend.to_tensors(part) for part in sums.moments())
                 weight = None
                 if weighted:
                     counted = np.maximum(sums.count, 1e-12).astype(np.float32)
-                    weight = region["weights"][:, at] / backend.tree(counted)
-                value, linear, constant = matched(mean, cov, region["targets"][at], weight)
+                    weight = region["weights"][:, at] / backend.to_tensors(counted)
+                value, linear, constant = w2_from_moments(mean, cov, region["targets"][at], weight)
                 parts = {"mean": mean, "linear": linear, "constant": constant} if weighted else None
                 found[layer, number] = backend.to_numpy(value), parts
         return found
@@ -154,7 +161,7 @@ class _Passes:
         pooled: Array | None,
         inputs: Any,
         found: dict[tuple[str, int], tuple[Array, Any]],
-        merged: dict[tuple[str, int], Merged],
+        merged: dict[tuple[str, int], MomentAccumulator],
         content: Array,
     ) -> Pixels:
         """The gradient by a block's input; adds to `content` what its strips differ from the subject by."""
@@ -175,7 +182,7 @@ class _Passes:
                         "features": subject["features"][:, strip.own],
                         "variance": subject["variance"],
                         "weight": inputs["content_weight"] * share,
-                        "share": backend.tree(np.full(len(x), share)),
+                        "share": backend.to_tensors(np.full(len(x), share)),
                     }
                 )
             if pooled is not None:
@@ -227,7 +234,7 @@ class _Passes:
             x = self._trunk.convolved(x, kernel, top=top, bottom=bottom) + bias
             if name in block.wanted:
                 found.append(x[:, own])
-            x = backend_ops.rectified(x)
+            x = backend_ops.relu(x)
             if f"relu{name[4:]}" in block.wanted:
                 found.append(x[:, own])
         return [*found, self._trunk.pooled(x)] if block.pools else found
@@ -253,7 +260,7 @@ class _Passes:
         for region in inputs["regions"]:
             for number, layer in enumerate(self._styles_here(block)):
                 own = region["layers"][number]
-                gradient = matched_gradient(at[layer], own["mean"], own["linear"], own["constant"])
+                gradient = affine_gradient(at[layer], own["mean"], own["linear"], own["constant"])
                 if region["masks"]:
                     gradient = gradient * ops.cast(region["masks"][number], gradient.dtype)
                 cotangents[layer].append(gradient)

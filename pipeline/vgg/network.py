@@ -7,17 +7,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from keras import ops
 
 from stylebank.errors import UsageError
 from stylebank.style import CONVOLUTIONS, PADDINGS, POOLINGS
 
 from ..backends import ops as backend_ops
 from ..backends import runtime as backend
+from ..backends.runtime import ops
 from .weights import Weights
 
 
-class Trunk:
+class VGG19:
     """VGG-19's convolutions with a pooling and a padding.
 
     Parameters
@@ -45,13 +45,13 @@ class Trunk:
         # pictures are RGB: turn the first kernel round once instead of every picture
         layers["conv1_1"][0] = np.ascontiguousarray(layers["conv1_1"][0][:, :, ::-1, :])
         tensors = {name: [ops.cast(part, precision) for part in layer] for name, layer in layers.items()}
-        #: Tensors of the network, as `walk` takes them.
+        #: Tensors of the network, as `iter_layers` takes them.
         self.parameters: Any = {
             "layers": tensors,
-            "mean": backend.tree(np.ascontiguousarray(weights.mean_pixel_bgr[::-1])),
+            "mean": backend.to_tensors(np.ascontiguousarray(weights.mean_pixel_bgr[::-1])),
         }
 
-    def walk(self, image: Any, parameters: Any, last: str = "conv5_4") -> Iterator[tuple[str, Any]]:
+    def iter_layers(self, image: Any, parameters: Any, last: str = "conv5_4") -> Iterator[tuple[str, Any]]:
         """Yield (name, activations) layer by layer, ``convN_M`` before its ReLU, then ``reluN_M``.
 
         Parameters
@@ -79,7 +79,7 @@ class Trunk:
             yield name, x
             if name == last:
                 return
-            x = backend_ops.rectified(x)
+            x = backend_ops.relu(x)
             yield name.replace("conv", "relu"), x
             if name[4:] == last[4:]:
                 return
@@ -90,9 +90,9 @@ class Trunk:
         return max(layers, key=lambda layer: (layer[4:], layer[:4]))
 
     def features(self, image: Any, parameters: Any, layers: Sequence[str]) -> dict[str, Any]:
-        """Return the activations of `layers` by name; arguments as for `walk`."""
+        """Return the activations of `layers` by name; arguments as for `iter_layers`."""
         wanted = set(layers)
-        return {name: x for name, x in self.walk(image, parameters, self.last_of(layers)) if name in wanted}
+        return {name: x for name, x in self.iter_layers(image, parameters, self.last_of(layers)) if name in wanted}
 
     def convolved(self, x: Any, kernel: Any, *, top: bool = True, bottom: bool = True) -> Any:
         """Return a 3 x 3 convolution of activations (n, h, w, c), padded.
@@ -107,7 +107,7 @@ class Trunk:
         if self.padding == "zero":
             x = ops.pad(x, [[0, 0], [int(top), int(bottom)], [1, 1], [0, 0]])
             return ops.conv(x, kernel, padding="valid", data_format="channels_last")
-        x = backend_ops.framed(x, 1 if self.padding == "reflect" else 0, top=top, bottom=bottom)
+        x = backend_ops.pad_edges(x, 1 if self.padding == "reflect" else 0, top=top, bottom=bottom)
         return ops.conv(x, kernel, padding="valid", data_format="channels_last")
 
     def pooled(self, x: Any) -> Any:
@@ -134,7 +134,7 @@ class Block:
 
 def blocks(wanted: Sequence[str]) -> list[Block]:
     """Return the blocks that the features `wanted` need, from the first."""
-    last = Trunk.last_of(wanted)
+    last = VGG19.last_of(wanted)
     walked = [name for name in CONVOLUTIONS if name[4:] <= last[4:]]
     found = []
     for number in range(1, int(last[4]) + 1):

@@ -12,11 +12,11 @@ import filelock
 import platformdirs
 
 from ..errors import BankBusy, OutputRefused, StyleDamaged, StyleExists, printable
-from ..files import explain, flush, make_folder, remove_temporaries, replace_file
-from ..names import check_name, file_name, folded
+from ..files import describe_os_error, flush, make_folder, remove_temporaries, replace_file
+from ..names import casefold_key, check_name, file_name
 from ..storage import reader as format
 from ..style import Header, Style
-from .index import Listing, name_in
+from .index import StyleIndex, read_name
 
 
 def default_folder() -> Path:
@@ -24,7 +24,7 @@ def default_folder() -> Path:
     return Path(os.environ.get("STYLEBANK_BANK") or platformdirs.user_data_path("stylebank") / "bank")
 
 
-class Bank(Listing):
+class Bank(StyleIndex):
     """Styles in a folder.
 
     Readers need no lock: a style file is finished before it has its name, and never
@@ -58,7 +58,7 @@ class Bank(Listing):
         """
         return format.read(self.path(name), scales)
 
-    def require_free(self, name: str, *, replace: bool = False) -> str:
+    def ensure_available(self, name: str, *, replace: bool = False) -> str:
         """Return `name` in its normal form if a style of that name may be written.
 
         Parameters
@@ -73,10 +73,10 @@ class Bank(Listing):
         NameRefused, StyleExists
         """
         name = check_name(name)
-        for other in filter(None, map(name_in, self.candidates(name))):
+        for other in filter(None, map(read_name, self.candidates(name))):
             if other == name and not replace:
                 raise StyleExists(f"style {name!r} is in the bank already. Choose another name, or add --replace.")
-            if other != name and folded(other) == folded(name):
+            if other != name and casefold_key(other) == casefold_key(name):
                 raise StyleExists(
                     f"style {name!r} differs from {other!r}, which is in the bank, only in case. Choose another name."
                 )
@@ -97,7 +97,7 @@ class Bank(Listing):
         NameRefused, StyleExists, BankBusy, OutputRefused
         """
         with self._writing():
-            name = self.require_free(style.name, replace=replace)
+            name = self.ensure_available(style.name, replace=replace)
             target = self.find(name, thorough=replace) or self._free_path(name)
             _commit(target, dataclasses.replace(style, header=dataclasses.replace(style.header, name=name)))
             return format.read_header(target)
@@ -132,7 +132,7 @@ class Bank(Listing):
         with self._writing():
             path = self.path(old)
             new = check_name(new)
-            if folded(new) != folded(old):
+            if casefold_key(new) != casefold_key(old):
                 self._require_new(new)
             target = self.folder / file_name(new)
             if target != path:
@@ -174,8 +174,8 @@ class Bank(Listing):
             return format.read_header(path)
 
     def _require_new(self, name: str) -> None:
-        for other in filter(None, map(name_in, self.candidates(name))):
-            if folded(other) == folded(name):
+        for other in filter(None, map(read_name, self.candidates(name))):
+            if casefold_key(other) == casefold_key(name):
                 how = "" if other == name else f", which differs from {name!r} only in case,"
                 raise StyleExists(f"style {other!r}{how} is in the bank already. Choose another name, or remove it.")
         self._free_path(name)
@@ -184,7 +184,7 @@ class Bank(Listing):
         """Return where a style of this name would be kept; a file there is another style's, or damaged."""
         path = self.folder / file_name(name)
         if os.path.lexists(path):
-            held = name_in(path)
+            held = read_name(path)
             what = (
                 f"holds style {held!r}. Rename or remove that one first."
                 if held
@@ -207,7 +207,7 @@ class Bank(Listing):
                 "Wait for it to end and run this again."
             ) from error
         except OSError as error:
-            raise OutputRefused(f"{printable(self.folder)}: {explain(error)}") from error
+            raise OutputRefused(f"{printable(self.folder)}: {describe_os_error(error)}") from error
 
 
 def _commit(target: Path, style: Style) -> None:

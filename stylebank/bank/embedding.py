@@ -10,7 +10,7 @@ from ..errors import StyleDamaged
 from ..math.gaussian import Array
 from ..math.mds import _squares
 from ..storage import reader as format
-from .similarity import Entry, Layers, distance
+from .similarity import Candidate, Layers, distance
 
 
 def matrix(styles: Sequence[Layers], layers: Sequence[str]) -> Array:
@@ -28,9 +28,9 @@ def matrix(styles: Sequence[Layers], layers: Sequence[str]) -> Array:
     return distances
 
 
-def sketched_matrix(
-    entries: Sequence[Entry], layers: Sequence[str], *, columns: int = 16
-) -> tuple[Array, list[Entry], list[StyleDamaged]]:
+def approximate_distances(
+    entries: Sequence[Candidate], layers: Sequence[str], *, columns: int = 16
+) -> tuple[Array, list[Candidate], list[StyleDamaged]]:
     """Return about the distances of many styles from each other, in time that grows with their number.
 
     In place of the covariances' W2^2 stands ``|S1^{1/2} - S2^{1/2}|_F^2``, which is never
@@ -44,7 +44,7 @@ def sketched_matrix(
     list of StyleDamaged
         One for each of the others.
     """
-    whole: list[Entry] = []
+    whole: list[Candidate] = []
     damaged: list[StyleDamaged] = []
     sketches: list[dict[str, tuple[Array, Array, float]]] = []
     for entry in entries:

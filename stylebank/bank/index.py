@@ -7,13 +7,13 @@ import os
 from pathlib import Path
 
 from ..errors import NameRefused, StylebankError, StyleDamaged, StyleNotFound, printable
-from ..files import explain
-from ..names import SUFFIX, check_name, file_name, folded, may_hold
+from ..files import describe_os_error
+from ..names import SUFFIX, casefold_key, check_name, file_name, may_contain
 from ..storage import reader as format
 from ..style import Header
 
 
-class Listing:
+class StyleIndex:
     """The style files of a folder, looked at without changing any.
 
     Parameters
@@ -39,7 +39,7 @@ class Listing:
         except FileNotFoundError:
             return []
         except OSError as error:
-            raise StylebankError(f"{printable(self.folder)}: {explain(error)}") from error
+            raise StylebankError(f"{printable(self.folder)}: {describe_os_error(error)}") from error
         return [self.folder / name for name in names if name.endswith(SUFFIX) and not name.startswith(".")]
 
     def headers(self) -> tuple[list[Header], list[StyleDamaged]]:
@@ -47,10 +47,10 @@ class Listing:
 
         Of two files that claim one name the second has an error.
         """
-        located, damaged = self.located()
-        return [header for header, _path in located], damaged
+        entries, damaged = self.entries()
+        return [header for header, _path in entries], damaged
 
-    def located(self) -> tuple[list[tuple[Header, Path]], list[StyleDamaged]]:
+    def entries(self) -> tuple[list[tuple[Header, Path]], list[StyleDamaged]]:
         """Return as `headers` does, each header with its file."""
         found: list[tuple[Header, Path]] = []
         damaged: list[StyleDamaged] = []
@@ -61,7 +61,7 @@ class Listing:
                 # one that another process removed since it was listed is no damage
                 if not isinstance(error.__cause__, FileNotFoundError) or path.is_symlink():
                     damaged.append(error)
-        found.sort(key=lambda pair: (folded(pair[0].name), pair[0].name, pair[1].name != file_name(pair[0].name)))
+        found.sort(key=lambda pair: (casefold_key(pair[0].name), pair[0].name, pair[1].name != file_name(pair[0].name)))
         whole: dict[str, tuple[Header, Path]] = {}
         for header, path in found:
             first = whole.setdefault(header.name, (header, path))[1]
@@ -106,7 +106,7 @@ class Listing:
         hardly one is opened. A file that somebody gave such a name of another style is not
         among them.
         """
-        return [path for path in self.paths() if may_hold(path.name, name)]
+        return [path for path in self.paths() if may_contain(path.name, name)]
 
     def has(self, name: str) -> bool:
         """Tell whether a style of this name is there, whole or damaged; a text that is no name is none."""
@@ -124,19 +124,19 @@ class Listing:
             Look into every file where those of `candidates` do not have it.
         """
         expected = self.folder / file_name(name)
-        if os.path.lexists(expected) and name_in(expected) in (name, None):
+        if os.path.lexists(expected) and read_name(expected) in (name, None):
             return expected  # also when damaged: its file name says whose it is
         # a file copied into the folder by hand may have any name
-        found = [path for path in self.candidates(name) if name_in(path) == name]
+        found = [path for path in self.candidates(name) if read_name(path) == name]
         if not found and thorough:
-            found = [path for path in self.paths() if name_in(path) == name]
+            found = [path for path in self.paths() if read_name(path) == name]
         if len(found) > 1:
             both = " and ".join(printable(path.name) for path in found)
             raise StyleDamaged(f"{printable(self.folder)}: {both} both hold style {name!r}. Remove one of them.")
         return found[0] if found else None
 
 
-def name_in(path: Path) -> str | None:
+def read_name(path: Path) -> str | None:
     """Return the name of the style in a file; None if it is damaged."""
     try:
         return format.read_header(path).name

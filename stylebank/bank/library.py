@@ -12,10 +12,10 @@ from ..errors import StyleDamaged, UsageError, printable
 from ..storage import reader as format
 from ..style import Header, Style
 from .bank import Bank
-from .index import name_in
-from .transfer import export, import_style
+from .index import read_name
+from .transfer import export, import_style, without_pictures
 
-__all__ = ["NOT_PROVEN", "Verdict", "export", "import_style", "tag", "verify"]
+__all__ = ["NOT_PROVEN", "CheckResult", "export", "import_style", "tag", "verify", "without_pictures"]
 
 #: What `verify` cannot tell.
 NOT_PROVEN = (
@@ -25,7 +25,7 @@ NOT_PROVEN = (
 
 
 @dataclass(frozen=True)
-class Verdict:
+class CheckResult:
     """What `verify` found of one file.
 
     Attributes
@@ -49,7 +49,7 @@ class Verdict:
         """Whether nothing was found."""
         return not self.reason
 
-    def plain(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Return all fields, fit for JSON."""
         return {
             "file": printable(self.file),
@@ -60,7 +60,7 @@ class Verdict:
         }
 
 
-def verify(bank: Bank, names: Sequence[str] = ()) -> Iterator[Verdict]:
+def verify(bank: Bank, names: Sequence[str] = ()) -> Iterator[CheckResult]:
     """Read style files in full and say of each whether it is what FORMAT.md says. Nothing is written.
 
     Looked at are structure, types, shapes, every digest, and that all numbers are finite,
@@ -73,7 +73,7 @@ def verify(bank: Bank, names: Sequence[str] = ()) -> Iterator[Verdict]:
 
     Yields
     ------
-    Verdict
+    CheckResult
         One a file.
 
     Raises
@@ -87,14 +87,14 @@ def verify(bank: Bank, names: Sequence[str] = ()) -> Iterator[Verdict]:
     return (_verdict(path, listed.get(path, "")) for path in bank.paths())
 
 
-def _verdict(path: Path, listed: str = "") -> Verdict:
+def _verdict(path: Path, listed: str = "") -> CheckResult:
     try:
         style = format.read(path)
     except StyleDamaged as error:
-        return Verdict(path, name_in(path) or "", error.reason)
+        return CheckResult(path, read_name(path) or "", error.reason)
     if listed:  # whole in itself, and another file claims its name
-        return Verdict(path, style.name, listed)
-    return Verdict(path, style.name, content_sha256=style.header.content_sha256)
+        return CheckResult(path, style.name, listed)
+    return CheckResult(path, style.name, content_sha256=style.header.content_sha256)
 
 
 def tag(bank: Bank, name: str, *, add: Sequence[str] = (), remove: Sequence[str] = ()) -> Header:

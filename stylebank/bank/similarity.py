@@ -54,13 +54,13 @@ class Neighbour:
     distance: float
     shares: Mapping[str, float]
 
-    def plain(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Return all fields, fit for JSON."""
         return {"name": self.name, "distance": self.distance, "shares": dict(self.shares)}
 
 
 @dataclass(frozen=True, eq=False)
-class Entry:
+class Candidate:
     """A style file to compare with, at the scale it has nearest to the one wanted."""
 
     header: Header
@@ -69,7 +69,7 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Search:
+class SearchResult:
     """What `nearest` found.
 
     Attributes
@@ -89,7 +89,7 @@ class Search:
 
 def comparable(
     headers: Sequence[tuple[Header, Path]], like: Header, scale: int, layers: Sequence[str]
-) -> tuple[list[Entry], int]:
+) -> tuple[list[Candidate], int]:
     """Return the styles that can be compared, and how many cannot.
 
     A style can be where it was measured in the same way, at all of `layers` and at a scale
@@ -103,7 +103,7 @@ def comparable(
             and set(layers) <= set(header.fingerprint.layers)
             and max(own, scale) <= SAME_SCALE * min(own, scale)
         ):
-            entries.append(Entry(header, path, own))
+            entries.append(Candidate(header, path, own))
     return entries, len(headers) - len(entries)
 
 
@@ -112,7 +112,7 @@ def _way(header: Header) -> tuple[object, ...]:
     return mark.network, mark.weights_sha256, mark.pooling, mark.padding, header.color, header.resampling, header.ridge
 
 
-def nearest(query: Layers, entries: Sequence[Entry], number: int, layers: Sequence[str]) -> Search:
+def nearest(query: Layers, entries: Sequence[Candidate], number: int, layers: Sequence[str]) -> SearchResult:
     """Return the styles nearest to one, nearest first.
 
     Best first: whichever style could be nearest by what is known of it is looked at more
@@ -167,7 +167,7 @@ def nearest(query: Layers, entries: Sequence[Entry], number: int, layers: Sequen
             damaged.append(error)
             continue
         heapq.heappush(queue, (_combined(closer), index, stage + 1, closer))
-    return Search(tuple(found), tuple(damaged), compared)
+    return SearchResult(tuple(found), tuple(damaged), compared)
 
 
 def distance(one: Layers, other: Layers, layers: Sequence[str]) -> float:

@@ -126,7 +126,7 @@ def import_style(
         raise ImportRefused(f"{printable(path)}: no such file. Check the path.")
     try:
         header = format.read_header(path)
-        name = bank.require_free(header.name if rename is None else rename, replace=replace)
+        name = bank.ensure_available(header.name if rename is None else rename, replace=replace)
         style = format.read(path)
         if expect_sha256 is not None:
             _require_digest(path, style, expect_sha256)

@@ -4,7 +4,7 @@ from .decode import MAX_BYTES, MAX_PIXELS, READ_FORMATS, SMALLEST_SIDE, Picture,
 from .encode import DEEP_FORMATS, DEPTHS, WRITE_FORMATS
 from .exif import Metadata
 from .io import ANIMATION_FORMATS, READ_SUFFIXES, check_depth, format_of, save, save_animation
-from .transform import RESAMPLING, crop_to_shape, fit, over_white, resize, thumbnail, to_uint8
+from .transform import RESAMPLING, composite_on_white, crop_to_shape, fit, resize, thumbnail, to_uint8
 
 __all__ = [
     "ANIMATION_FORMATS",
@@ -21,11 +21,11 @@ __all__ = [
     "Picture",
     "Pixels",
     "check_depth",
+    "composite_on_white",
     "crop_to_shape",
     "fit",
     "format_of",
     "load",
-    "over_white",
     "resize",
     "save",
     "save_animation",

@@ -20,7 +20,7 @@ import numpy.typing as npt
 from PIL import Image, ImageCms, ImageOps
 
 from ..errors import ImageRefused, printable
-from .exif import NOTHING, Metadata, collect
+from .exif import EMPTY, Metadata, collect
 from .icc import grey_to_srgb, to_srgb
 
 Pixels = npt.NDArray[np.float32]
@@ -60,7 +60,7 @@ class Picture:
     alpha: npt.NDArray[np.uint8] | None
     sha256: str
     notes: tuple[str, ...]
-    metadata: Metadata = NOTHING
+    metadata: Metadata = EMPTY
 
     @property
     def size(self) -> tuple[int, int]:
@@ -152,7 +152,7 @@ def _decoded(data: bytes, shown: str, max_pixels: int, with_metadata: bool, prev
             image.draft(None, (max(1, int(width * ratio)), max(1, int(height * ratio))))  # type: ignore[arg-type]
         image.load()
         pixels, alpha = _to_srgb(image, shown, notes)
-        gathered = collect(image, notes) if with_metadata else NOTHING
+        gathered = collect(image, notes) if with_metadata else EMPTY
     except ImageRefused:
         raise
     except MemoryError as error:

@@ -38,7 +38,7 @@ _STRIP_BYTES = 1 << 20
 Values = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 
 
-def quantised(pixels: npt.NDArray[Any], depth: int) -> Values:
+def quantize(pixels: npt.NDArray[Any], depth: int) -> Values:
     """Round 0..255, never truncating, to whole numbers of 8 or 16 bits."""
     white, kind = (65535, np.uint16) if depth == 16 else (255, np.uint8)
     return np.asarray(np.clip(np.rint(np.asarray(pixels, np.float32) * np.float32(white / 255)), 0, white), kind)

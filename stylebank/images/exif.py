@@ -67,7 +67,7 @@ class Metadata:
         return bool(self.exif or self.xmp)
 
 
-NOTHING = Metadata()
+EMPTY = Metadata()
 
 
 def collect(image: Image.Image, notes: list[str]) -> Metadata:

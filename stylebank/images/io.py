@@ -17,10 +17,10 @@ from PIL import Image
 from ..errors import OutputRefused, UsageError, printable
 from ..files import replace_file
 from .decode import Pixels, decoding
-from .encode import DEEP_FORMATS, DEPTHS, LOSSLESS_FORMATS, WRITE_FORMATS, encode, quantised
-from .exif import NOTHING, Metadata
+from .encode import DEEP_FORMATS, DEPTHS, LOSSLESS_FORMATS, WRITE_FORMATS, encode, quantize
+from .exif import EMPTY, Metadata
 from .icc import srgb_profile
-from .transform import over_white, resize, to_uint8
+from .transform import composite_on_white, resize, to_uint8
 
 #: Suffixes by which pictures are found in a folder.
 READ_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif"})
@@ -47,7 +47,7 @@ def save(
     quality: int,
     depth: int = 8,
     alpha: npt.NDArray[np.uint8] | npt.NDArray[np.float32] | None = None,
-    metadata: Metadata = NOTHING,
+    metadata: Metadata = EMPTY,
     before_rename: Callable[[str], None] = lambda sha256: None,
 ) -> str:
     """Write a picture, tagged as sRGB, atomically and return the sha256 of the file.
@@ -86,9 +86,9 @@ def save(
     check_depth(depth, format)
     name, _suffix, holds_alpha = WRITE_FORMATS[format]
     if alpha is not None and not holds_alpha:
-        pixels, alpha = over_white(pixels, alpha), None
+        pixels, alpha = composite_on_white(pixels, alpha), None
     channels = pixels if alpha is None else np.concatenate([pixels, alpha.astype(np.float32)[..., None]], axis=2)
-    values = quantised(channels, depth)
+    values = quantize(channels, depth)
     size = values.shape[1], values.shape[0]
 
     def write(temporary: Path) -> None:

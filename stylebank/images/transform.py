@@ -10,12 +10,12 @@ from PIL import Image
 
 from ..errors import UsageError
 from .decode import SMALLEST_SIDE, Pixels
-from .encode import quantised
+from .encode import quantize
 
 RESAMPLING = "lanczos"
 
 
-def over_white(pixels: Pixels, alpha: npt.NDArray[np.uint8] | npt.NDArray[np.float32] | None) -> Pixels:
+def composite_on_white(pixels: Pixels, alpha: npt.NDArray[np.uint8] | npt.NDArray[np.float32] | None) -> Pixels:
     """Composite `pixels` over white; unchanged where `alpha` is None."""
     if alpha is None:
         return pixels
@@ -70,7 +70,7 @@ def crop_to_shape(pixels: Pixels, size: tuple[int, int]) -> Pixels:
 
 def to_uint8(pixels: npt.NDArray[np.floating]) -> npt.NDArray[np.uint8]:
     """Round, never truncate, to 8 bits."""
-    return np.asarray(quantised(pixels, 8), np.uint8)
+    return np.asarray(quantize(pixels, 8), np.uint8)
 
 
 def thumbnail(pixels: Pixels, longest_side: int = 160, *, quality: int = 85) -> bytes:

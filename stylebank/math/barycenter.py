@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import UsageError
-from .gaussian import Array, eigen
+from .gaussian import Array, eigh_descending
 
 #: Steps shorter than this share of the spread end the fixed point; float32's rounding of a covariance is longer.
 TOLERANCE = 1e-5
@@ -213,7 +213,7 @@ def _length(way: Array, change: Array) -> float:
 
 def _axes(cov: npt.ArrayLike) -> Array:
     """Factor F with ``F @ F.T == cov`` but for the rounding of `cov`'s own type; columns by falling size."""
-    values, vectors = eigen(cov)
+    values, vectors = eigh_descending(cov)
     rounding = _EPSILON32 if np.asarray(cov).dtype == np.float32 else len(values) * _EPSILON
     kept = max(1, int(np.count_nonzero(values > rounding * values[0])))
     return np.asarray(vectors[:, :kept] * np.sqrt(values[:kept]))

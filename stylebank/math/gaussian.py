@@ -16,8 +16,15 @@ from ..style import Gaussian
 
 Array = npt.NDArray[np.float64]
 
+#: Leading axes that the second bound takes together.
+AXES = 64
+#: A layer nearer than this is measured with all digits.
+_NEAR = 1e-3
+#: What rounding can take from a bound, as a share of the variance.
+_SLACK = 1e-5
 
-def eigen(cov: npt.ArrayLike) -> tuple[Array, Array]:
+
+def eigh_descending(cov: npt.ArrayLike) -> tuple[Array, Array]:
     """Eigenvalues, largest first and none below 0, and eigenvectors of a covariance.
 
     Parameters
@@ -45,7 +52,7 @@ def root(cov: npt.ArrayLike) -> tuple[Array, Array]:
         The symmetric positive R with ``R @ R == cov``.
     eigenvalues : ndarray, float64, shape (c,)
     """
-    values, vectors = eigen(cov)
+    values, vectors = eigh_descending(cov)
     cov_sqrt = (vectors * np.sqrt(values)) @ vectors.T
     return (cov_sqrt + cov_sqrt.T) / 2, values
 
@@ -62,7 +69,7 @@ def factor(cov: npt.ArrayLike, tolerance: float = 1e-7) -> Array:
     ndarray, float64, shape (c, k)
         With k at least 1 (a column of zeros when `cov` is 0).
     """
-    values, vectors = eigen(cov)
+    values, vectors = eigh_descending(cov)
     kept = max(1, int(np.count_nonzero(values > tolerance * values[0])))
     return vectors[:, :kept] * np.sqrt(values[:kept])
 
@@ -135,7 +142,7 @@ def moments(rows: npt.NDArray[np.floating], rows_at_once: int = 1 << 16) -> tupl
     return mean, cov / len(rows), len(rows)
 
 
-class Merged:
+class MomentAccumulator:
     """Mean and covariance of rows that come in parts, exact within float64's rounding.
 
     With n, m rows and d the difference of their means, the squared deviations of both together are
@@ -147,7 +154,7 @@ class Merged:
         self._mean: Array = np.zeros(1)
         self._scatter: Array = np.zeros(1)
 
-    def add(self, mean: Array, cov: Array, count: Array) -> None:
+    def update(self, mean: Array, cov: Array, count: Array) -> None:
         """Add `count` rows, (n or 1,), of mean (n, 1, c) and covariance (n, c, c); none where the count is 0."""
         weight = np.asarray(count, np.float64)[:, None, None]
         counted = weight > 0
@@ -163,18 +170,6 @@ class Merged:
         """Return the mean (n, 1, c) and covariance (n, c, c) of all rows, float32."""
         cov = self._scatter / np.maximum(self.count, 1e-12)[:, None, None]
         return self._mean.astype(np.float32), cov.astype(np.float32)
-
-
-#: Leading axes that the second bound takes together.
-AXES = 64
-
-
-#: A layer nearer than this is measured with all digits.
-_NEAR = 1e-3
-
-
-#: What rounding can take from a bound, as a share of the variance.
-_SLACK = 1e-5
 
 
 def layer_distance(one: Gaussian, other: Gaussian) -> float:
@@ -204,7 +199,7 @@ class _Axes:
 
     def __init__(self, gaussian: Gaussian) -> None:
         self._gaussian = gaussian
-        values, vectors = eigen(gaussian.cov)
+        values, vectors = eigh_descending(gaussian.cov)
         self._sizes = np.sqrt(values)
         self._vectors = vectors.astype(np.float32)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .gaussian import Array, eigen
+from .gaussian import Array, eigh_descending
 
 
 def _squares(rows: Array) -> Array:
@@ -15,7 +15,7 @@ def _squares(rows: Array) -> Array:
     return np.asarray(squares)
 
 
-def scaled(distances: Array) -> Array:
+def classical_mds(distances: Array) -> Array:
     """Place points in the plane by classical scaling of their distances (Torgerson 1952).
 
     Parameters
@@ -29,7 +29,7 @@ def scaled(distances: Array) -> Array:
     """
     number = len(distances)
     centring = np.eye(number) - 1 / max(number, 1)
-    values, vectors = eigen(-0.5 * centring @ distances**2 @ centring)
+    values, vectors = eigh_descending(-0.5 * centring @ distances**2 @ centring)
     places = np.zeros((number, 2))
     places[:, : min(2, number)] = vectors[:, :2] * np.sqrt(values[:2])
     return np.asarray(places * np.where(places[:1] < 0, -1, 1))

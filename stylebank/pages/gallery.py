@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from ..bank.bank import Bank
+from ..bank import Bank
 from ..errors import StyleDamaged, printable
 from ..images.decode import decoding
-from ..math.gaussian import eigen
+from ..math.gaussian import eigh_descending
 from ..storage import reader as format
 from ..style import PIXELS, Header
 from .html import data_uri, page
@@ -57,9 +57,9 @@ def cards(
         Called for each picture in a style that is none.
     """
     found, damaged = [], []
-    located, errors = bank.located()
+    entries, errors = bank.entries()
     damaged += errors
-    for header, path in located:
+    for header, path in entries:
         if not set(tags) <= set(header.tags):
             continue
         try:
@@ -93,7 +93,7 @@ def _palette(header: Header, path: Path) -> tuple[str, ...]:
     if PIXELS not in header.fingerprint.layers:
         return ()
     part = format.read_parts(path, max(header.sizes), ("mean", "cov"), (PIXELS,))[PIXELS]
-    values, axes = eigen(part["cov"])
+    values, axes = eigh_descending(part["cov"])
     axes = axes * np.where(axes.sum(axis=0) < 0, -1, 1)  # the first one from dark to light
     colors = [
         part["mean"] + first * np.sqrt(values[0]) * axes[:, 0] + second * np.sqrt(values[1]) * axes[:, 1]

@@ -22,7 +22,12 @@ def data_uri(image: Image.Image | None) -> str:
         return ""
     buffer = io.BytesIO()
     image.save(buffer, format="JPEG", quality=82, optimize=True)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+    return jpeg_uri(buffer.getvalue())
+
+
+def jpeg_uri(data: bytes) -> str:
+    """Return an address that holds a JPEG."""
+    return f"data:image/jpeg;base64,{base64.b64encode(data).decode('ascii')}"
 
 
 def page(template: str, data: Any) -> str:
@@ -53,12 +58,17 @@ def write_page(output: str | os.PathLike[str], text: str, *, overwrite: bool = F
     """
     target = page_path(output, overwrite=overwrite)
     make_folder(target.parent)
+    replace_page(target, text)
+    return target
+
+
+def replace_page(target: Path, text: str) -> None:
+    """Write a page to a file, whole or not at all, over one that is there."""
 
     def write(path: Path) -> None:
-        path.write_text(text, encoding="utf-8", newline="\n")
+        path.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
 
     replace_file(target, write)
-    return target
 
 
 def page_path(output: str | os.PathLike[str], *, overwrite: bool = False) -> Path:

@@ -12,14 +12,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from ..bank import similarity
-from ..bank.bank import Bank
-from ..bank.embedding import matrix, sketched_matrix
+from ..bank import Bank, similarity
+from ..bank.embedding import approximate_distances, matrix
 from ..errors import StyleDamaged, UsageError, printable
 from ..files import make_folder
 from ..images import save
 from ..math.gaussian import Array
-from ..math.mds import scaled
+from ..math.mds import classical_mds
 from ..storage import reader as format
 from ..style import layer_order, nearest_scale
 from .gallery import Card, cards
@@ -102,7 +101,7 @@ def atlas(
     scale = nearest_scale(like.sizes, scale)
     chosen = layer_order(layers) if layers else most.layers
     like.fingerprint.require(like.name, layers=chosen)
-    paths = {header.name: path for header, path in bank.located()[0]}
+    paths = {header.name: path for header, path in bank.entries()[0]}
     entries, left_out = similarity.comparable(
         [(card.header, paths[card.header.name]) for card in shown if card.header.name in paths], like, scale, chosen
     )
@@ -119,12 +118,12 @@ def atlas(
                 entries.remove(entry)
         distances = matrix(loaded, chosen)
     else:
-        distances, entries, unread = sketched_matrix(entries, chosen)
+        distances, entries, unread = approximate_distances(entries, chosen)
         damaged += unread
     if not entries:
         raise UsageError("no style to place on a map: none is whole. 'stylebank verify' says why.")
     names = {entry.header.name for entry in entries}
-    places = scaled(distances)
+    places = classical_mds(distances)
     squares = distances**2
     within = ((places[:, None] - places) ** 2).sum(axis=-1)
     stress = float(np.abs(squares - within).sum() / squares.sum()) if squares.any() else 0.0

@@ -23,10 +23,12 @@ def test_one_compiled_choice_serves_either_size() -> None:
     def shortened(x: Any) -> Any:
         traces.append(1)
         few = backend.keras.ops.shape(x)[0] < 4
-        return backend_ops.either(few, lambda: backend.keras.ops.sum(x), lambda: -backend.keras.ops.sum(x))
+        return backend_ops.cond(few, lambda: backend.keras.ops.sum(x), lambda: -backend.keras.ops.sum(x))
 
     compiled = compiling.compile_function(shortened)
-    found = [float(backend.to_numpy(compiled(backend.tree(np.ones((rows, 2), np.float32))))) for rows in (3, 5, 2)]
+    found = [
+        float(backend.to_numpy(compiled(backend.to_tensors(np.ones((rows, 2), np.float32))))) for rows in (3, 5, 2)
+    ]
     assert found == [6, -10, 4]
     assert backend.NAME != "tensorflow" or len(traces) == 1
 
@@ -36,19 +38,19 @@ def test_cotangents_may_be_made_one_after_another() -> None:
     x, slopes = tensor(1, 4, 5, 3), [tensor(1, 4, 5, 3, seed=seed) for seed in (1, 2, 3)]
 
     def chain(at: Any) -> list[Any]:
-        first = backend_ops.rectified(at)
+        first = backend_ops.relu(at)
         second = 3 * first
         return [first, second, backend.keras.ops.square(second)]
 
-    features, pull = compiling.pull_back(chain, backend.tree(x))
-    at_once = backend.to_numpy(pull([backend.tree(slope) for slope in slopes]))
+    features, pull = compiling.vjp(chain, backend.to_tensors(x))
+    at_once = backend.to_numpy(pull([backend.to_tensors(slope) for slope in slopes]))
     called: list[Any] = []
 
     def late(number: int, above: Any) -> Any:
         called.append((number, None if above is None else tuple(above.shape)))
-        return backend_ops.later(features[number], above) * 0 + backend.tree(slopes[number])
+        return backend_ops.after(features[number], above) * 0 + backend.to_tensors(slopes[number])
 
-    features, pull = compiling.pull_back(chain, backend.tree(x))
+    features, pull = compiling.vjp(chain, backend.to_tensors(x))
     in_turn = backend.to_numpy(pull([partial(late, number) for number in range(3)]))
     positive = np.maximum(x, 0)
     expected = np.where(x > 0, slopes[0] + 3 * slopes[1] + 18 * positive * slopes[2], 0)
@@ -60,9 +62,9 @@ def test_cotangents_may_be_made_one_after_another() -> None:
 
 @pytest.mark.skipif(backend.NAME == "jax", reason="pulls back from all features together")
 def test_features_that_are_no_chain_are_not_pulled_back_in_turn() -> None:
-    _features, pull = compiling.pull_back(lambda at: [2 * at, 3 * at], backend.tree(tensor(1, 2, 2, 1)))
+    _features, pull = compiling.vjp(lambda at: [2 * at, 3 * at], backend.to_tensors(tensor(1, 2, 2, 1)))
     with pytest.raises(ValueError, match="made of the one before"):
-        pull([lambda above: backend.tree(tensor(1, 2, 2, 1))] * 2)
+        pull([lambda above: backend.to_tensors(tensor(1, 2, 2, 1))] * 2)
 
 
 @pytest.mark.skipif(backend.NAME != "tensorflow", reason="others compute in the order of the calls, or in their own")
@@ -74,8 +76,8 @@ def test_what_is_made_late_waits_for_what_comes_back() -> None:
         return [doubled, tf.exp(doubled)]
 
     def traced(x: Any) -> Any:
-        features, pull = compiling.pull_back(chain, x)
-        return pull([lambda above, own=own: tf.sin(backend_ops.later(own, above)) for own in features])
+        features, pull = compiling.vjp(chain, x)
+        return pull([lambda above, own=own: tf.sin(backend_ops.after(own, above)) for own in features])
 
     graph = tf.function(traced).get_concrete_function(tf.TensorSpec([3], tf.float32)).graph
     sines = [found for found in graph.get_operations() if found.type == "Sin"]

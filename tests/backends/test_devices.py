@@ -6,22 +6,22 @@ from pipeline.backends import devices as precision
 
 
 def test_what_is_asked_for_is_taken() -> None:
-    assert precision.choose("float32") == "float32"
-    assert precision.choose("bfloat16") == "bfloat16"
+    assert precision.resolve_precision("float32") == "float32"
+    assert precision.resolve_precision("bfloat16") == "bfloat16"
 
 
 @pytest.mark.parametrize(("seconds", "chosen"), [(0.5, "bfloat16"), (0.95, "float32"), (8.0, "float32")])
 def test_bfloat16_must_be_clearly_faster(monkeypatch: pytest.MonkeyPatch, seconds: float, chosen: str) -> None:
     monkeypatch.setattr(precision, "_convolution", lambda kind: {"float32": 1.0, "bfloat16": seconds}[kind])
-    assert precision.choose.__wrapped__("auto") == chosen
+    assert precision.resolve_precision.__wrapped__("auto") == chosen
 
 
 def test_the_timing_runs_here_and_is_made_once() -> None:
-    precision.choose.cache_clear()
-    chosen = precision.choose("auto")
+    precision.resolve_precision.cache_clear()
+    chosen = precision.resolve_precision("auto")
     assert chosen in {"float32", "bfloat16"}
-    assert precision.choose("auto") == chosen
-    assert precision.choose.cache_info().hits == 1
+    assert precision.resolve_precision("auto") == chosen
+    assert precision.resolve_precision.cache_info().hits == 1
 
 
 def test_what_is_timed_is_the_networks_own_convolution(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,10 +29,10 @@ from pipeline.ingest.measure import measure_pixels
 from pipeline.settings import SynthesisSettings
 from pipeline.synthesis.losses.functional import EXACT, layer_target
 from pipeline.synthesis.losses.objective import Objective
-from pipeline.synthesis.losses.problem import Region
-from pipeline.synthesis.optimizers import minimise
+from pipeline.synthesis.losses.problem import StyleTarget
+from pipeline.synthesis.optimizers import minimize
 from pipeline.vgg import weights
-from pipeline.vgg.network import Trunk
+from pipeline.vgg.network import VGG19
 from stylebank.images import Pixels
 from stylebank.style import CONVOLUTIONS
 from tests.bench import timing
@@ -50,12 +50,12 @@ _BUSY = 0.3
 Action = Callable[[], object]
 
 
-def floor(trunk: Trunk, pixels: Pixels, *, last: bool) -> Action:
+def floor(network: VGG19, pixels: Pixels, *, last: bool) -> Action:
     """VGG-19 forward and backward with the sum of means for a loss, of all layers or of the last."""
     layers = LAYERS[-1:] if last else LAYERS
 
     def forward(images: Any, parameters: Any) -> list[Any]:
-        features = trunk.features(images, parameters, layers)
+        features = network.features(images, parameters, layers)
         return [features[layer] for layer in layers]
 
     def head(features: Any, _inputs: Any) -> tuple[Any, list[Any]]:
@@ -63,19 +63,19 @@ def floor(trunk: Trunk, pixels: Pixels, *, last: bool) -> Action:
         shares = [ops.ones_like(at) / ops.cast(ops.size(at), at.dtype) for at in features]
         return ops.stack(means)[None], shares
 
-    step = compiling.compile_step(forward, head, trunk.parameters)
-    nothing = backend.tree(np.zeros(1, np.float32))
+    step = compiling.compile_step(forward, head, network.parameters)
+    nothing = backend.to_tensors(np.zeros(1, np.float32))
     return lambda: step(pixels[None], nothing)
 
 
 def stylebank_step(objective: Objective, style: Pixels, subject: Pixels) -> Action:
     """One evaluation of the objective and its gradient: the default padding and tolerance, styles alone."""
-    measured = measure_pixels(style, Trunk(_weights(), "avg", objective.trunk.padding), LAYERS)
+    measured = measure_pixels(style, VGG19(_weights(), "avg", objective.network.padding), LAYERS)
     targets, exact = (
-        [backend.tree(layer_target(measured[layer], tolerance)) for layer in LAYERS]
+        [backend.to_tensors(layer_target(measured[layer], tolerance)) for layer in LAYERS]
         for tolerance in (SynthesisSettings().tolerance, EXACT)
     )
-    task = objective.task([Region(targets, exact)], subject[None])
+    task = objective.task([StyleTarget(targets, exact)], subject[None])
     return lambda: objective(subject[None], task)
 
 
@@ -101,7 +101,7 @@ def optimiser_seconds(shape: tuple[int, ...]) -> float:
 
     steps: list[int] = []
     whole = timing.median(
-        lambda: steps.append(minimise(counted, start, optimizer="lbfgs", steps=_OPTIMISER_STEPS).steps[0]), 1
+        lambda: steps.append(minimize(counted, start, optimizer="lbfgs", steps=_OPTIMISER_STEPS).steps[0]), 1
     )
     return max(0.0, whole - looks * own) / max(1, steps[0])
 
@@ -117,9 +117,9 @@ def measure(
     told: Callable[[str], None] = lambda text: None,
 ) -> dict[str, Any]:
     """Return seconds of every round, medians and ratios by size."""
-    fastest = precision.choose("auto")
+    fastest = precision.resolve_precision("auto")
     kinds = list(dict.fromkeys(["float32", fastest]))
-    trunks = {kind: Trunk(_weights(), "avg", "reflect", kind) for kind in kinds}
+    trunks = {kind: VGG19(_weights(), "avg", "reflect", kind) for kind in kinds}
     objectives = {kind: Objective(_weights(), "avg", "reflect", LAYERS, precision=kind) for kind in kinds}
     figures: dict[str, Any] = {"fastest precision": fastest, "device": devices.devices()[0]}
     figures |= {"load before": timing.load(), "sizes": {}}

@@ -13,7 +13,7 @@ import click
 
 from pipeline.cli.options import Bytes
 from pipeline.ingest.measure import measure
-from pipeline.settings import PRECISIONS, MeasureSettings, SynthesisSettings
+from pipeline.settings import PRECISIONS, IngestSettings, SynthesisSettings
 from pipeline.synthesis import memory
 from pipeline.synthesis import stylizer as synthesis
 from pipeline.vgg import weights
@@ -46,23 +46,23 @@ def main(
     )
     if strips is not None:
         synthesis.require_memory = lambda *_, **__: strips  # type: ignore[assignment]
-    style = measure(DATA / "styles/starry_night.jpg", vgg, MeasureSettings(scales=(512,)))
-    stylist = synthesis.Stylist(style, vgg, settings)
+    style = measure(DATA / "styles/starry_night.jpg", vgg, IngestSettings(scales=(512,)))
+    stylizer = synthesis.Stylizer(style, vgg, settings)
     subject = images.resize(images.load(DATA / "subjects/china.jpg").pixels, (width, height))
     before = peak()
     times = [time.perf_counter()]
     began = times[0]
-    made = stylist.stylise(subject, on_moment=lambda moment: times.append(time.perf_counter()))
+    made = stylizer.stylize(subject, on_step=lambda info: times.append(time.perf_counter()))
     size = width, height
     told = {
         "size": size,
-        "precision": stylist.precision,
+        "precision": stylizer.precision,
         "seconds": round(time.perf_counter() - began, 1),
         "seconds a step": [round(later - earlier, 2) for earlier, later in itertools.pairwise(times)],
         "peak GB": round(peak() / 1e9, 2),
         "before GB": round(before / 1e9, 2),
         "told GB": {
-            name: round(memory.needed(size, 1, stylist.precision, strips=name == "strips") / 1e9, 2)
+            name: round(memory.needed(size, 1, stylizer.precision, strips=name == "strips") / 1e9, 2)
             for name in ("whole", "strips")
         },
         "loss": [round(made.start_loss, 5), round(made.final_loss, 5)],

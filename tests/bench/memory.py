@@ -22,7 +22,7 @@ def once(kind: str, size: int) -> int:
     """Take two steps in this process and return the peak of its resident memory in bytes; `nothing` only loads."""
     from pipeline.synthesis.losses.objective import Objective
     from pipeline.vgg import weights
-    from pipeline.vgg.network import Trunk
+    from pipeline.vgg.network import VGG19
     from tests.bench import engine
     from tests.bench.reference import Reference
 
@@ -34,7 +34,7 @@ def once(kind: str, size: int) -> int:
         for _ in range(2):
             reference(subject)
     elif kind == "floor":
-        step = engine.floor(Trunk(loaded, "avg", "reflect"), subject, last=False)
+        step = engine.floor(VGG19(loaded, "avg", "reflect"), subject, last=False)
         step(), step()
     elif kind != "nothing":
         step = engine.stylebank_step(Objective(loaded, "avg", "reflect", engine.LAYERS, precision=kind), style, subject)

@@ -36,15 +36,15 @@ class Extractor:
     """The network that measures."""
 
     def __init__(self) -> None:
-        from pipeline.vgg.network import Trunk
+        from pipeline.vgg.network import VGG19
 
-        self._trunk = Trunk(weights.load(), "max", "reflect")
+        self._trunk = VGG19(weights.load(), "max", "reflect")
 
     def __call__(self, pixels: images.Pixels) -> dict[str, Array]:
         """Return activations by layer, float32, shape (h, w, c), for pixels (H, W, 3) in 0..255."""
         from pipeline.backends import runtime as backend
 
-        image = backend.tree(np.ascontiguousarray(pixels, np.float32))
+        image = backend.to_tensors(np.ascontiguousarray(pixels, np.float32))
         wanted = (*STYLE_LAYERS, STRUCTURE_LAYER)
         features = self._trunk.features(image, self._trunk.parameters, wanted)
         return {layer: backend.to_numpy(values)[0] for layer, values in features.items()}
@@ -173,7 +173,7 @@ class Description:
     luma: Array
 
 
-def describe(extract: Extractor, pixels: images.Pixels) -> Description:
+def device_info(extract: Extractor, pixels: images.Pixels) -> Description:
     """Measure what comparisons need, once a picture, float32 (H, W, 3) in 0..255."""
     height, width = pixels.shape[:2]
     size = max(32, round(width * OTHER_SCALE)), max(32, round(height * OTHER_SCALE))

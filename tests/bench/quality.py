@@ -9,7 +9,7 @@ added later costs its own pictures alone.
     $ python -m tests.bench.quality --out study --size 256 --pairs china:great_wave --variants mine.json --curve ''
 
 A variant is a dictionary of the fields of `pipeline.SynthesisSettings`, with two more: "preset", and
-"measure", a dictionary of `pipeline.MeasureSettings` (or its "preset") for how the painting is
+"measure", a dictionary of `pipeline.IngestSettings` (or its "preset") for how the painting is
 measured. --variants takes names of `VARIANTS`, or JSON files with such dictionaries by name.
 
 The numbers:
@@ -39,7 +39,7 @@ import click
 import numpy as np
 
 import pipeline
-from pipeline.settings import measure_settings, synthesis_settings
+from pipeline.settings import ingest_settings, synthesis_settings
 from stylebank import images
 from stylebank.bank import Bank
 from tests.bench import drawing, metrics
@@ -117,7 +117,7 @@ class Study:
         """Return every number of a picture but its time."""
         subject, painting = (self._description(path) for path in _files(pair))
         height, width = subject.luma.shape
-        made = metrics.describe(self._extractor, images.resize(pixels, (width, height)))
+        made = metrics.device_info(self._extractor, images.resize(pixels, (width, height)))
         if pair not in self._plain:
             self._plain[pair] = metrics.style_distances(subject, painting)
         return {
@@ -132,7 +132,7 @@ class Study:
 
     def _description(self, path: Path) -> metrics.Description:
         if path not in self._described:
-            self._described[path] = metrics.describe(self._extractor, _sized(path, self.size))
+            self._described[path] = metrics.device_info(self._extractor, _sized(path, self.size))
         return self._described[path]
 
     def _picture(self, subject: Path, style: Path, variant: dict[str, Any]) -> tuple[Path, dict[str, Any]]:
@@ -140,7 +140,7 @@ class Study:
         measure = dict(variant.pop("measure", {}))
         preset = variant.pop("preset", None)
         wanted = {"size": self.size, "steps": self.steps, **variant, "format": "png"}
-        bank = Bank(self.out / "banks" / _digest(vars(measure_settings(**measure))))
+        bank = Bank(self.out / "banks" / _digest(vars(ingest_settings(**measure))))
         if style.stem not in bank.names():
             pipeline.add(bank, style, **measure)
         folder = self.out / "pictures" / _digest([bank.folder.name, synthesis_settings(preset, **wanted).recorded()])
@@ -207,7 +207,9 @@ def _files(pair: str) -> tuple[Path, Path]:
 
 def _sized(path: Path, longest_side: int) -> images.Pixels:
     picture = images.load(path)
-    return images.resize(images.over_white(picture.pixels, picture.alpha), images.fit(picture.size, longest_side))
+    return images.resize(
+        images.composite_on_white(picture.pixels, picture.alpha), images.fit(picture.size, longest_side)
+    )
 
 
 def _digest(content: Any) -> str:

@@ -31,11 +31,11 @@ from pipeline.ingest.measure import measure_pixels
 from pipeline.settings import SynthesisSettings
 from pipeline.synthesis.losses.functional import EXACT, layer_target
 from pipeline.synthesis.losses.objective import Objective
-from pipeline.synthesis.losses.problem import Region
+from pipeline.synthesis.losses.problem import StyleTarget
 from pipeline.synthesis.pyramid import pyramid
-from pipeline.synthesis.stylizer import Moment, Stylist
+from pipeline.synthesis.stylizer import StepInfo, Stylizer
 from pipeline.vgg import weights
-from pipeline.vgg.network import Trunk
+from pipeline.vgg.network import VGG19
 from stylebank import images
 from stylebank.images import Pixels
 from stylebank.style import CONVOLUTIONS, PIXELS, Fingerprint, Header, Source, Style
@@ -82,7 +82,7 @@ class Pair:
         self.subject = timing.picture("subjects", subject, size)
         self._painting = timing.picture("styles", style, 1 << 20, enlarge=False)
         self._vgg = weights.load()
-        self._trunk = Trunk(self._vgg, "avg", "zero")
+        self._trunk = VGG19(self._vgg, "avg", "zero")
         self.settings = SynthesisSettings(
             size=size, content_weight=0.0, tv_weight=0.0, normalise=False, match_color=False
         )
@@ -98,8 +98,8 @@ class Pair:
         self._style = Style(header, scales)
         self.reference = Reference(self._vgg, scaled[size])
         self._objective = Objective(self._vgg, "avg", "zero", LAYERS)
-        exact = [backend.tree(layer_target(scales[size][layer], EXACT)) for layer in LAYERS]
-        self._task = self._objective.task([Region(exact, exact)], self.subject[None], normalise=False)
+        exact = [backend.to_tensors(layer_target(scales[size][layer], EXACT)) for layer in LAYERS]
+        self._task = self._objective.task([StyleTarget(exact, exact)], self.subject[None], normalise=False)
 
     def _painting_at(self, side: int) -> Pixels:
         own = (self._painting.shape[1], self._painting.shape[0])
@@ -107,22 +107,22 @@ class Pair:
 
     def loss(self, pixels: Pixels) -> float:
         """The loss in float32, of the whole covariances."""
-        return float(self._objective.exactly(pixels[None], self._task).value[0])
+        return float(self._objective.evaluate_exact(pixels[None], self._task).value[0])
 
     def seconds_until(self, wanted: float, *, match_color: bool) -> dict[str, Any]:
         """Run stylebank until the loss is no more than `wanted`."""
-        stylist = Stylist(self._style, self._vgg, self._with(match_color=match_color))
-        Stylist(self._style, self._vgg, self._with(match_color=match_color, steps=1)).stylise(self.subject)
+        stylizer = Stylizer(self._style, self._vgg, self._with(match_color=match_color))
+        Stylizer(self._style, self._vgg, self._with(match_color=match_color, steps=1)).stylize(self.subject)
         waited, losses, steps, seconds = 0.0, [], 0, None
 
-        def look(moment: Moment) -> None:
+        def look(info: StepInfo) -> None:
             nonlocal waited, steps, seconds
             steps += 1
             # what a step is told is above the loss by the tail its thin factors leave out, which near the end is much
-            if moment.pixels.shape != self.subject.shape or steps % 2:
+            if info.pixels.shape != self.subject.shape or steps % 2:
                 return
             stopped = time.perf_counter()
-            losses.append(self.loss(moment.pixels))
+            losses.append(self.loss(info.pixels))
             if losses[-1] <= wanted:
                 seconds = stopped - began - waited
                 raise _Reached
@@ -130,7 +130,7 @@ class Pair:
 
         began = time.perf_counter()
         with contextlib.suppress(_Reached):
-            stylist.stylise(self.subject, on_moment=look)
+            stylizer.stylize(self.subject, on_step=look)
         return {"seconds": seconds, "steps": steps, "loss": losses[-1] if losses else None}
 
     def _with(self, **changed: Any) -> SynthesisSettings:

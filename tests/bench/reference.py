@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from pipeline.backends import compile as compiling
 from pipeline.backends import runtime as backend
-from pipeline.vgg.network import Trunk
+from pipeline.vgg.network import VGG19
 from pipeline.vgg.weights import Weights
 from stylebank.images import Pixels
 from stylebank.style import CONVOLUTIONS
@@ -46,14 +46,14 @@ class Reference:
     """The original program for one style's picture."""
 
     def __init__(self, weights: Weights, style: Pixels) -> None:
-        self._trunk = Trunk(weights, "avg", "zero")
+        self._trunk = VGG19(weights, "avg", "zero")
         self._eigenvalues = _eigvalsh()
-        self._style = backend.tree(np.ascontiguousarray(style[None], np.float32))
+        self._style = backend.to_tensors(np.ascontiguousarray(style[None], np.float32))
         self._step = compiling.compile_bound(self._differentiated, self._trunk.parameters)
 
     def __call__(self, pixels: Pixels) -> tuple[npt.NDArray[np.float32], Pixels]:
         """Return every layer's loss (16,) and the gradient of their sum (H, W, 3) at a picture (H, W, 3)."""
-        losses, gradient = self._step(backend.tree(np.ascontiguousarray(pixels[None], np.float32)), self._style)
+        losses, gradient = self._step(backend.to_tensors(np.ascontiguousarray(pixels[None], np.float32)), self._style)
         return backend.to_numpy(losses), backend.to_numpy(gradient)[0]
 
     def _differentiated(self, subject: Any, style: Any, parameters: Any) -> tuple[Any, Any]:
@@ -64,7 +64,7 @@ class Reference:
             features = self._trunk.features(images, parameters, list(CONVOLUTIONS))
             return [self._loss(features[layer], style) for layer, style in zip(CONVOLUTIONS, styles, strict=True)]
 
-        values, pull = compiling.pull_back(losses, subject)
+        values, pull = compiling.vjp(losses, subject)
         return ops.stack(values), pull([ops.ones_like(value) for value in values])
 
     def _rooted(self, activations: Any) -> tuple[Any, Any, Any]:

@@ -44,7 +44,7 @@ def measure() -> dict[str, float]:
     """Return every figure by name; seconds unless the name says otherwise."""
     import pipeline
     from pipeline.settings import SynthesisSettings
-    from pipeline.synthesis.stylizer import Stylist
+    from pipeline.synthesis.stylizer import Stylizer
     from pipeline.vgg import weights
     from stylebank.bank import Bank
 
@@ -76,8 +76,8 @@ def measure() -> dict[str, float]:
             ("a third, of 160 again", 160),
         ):
             subject = timing.picture("subjects", "china", size)
-            stylist = Stylist(style, vgg, SynthesisSettings(size=size, steps=1))
-            figures[told] = timing.median(functools.partial(stylist.stylise, subject), 1)
+            stylizer = Stylizer(style, vgg, SynthesisSettings(size=size, steps=1))
+            figures[told] = timing.median(functools.partial(stylizer.stylize, subject), 1)
     return figures
 
 

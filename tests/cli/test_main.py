@@ -23,7 +23,7 @@ from stylebank import __version__
 from tests.conftest import DATA, Result
 
 Run = Callable[..., Result]
-README = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
+REFERENCE = (Path(__file__).parents[2] / "pipeline/REFERENCE.md").read_text("utf-8")
 COMMANDS = {
     name: command
     for name in cli.group.list_commands(click.Context(cli.group))
@@ -36,11 +36,11 @@ def test_the_commands_are_those_of_the_contract() -> None:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_has_help_with_an_example_and_a_line_in_the_readme(name: str, run: Run) -> None:
+def test_every_command_has_help_with_an_example_and_a_line_in_the_reference(name: str, run: Run) -> None:
     result = run(name, "--help")
     assert result.code == 0
     assert f"$ stylebank {name}" in result.stdout
-    assert f"stylebank {name}" in README
+    assert f"stylebank {name}" in REFERENCE
 
 
 def test_an_unknown_backend_is_one_line(bank_folder: Path, tmp_path: Path) -> None:
@@ -58,12 +58,12 @@ def test_a_mistyped_bank_is_not_made(run: Run, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_every_option_has_help_and_stands_in_the_readme_or_is_shared(name: str) -> None:
+def test_every_option_has_help_and_stands_in_the_reference(name: str) -> None:
     for parameter in COMMANDS[name].params:
         if isinstance(parameter, click.Option):
             assert parameter.help, parameter.name
             longest = max(parameter.opts, key=len)
-            assert re.search(rf"{longest}\b", README), longest
+            assert re.search(rf"{longest}\b", REFERENCE), longest
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -190,7 +190,7 @@ def test_a_damaged_style_is_exit_3_and_the_others_stay_usable(run: Run, bank_fol
 
 
 def test_a_busy_bank_is_exit_4(run: Run, bank_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from stylebank.bank.bank import Bank
+    from stylebank.bank import Bank
 
     before = Bank.__init__
     monkeypatch.setattr(Bank, "__init__", lambda self, folder=None: before(self, folder, lock_timeout=0.2))

@@ -182,7 +182,7 @@ def test_odd_painting_is_the_style_the_ordinary_one_is(run: Run, folder: Path, b
 
 def test_add_says_that_it_composites_over_white_and_does(run: Run, folder: Path, bank_folder: Path) -> None:
     pictures.write_accepted(folder, "rgba.png")
-    composited = images.over_white(pictures.colour(), pictures.opacity())
+    composited = images.composite_on_white(pictures.colour(), pictures.opacity())
     images.save(folder / "composited.png", composited, format="png", quality=95)
     result = run("add", folder / "rgba.png", folder / "composited.png", *MEASURE)
     assert result.code == 0

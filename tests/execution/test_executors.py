@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.execution.dask_executor import Cluster
-from pipeline.execution.executors import Here, choose_crew
-from pipeline.execution.messages import RETRIES, Outcome
-from pipeline.execution.process_executor import Pool
+from pipeline.execution.dask_executor import DaskExecutor
+from pipeline.execution.executors import InProcessExecutor, make_executor
+from pipeline.execution.messages import RETRIES, BatchResult
+from pipeline.execution.process_executor import ProcessExecutor
 from stylebank.errors import UsageError
-from tests.fakes import DEADLY, DEADLY_ONCE, chunks, deadly_work, parcel
+from tests.fakes import DEADLY, DEADLY_ONCE, batches, context, deadly_work
 
-CREWS: dict[str, Callable[[], Any]] = {"pool": lambda: Pool(2), "cluster": lambda: Cluster("local", 2)}
+CREWS: dict[str, Callable[[], Any]] = {"pool": lambda: ProcessExecutor(2), "cluster": lambda: DaskExecutor("local", 2)}
 
 
 @pytest.fixture
@@ -26,12 +26,14 @@ def met(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def made_by(kind: str, values: list[float], most: int = 1) -> dict[int, Any]:
-    crew = CREWS[kind]()
-    crew.work = deadly_work
-    style = parcel()
-    with crew:
-        outcomes: list[Outcome] = list(crew.outcomes(((style, chunk) for chunk in chunks(values, most)), print))
-    made = [pair for outcome in outcomes for pair in outcome.made.items()]
+    executor = CREWS[kind]()
+    executor.work = deadly_work
+    style = context()
+    with executor:
+        batch_results: list[BatchResult] = list(
+            executor.map_unordered(((style, batch) for batch in batches(values, most)), print)
+        )
+    made = [pair for batch_result in batch_results for pair in batch_result.results.items()]
     assert len(made) == len(dict(made)), "a picture came twice"
     return dict(made)
 
@@ -66,12 +68,12 @@ def test_what_travels_comes_back_whole_and_two_processes_share_it(kind: str, met
 
 
 def test_who_computes_is_chosen_by_what_is_asked_for() -> None:
-    assert isinstance(choose_crew(), Here) and isinstance(choose_crew(1), Here)
-    assert isinstance(choose_crew(devices=["0"]), Here)
-    assert choose_crew(3).workers == 3
-    pool = choose_crew(devices=(0, 1))
-    assert isinstance(pool, Pool) and pool.workers == 2
-    assert isinstance(choose_crew(cluster="tcp://10.0.0.1:8786"), Cluster)
+    assert isinstance(make_executor(), InProcessExecutor) and isinstance(make_executor(1), InProcessExecutor)
+    assert isinstance(make_executor(devices=["0"]), InProcessExecutor)
+    assert make_executor(3).workers == 3
+    pool = make_executor(devices=(0, 1))
+    assert isinstance(pool, ProcessExecutor) and pool.workers == 2
+    assert isinstance(make_executor(cluster="tcp://10.0.0.1:8786"), DaskExecutor)
 
 
 @pytest.mark.parametrize(
@@ -87,14 +89,14 @@ def test_who_computes_is_chosen_by_what_is_asked_for() -> None:
 )
 def test_what_cannot_compute_is_refused(given: dict[str, Any], said: str) -> None:
     with pytest.raises(UsageError, match=said):
-        choose_crew(**given)
+        make_executor(**given)
 
 
 def test_a_device_is_one_of_those_there_are() -> None:
-    assert choose_crew(device="auto").workers == 1
-    assert choose_crew(2, device="cpu").workers == 2
-    assert choose_crew(device="gpu:1")._place.devices == ("1",)
+    assert make_executor(device="auto").workers == 1
+    assert make_executor(2, device="cpu").workers == 2
+    assert make_executor(device="gpu:1")._config.devices == ("1",)
     with pytest.raises(UsageError, match=r"device tpu: expected auto, cpu, gpu"):
-        choose_crew(device="tpu")
+        make_executor(device="tpu")
     with pytest.raises(UsageError, match="exclude each other"):
-        choose_crew(devices=["0"], device="cpu")
+        make_executor(devices=["0"], device="cpu")

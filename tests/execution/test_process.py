@@ -9,8 +9,8 @@ from pathlib import Path
 SETTLE = """
 import os, sys
 from pipeline.execution import process
-process._settle(process.Place(0, {threads}, {devices}, sys.argv[1]))
-print(process._self.seat, os.environ.get("CUDA_VISIBLE_DEVICES"), os.environ.get("TF_NUM_INTRAOP_THREADS"), flush=True)
+process._init_process(process.WorkerConfig(0, {threads}, {devices}, sys.argv[1]))
+print(process._self.slot, os.environ.get("CUDA_VISIBLE_DEVICES"), os.environ.get("TF_NUM_INTRAOP_THREADS"), flush=True)
 sys.stdin.read()
 """
 
@@ -22,17 +22,17 @@ def _settled(folder: Path, threads: int | None, devices: tuple[str, ...]) -> sub
 
 
 def test_processes_take_a_device_each_and_a_dead_ones_is_free_again(tmp_path: Path) -> None:
-    def seat(process: subprocess.Popen[str]) -> list[str]:
+    def slot(process: subprocess.Popen[str]) -> list[str]:
         assert process.stdout is not None
         return process.stdout.readline().split()
 
     first, second = (_settled(tmp_path, None, ("3", "5")) for _ in range(2))
     try:
-        assert sorted([seat(first)[1], seat(second)[1]]) == ["3", "5"]
+        assert sorted([slot(first)[1], slot(second)[1]]) == ["3", "5"]
         second.kill()
         second.wait()
         third = _settled(tmp_path, None, ("3", "5"))
-        assert seat(third)[0] in {"0", "1"}
+        assert slot(third)[0] in {"0", "1"}
         third.kill()
         third.communicate()
     finally:

@@ -11,104 +11,104 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.backends.timing import preparing_seconds
+from pipeline.backends.timing import setup_seconds
 from pipeline.execution import process, worker
-from pipeline.execution.messages import Chunk, Parcel
+from pipeline.execution.messages import ImageBatch, WorkerContext
 from pipeline.jobs.apply import prepare
 from stylebank.bank import Bank
 from tests import fakes
 
-HERE = process.Place(os.getpid())
+HERE = process.WorkerConfig(os.getpid())
 
 
 @pytest.fixture
-def parcel(bank: Bank, photographs: Path, tmp_path: Path) -> Parcel:
-    worker.forget()
-    return prepare(bank, "wave", [photographs], tmp_path / "out", size=64, steps=1).parcel(elsewhere=True)
+def context(bank: Bank, photographs: Path, tmp_path: Path) -> WorkerContext:
+    worker.clear_cache()
+    return prepare(bank, "wave", [photographs], tmp_path / "out", size=64, steps=1).context(remote=True)
 
 
-def _chunk(number: int = 1, side: int = 64) -> Chunk:
+def _image_batch(number: int = 1, side: int = 64) -> ImageBatch:
     subject = np.random.default_rng(0).uniform(0, 255, (side, side, 3)).astype(np.float32)
-    return Chunk((number,), [subject])
+    return ImageBatch((number,), [subject])
 
 
 def test_a_style_is_set_up_once_and_the_packaged_weights_are_found(
-    parcel: Parcel, monkeypatch: pytest.MonkeyPatch
+    context: WorkerContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from pipeline.synthesis import stylizer as synthesis
 
     built: list[object] = []
-    before = synthesis.Stylist.__init__
+    before = synthesis.Stylizer.__init__
 
     def counted(self: object, *arguments: object) -> None:
         built.append(self)
         before(self, *arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(synthesis.Stylist, "__init__", counted)
-    assert parcel.weights is None
-    outcomes = [worker.work(HERE, parcel, _chunk(number)) for number in (1, 2)]
+    monkeypatch.setattr(synthesis.Stylizer, "__init__", counted)
+    assert context.weights is None
+    batch_results = [worker.work(HERE, context, _image_batch(number)) for number in (1, 2)]
     assert len(built) == 1
-    for number, outcome in enumerate(outcomes, start=1):
-        made = outcome.made[number]
+    for number, batch_result in enumerate(batch_results, start=1):
+        made = batch_result.results[number]
         assert made.error == "" and made.pixels is not None and made.pixels.shape == (64, 64, 3)
         assert made.losses and made.final_loss < made.start_loss
-        assert outcome.machine["backend"] and outcome.machine["device"] in {"cpu", "gpu"}
+        assert batch_result.machine["backend"] and batch_result.machine["device"] in {"cpu", "gpu"}
     for key in ("second", "third"):
-        worker.work(HERE, dataclasses.replace(parcel, key=key), _chunk())
-    assert len(built) == 3 and len(worker._stylists) == 2
-    worker.forget()
+        worker.work(HERE, dataclasses.replace(context, key=key), _image_batch())
+    assert len(built) == 3 and len(worker._stylizers) == 2
+    worker.clear_cache()
 
 
-def test_compiling_counts_as_setting_up_and_once(parcel: Parcel, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_compiling_counts_as_setting_up_and_once(context: WorkerContext, monkeypatch: pytest.MonkeyPatch) -> None:
     from keras import ops
 
     from pipeline.backends import compile as compiling
 
-    class Slow(fakes.Stylist):
-        def stylise(self, subject: Any, **more: Any) -> Any:
+    class Slow(fakes.Stylizer):
+        def stylize(self, subject: Any, **more: Any) -> Any:
             compiled(ops.convert_to_tensor(subject))
             compiled(ops.convert_to_tensor(subject))
             time.sleep(0.2)
-            return super().stylise(subject, **more)
+            return super().stylize(subject, **more)
 
     def traced(at: Any) -> Any:
         time.sleep(0.6)  # Python runs where it is compiled, and never again
         return at * 2
 
     compiled = compiling.compile_function(traced)
-    stylist = Slow()
-    monkeypatch.setattr(worker, "_set_up", lambda parcel: stylist)
-    first, second = (worker.work(HERE, parcel, _chunk()) for _ in range(2))
+    stylizer = Slow()
+    monkeypatch.setattr(worker, "_set_up", lambda context: stylizer)
+    first, second = (worker.work(HERE, context, _image_batch()) for _ in range(2))
     assert first.setup > 0.5 and first.setup - second.setup > 0.4
     assert first.compute >= 0.2 and second.compute >= 0.2
 
 
-def test_the_styles_own_work_counts_as_setting_up(parcel: Parcel) -> None:
+def test_the_styles_own_work_counts_as_setting_up(context: WorkerContext) -> None:
     from pipeline.synthesis.losses import functional as distance
 
-    gaussian = next(iter(parcel.styles[0].scales.values()))["conv3_1"]
-    before, began = preparing_seconds(), time.perf_counter()
+    gaussian = next(iter(context.styles[0].scales.values()))["conv3_1"]
+    before, began = setup_seconds(), time.perf_counter()
     distance.layer_target(gaussian)
     spent = time.perf_counter() - began
-    assert 0 < preparing_seconds() - before <= spent
-    outcomes = [worker.work(HERE, parcel, _chunk()) for _ in range(2)]
-    assert outcomes[0].setup > outcomes[1].setup
-    worker.forget()
+    assert 0 < setup_seconds() - before <= spent
+    batch_results = [worker.work(HERE, context, _image_batch()) for _ in range(2)]
+    assert batch_results[0].setup > batch_results[1].setup
+    worker.clear_cache()
 
 
-def test_weights_that_are_nowhere_are_everybodys_error(parcel: Parcel) -> None:
-    outcome = worker.work(HERE, dataclasses.replace(parcel, key="x", weights_sha256="0" * 64), _chunk())
-    assert outcome.fatal is not None and "000" in outcome.fatal[0] and outcome.made == {}
+def test_weights_that_are_nowhere_are_everybodys_error(context: WorkerContext) -> None:
+    batch_result = worker.work(HERE, dataclasses.replace(context, key="x", weights_sha256="0" * 64), _image_batch())
+    assert batch_result.setup_error is not None and "000" in batch_result.setup_error[0] and batch_result.results == {}
 
 
-def test_a_subject_that_cannot_be_made_fails_alone(parcel: Parcel) -> None:
-    subjects = [*_chunk().subjects, np.zeros((10, 200, 3), np.float32)]
-    outcome = worker.work(HERE, parcel, Chunk((1, 2), subjects))
-    assert outcome.made[1].error == "" and "needs at least" in outcome.made[2].error
+def test_a_subject_that_cannot_be_made_fails_alone(context: WorkerContext) -> None:
+    subjects = [*_image_batch().subjects, np.zeros((10, 200, 3), np.float32)]
+    batch_result = worker.work(HERE, context, ImageBatch((1, 2), subjects))
+    assert batch_result.results[1].error == "" and "needs at least" in batch_result.results[2].error
 
 
 def test_pictures_on_the_way_come_back_where_they_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worker, "_set_up", lambda parcel: fakes.Stylist())
-    chunk = dataclasses.replace(_chunk(), every=1)
-    way = worker.work(HERE, fakes.parcel(), chunk).made[1].way
-    assert [step for step, _pixels in way] == [1, 2] and way[0][1].dtype == np.uint8
+    monkeypatch.setattr(worker, "_set_up", lambda context: fakes.Stylizer())
+    batch = dataclasses.replace(_image_batch(), snapshot_every=1)
+    snapshots = worker.work(HERE, fakes.context(), batch).results[1].snapshots
+    assert [step for step, _pixels in snapshots] == [1, 2] and snapshots[0][1].dtype == np.uint8

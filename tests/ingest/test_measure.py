@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pipeline.ingest.measure import measure
-from pipeline.settings import MeasureSettings
+from pipeline.settings import IngestSettings
 from pipeline.vgg.weights import Weights
 from stylebank import images
 from stylebank.errors import UsageError
@@ -18,7 +18,7 @@ POPPIES = DATA / "styles/poppies.jpg"
 
 @pytest.fixture(scope="module")
 def poppies(vgg: Weights) -> Style:
-    return measure(POPPIES, vgg, MeasureSettings(scales=(64, 128, 4096), layers=("conv1_1", "conv4_1", "relu4_1")))
+    return measure(POPPIES, vgg, IngestSettings(scales=(64, 128, 4096), layers=("conv1_1", "conv4_1", "relu4_1")))
 
 
 def test_a_painting_is_never_enlarged_and_its_own_size_is_kept(poppies: Style) -> None:
@@ -61,14 +61,14 @@ def test_transparency_is_composited_over_white_and_said(tmp_path: Path, vgg: Wei
     alpha[:20] = 255
     images.save(tmp_path / "half.png", pixels, format="png", quality=90, alpha=alpha)
     said: list[str] = []
-    style = measure(tmp_path / "half.png", vgg, MeasureSettings(layers=("conv1_1",)), note=said.append)
+    style = measure(tmp_path / "half.png", vgg, IngestSettings(layers=("conv1_1",)), note=said.append)
     np.testing.assert_allclose(style.scales[40][PIXELS].mean, 127.5)
     assert any("half.png" in text and "over white" in text for text in said)
 
 
 def test_one_flat_colour_has_a_style_of_finite_numbers(tmp_path: Path, vgg: Weights) -> None:
     images.save(tmp_path / "flat.png", np.full((48, 48, 3), 90, np.float32), format="png", quality=90)
-    style = measure(tmp_path / "flat.png", vgg, MeasureSettings(layers=("conv1_1", "conv3_1")))
+    style = measure(tmp_path / "flat.png", vgg, IngestSettings(layers=("conv1_1", "conv3_1")))
     for gaussian in style.scales[48].values():
         for array in (gaussian.mean, gaussian.cov, gaussian.cov_sqrt, gaussian.eigenvalues):
             assert np.isfinite(array).all()
@@ -77,6 +77,6 @@ def test_one_flat_colour_has_a_style_of_finite_numbers(tmp_path: Path, vgg: Weig
 def test_a_picture_too_thin_at_every_scale_is_refused_with_advice(tmp_path: Path, vgg: Weights) -> None:
     images.save(tmp_path / "thin.png", np.zeros((40, 400, 3), np.float32), format="png", quality=90)
     with pytest.raises(UsageError, match=r"thin\.png.*too thin.*larger --scales"):
-        measure(tmp_path / "thin.png", vgg, MeasureSettings(scales=(64, 128), layers=("conv1_1",)))
-    style = measure(tmp_path / "thin.png", vgg, MeasureSettings(scales=(64, 1024), layers=("conv1_1",)))
+        measure(tmp_path / "thin.png", vgg, IngestSettings(scales=(64, 128), layers=("conv1_1",)))
+    style = measure(tmp_path / "thin.png", vgg, IngestSettings(scales=(64, 1024), layers=("conv1_1",)))
     assert list(style.header.sizes) == [400]

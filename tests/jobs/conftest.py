@@ -14,7 +14,7 @@ import pipeline
 from pipeline.execution import worker
 from stylebank import images
 from stylebank.bank import Bank
-from tests.fakes import Stylist
+from tests.fakes import Stylizer
 
 COUNT = 40
 
@@ -32,14 +32,14 @@ def many(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def stylist(monkeypatch: pytest.MonkeyPatch) -> Callable[[Stylist], Stylist]:
+def stylizer(monkeypatch: pytest.MonkeyPatch) -> Callable[[Stylizer], Stylizer]:
     """Put a stylist without a network in the place of the real one."""
 
-    def put(stylist: Stylist) -> Stylist:
-        monkeypatch.setattr(worker, "_set_up", lambda parcel: stylist)
+    def put(stylizer: Stylizer) -> Stylizer:
+        monkeypatch.setattr(worker, "_set_up", lambda context: stylizer)
         machine = {"backend": "none", "device": "cpu", "precision": "float32"}
-        monkeypatch.setattr(worker, "_machine", lambda place, stylist: machine)
-        return stylist
+        monkeypatch.setattr(worker, "machine_info", lambda place, stylizer: machine)
+        return stylizer
 
     return put
 

@@ -13,14 +13,14 @@ import pytest
 from pipeline.jobs.outputs import Outputs
 from pipeline.jobs.run import Run
 from stylebank.bank import Bank
-from tests.fakes import Stylist
+from tests.fakes import Stylizer
 from tests.jobs.conftest import COUNT, make
 
 
 def test_decoding_and_encoding_overlap_with_computing(
-    bank: Bank, many: Path, tmp_path: Path, stylist: Callable[[Stylist], Stylist], monkeypatch: pytest.MonkeyPatch
+    bank: Bank, many: Path, tmp_path: Path, stylizer: Callable[[Stylizer], Stylizer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stylist(Stylist(seen=lambda pixels: time.sleep(0.04)))
+    stylizer(Stylizer(seen=lambda pixels: time.sleep(0.04)))
     load, save = Run.load, Outputs._save
     threads: set[str] = set()
 
@@ -48,13 +48,13 @@ def test_decoding_and_encoding_overlap_with_computing(
 
 
 def test_subjects_are_not_all_in_memory_at_once(
-    bank: Bank, many: Path, tmp_path: Path, stylist: Callable[[Stylist], Stylist], monkeypatch: pytest.MonkeyPatch
+    bank: Bank, many: Path, tmp_path: Path, stylizer: Callable[[Stylizer], Stylizer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     loaded: list[Any] = []
     load = Run.load
     monkeypatch.setattr(Run, "load", lambda self, task: loaded.append(task) or load(self, task))
     ahead: list[int] = []
     made: list[int] = []
-    stylist(Stylist(seen=lambda pixels: (ahead.append(len(loaded) - len(made)), made.append(1))[0]))
+    stylizer(Stylizer(seen=lambda pixels: (ahead.append(len(loaded) - len(made)), made.append(1))[0]))
     make(bank, many, tmp_path / "out")
     assert max(ahead) <= 4

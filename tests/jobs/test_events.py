@@ -8,7 +8,7 @@ from pipeline.jobs import events as progress
 def test_time_left_goes_by_work_and_not_by_setting_up(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
     monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
-    clock = progress.Clock(total=40)
+    clock = progress.EtaEstimator(total=40)
     assert clock.seconds_left() is None
     now[0] = 150  # setting up
     clock.start(current=1)

@@ -13,7 +13,7 @@ from stylebank.bank import Bank
 from stylebank.errors import UsageError
 from tests.conftest import DATA
 
-WHOLE = """\
+BYTES_PER_PIXEL = """\
 # a night's work
 [defaults]
 size = 64
@@ -45,7 +45,7 @@ def two_styles(bank: Bank) -> Bank:
     return bank
 
 
-def _write(folder: Path, text: str = WHOLE) -> Path:
+def _write(folder: Path, text: str = BYTES_PER_PIXEL) -> Path:
     path = folder / "jobs.toml"
     path.write_text(text, "utf-8")
     return path
@@ -129,9 +129,9 @@ def test_styles_are_crossed_with_subjects_and_all_are_made_and_resumed(
     ],
 )
 def test_what_is_wrong_is_named_with_its_line(tmp_path: Path, old: str, new: str, said: str) -> None:
-    assert old in WHOLE
+    assert old in BYTES_PER_PIXEL
     with pytest.raises(UsageError, match=said):
-        jobs.read(_write(tmp_path, WHOLE.replace(old, new)))
+        jobs.read(_write(tmp_path, BYTES_PER_PIXEL.replace(old, new)))
 
 
 @pytest.mark.parametrize(
@@ -154,9 +154,9 @@ def test_what_cannot_be_done_is_refused_before_any_work(
     out = tmp_path / "out"
     out.mkdir()
     (out / "way").symlink_to(tmp_path)
-    assert old in WHOLE
+    assert old in BYTES_PER_PIXEL
     with pytest.raises(UsageError, match=said):
-        jobs.prepare(two_styles, _write(tmp_path, WHOLE.replace(old, new)), out)
+        jobs.prepare(two_styles, _write(tmp_path, BYTES_PER_PIXEL.replace(old, new)), out)
     assert [path.name for path in out.iterdir()] == ["way"]
 
 
@@ -189,5 +189,15 @@ def test_every_option_of_apply_about_pictures_is_known() -> None:
     from pipeline.cli import apply
 
     options = {parameter.name for parameter in apply.command.params if isinstance(parameter, click.Option)}
-    crew = {"jobs", "devices", "cluster", "batch_size", "keep_going", "json", "device", "list_devices", "deterministic"}
-    assert options - crew <= job_schema.known_keys()
+    executor = {
+        "jobs",
+        "devices",
+        "cluster",
+        "batch_size",
+        "keep_going",
+        "json",
+        "device",
+        "list_devices",
+        "deterministic",
+    }
+    assert options - executor <= job_schema.known_keys()

@@ -15,9 +15,9 @@ from stylebank.errors import UsageError
 from tests.jobs.test_apply import QUICK, digest
 
 
-@pytest.mark.parametrize("moment", ["before the rename", "after the rename", "in the animation"])
+@pytest.mark.parametrize("info", ["before the rename", "after the rename", "in the animation"])
 def test_an_interruption_around_the_save_costs_at_most_that_picture(
-    bank: Bank, photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
+    bank: Bank, photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, info: str
 ) -> None:
     out, subject = tmp_path / "out", photographs / "rocket.jpg"
     out.mkdir()
@@ -26,18 +26,18 @@ def test_an_interruption_around_the_save_costs_at_most_that_picture(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        if moment == "before the rename":
+        if info == "before the rename":
             patched.setattr(Path, "replace", stop)
-        elif moment == "after the rename":
+        elif info == "after the rename":
             flush = files.flush
             patched.setattr("stylebank.files.flush", lambda path: stop() if path == out else flush(path))
         else:
             patched.setattr("stylebank.images.save_animation", stop)
         with pytest.raises(KeyboardInterrupt):
-            animation = out / "way.gif" if moment == "in the animation" else None
+            animation = out / "way.gif" if info == "in the animation" else None
             pipeline.apply(bank, "wave", [subject], out, animation=animation, **QUICK)
     (entry,) = pipeline.apply(bank, "wave", [subject], out, **QUICK)
-    assert entry.status == ("skipped" if moment == "after the rename" else "done")
+    assert entry.status == ("skipped" if info == "after the rename" else "done")
     assert entry.output_sha256 == digest(out / "rocket.wave.jpg")
 
 

@@ -12,15 +12,15 @@ import pytest
 
 import pipeline
 from pipeline.backends import devices as precision
-from pipeline.execution.process import Machine
+from pipeline.execution.process import DeviceInfo
 from pipeline.jobs.apply import prepare
-from pipeline.jobs.run import Run, agree
+from pipeline.jobs.run import Run, settle_precision
 from stylebank import images
 from stylebank.bank import Bank
 from tests.conftest import DATA
 from tests.jobs.test_apply import QUICK
 
-CPU = Machine("tensorflow", "cpu")
+CPU = DeviceInfo("tensorflow", "cpu")
 
 
 @pytest.fixture
@@ -28,12 +28,12 @@ def faster(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     """Let the timing find one of the two precisions faster."""
 
     def let(kind: str) -> None:
-        precision.choose.cache_clear()
+        precision.resolve_precision.cache_clear()
         monkeypatch.setattr(precision, "_convolution", lambda timed: 0.1 if timed == kind else 1.0)
 
-    precision.choose.cache_clear()
+    precision.resolve_precision.cache_clear()
     yield let  # type: ignore[misc]
-    precision.choose.cache_clear()
+    precision.resolve_precision.cache_clear()
 
 
 def test_a_run_that_goes_on_keeps_its_precision_though_the_timing_has_turned(
@@ -64,9 +64,9 @@ def test_a_run_that_goes_on_keeps_its_precision_though_the_timing_has_turned(
     assert made() == [("skipped", "float32")] * 2
 
 
-def _agreed(runs: list[Run], machine: Machine, timed: str = "timed") -> list[str]:
+def _agreed(runs: list[Run], machine: DeviceInfo, timed: str = "timed") -> list[str]:
     asked: list[int] = []
-    agree(runs, machine, lambda: (asked.append(1), timed)[1])
+    settle_precision(runs, machine, lambda: (asked.append(1), timed)[1])
     assert len(asked) <= 1
     return [run.precision for run in runs]
 
@@ -90,8 +90,8 @@ def test_what_counts_are_the_newest_lines_of_the_same_settings_on_such_a_machine
         "".join(json.dumps({**line, "backend": "tensorflow", "device": "cpu", **more}) + "\n" for more in told)
     )
     assert _agreed([run("one")], CPU) == ["bfloat16"]
-    assert _agreed([run("one")], Machine("tensorflow", "gpu", 1 << 33)) == ["float32"]
-    assert _agreed([run("one")], Machine("jax", "cpu")) == ["timed"]
+    assert _agreed([run("one")], DeviceInfo("tensorflow", "gpu", 1 << 33)) == ["float32"]
+    assert _agreed([run("one")], DeviceInfo("jax", "cpu")) == ["timed"]
     assert _agreed([run("one", steps=3)], CPU) == ["timed"]
     assert _agreed([run("one", overwrite=True)], CPU) == ["timed"]
     assert _agreed([run("one", precision="float32")], CPU) == ["float32"]
@@ -104,8 +104,8 @@ def test_what_was_agreed_on_travels_and_names_what_is_set_up(bank: Bank, photogr
     parcels = []
     for kind in ("float32", "bfloat16"):
         run = prepare(bank, "wave", [photographs], tmp_path / "out", **QUICK)
-        agree([run], CPU, lambda kind=kind: kind)  # type: ignore[misc]
+        settle_precision([run], CPU, lambda kind=kind: kind)  # type: ignore[misc]
         assert run.recorded["precision"] == "auto"
-        parcels.append(run.parcel(elsewhere=True))
-    assert [parcel.settings.precision for parcel in parcels] == ["float32", "bfloat16"]
+        parcels.append(run.context(remote=True))
+    assert [context.settings.precision for context in parcels] == ["float32", "bfloat16"]
     assert parcels[0].key != parcels[1].key

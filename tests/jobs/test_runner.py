@@ -19,14 +19,14 @@ import pytest
 import pipeline
 from pipeline import Progress
 from pipeline.execution import worker
-from pipeline.execution.executors import Here
-from pipeline.execution.process_executor import Pool
+from pipeline.execution.executors import InProcessExecutor
+from pipeline.execution.process_executor import ProcessExecutor
 from pipeline.jobs import apply as batch
 from pipeline.jobs.record import Record
 from stylebank import files, images
 from stylebank.bank import Bank
 from stylebank.errors import StyleDamaged
-from tests.fakes import Stylist, Together
+from tests.fakes import BatchOutcome, Stylizer
 from tests.jobs.conftest import COUNT, digests, make
 from tests.jobs.test_apply import QUICK
 
@@ -34,9 +34,9 @@ BAD = 6
 
 
 def test_of_forty_pictures_six_bad_ones_stop_nothing(
-    bank: Bank, many: Path, tmp_path: Path, stylist: Callable[[Stylist], Stylist]
+    bank: Bank, many: Path, tmp_path: Path, stylizer: Callable[[Stylizer], Stylizer]
 ) -> None:
-    stylist(Stylist())
+    stylizer(Stylizer())
     whole = (many / "00.png").read_bytes()
     bad = {
         "03.png": b"",
@@ -93,9 +93,9 @@ def test_killed_at_twenty_points_and_run_again_it_ends_like_an_uninterrupted_run
 
 
 def test_what_a_killed_run_left_half_written_is_removed_but_not_under_a_run_that_still_writes(
-    bank: Bank, many: Path, tmp_path: Path, stylist: Callable[[Stylist], Stylist]
+    bank: Bank, many: Path, tmp_path: Path, stylizer: Callable[[Stylizer], Stylizer]
 ) -> None:
-    stylist(Stylist())
+    stylizer(Stylizer())
     out = tmp_path / "out"
     out.mkdir()
     stray = out / f"{files.TEMPORARY_PREFIX}0123.png"
@@ -110,9 +110,9 @@ def test_what_a_killed_run_left_half_written_is_removed_but_not_under_a_run_that
 
 
 def test_fail_fast_stops_at_the_first_failure_and_keeps_what_is_finished(
-    bank: Bank, many: Path, tmp_path: Path, stylist: Callable[[Stylist], Stylist]
+    bank: Bank, many: Path, tmp_path: Path, stylizer: Callable[[Stylizer], Stylizer]
 ) -> None:
-    stylist(Stylist())
+    stylizer(Stylizer())
     (many / "00.png").write_bytes(b"")
     entries = make(bank, many, tmp_path / "out", fail_fast=True)
     statuses = [entry.status for entry in entries]
@@ -121,9 +121,9 @@ def test_fail_fast_stops_at_the_first_failure_and_keeps_what_is_finished(
 
 
 def test_an_error_while_telling_of_a_step_is_not_blamed_on_the_picture(
-    bank: Bank, many: Path, tmp_path: Path, stylist: Callable[[Stylist], Stylist]
+    bank: Bank, many: Path, tmp_path: Path, stylizer: Callable[[Stylizer], Stylizer]
 ) -> None:
-    stylist(Stylist())
+    stylizer(Stylizer())
 
     def broken(progress: Progress) -> None:
         if progress.kind == "step" and progress.number == 2:
@@ -135,40 +135,40 @@ def test_an_error_while_telling_of_a_step_is_not_blamed_on_the_picture(
 
 
 def test_pictures_of_one_size_are_made_together_and_halved_to_what_the_memory_holds(
-    bank: Bank, many: Path, tmp_path: Path, stylist: Callable[[Stylist], Stylist]
+    bank: Bank, many: Path, tmp_path: Path, stylizer: Callable[[Stylizer], Stylizer]
 ) -> None:
-    together = stylist(Together(most=3))
-    assert isinstance(together, Together)
+    together = stylizer(BatchOutcome(most=3))
+    assert isinstance(together, BatchOutcome)
     heard: list[Progress] = []
     entries = make(bank, many, tmp_path / "out", batch_size=8, listener=heard.append)
     assert [entry.status for entry in entries] == ["done"] * COUNT
     assert together.batches[0] == 8 and max(together.batches[7:]) <= 3  # and not tried again with more
-    stylist(Stylist())
+    stylizer(Stylizer())
     make(bank, many, tmp_path / "single")
     assert digests(tmp_path / "out") == digests(tmp_path / "single")
 
 
 def test_a_style_damaged_midway_ends_the_run_with_its_own_error_whatever_thread_found_it(
-    bank: Bank, many: Path, tmp_path: Path, stylist: Callable[[Stylist], Stylist], monkeypatch: pytest.MonkeyPatch
+    bank: Bank, many: Path, tmp_path: Path, stylizer: Callable[[Stylizer], Stylizer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stylist(Stylist())
+    stylizer(Stylizer())
     with ThreadPoolExecutor(1) as thread:
 
-        class Threaded(Here):
-            def outcomes(self, tasks: Any, note: Any) -> Any:
+        class Threaded(InProcessExecutor):
+            def map_unordered(self, tasks: Any, note: Any) -> Any:
                 tasks = iter(tasks)
                 while (task := thread.submit(next, tasks, None).result()) is not None:
-                    yield from super().outcomes([task], note)
+                    yield from super().map_unordered([task], note)
 
         runs = [
             batch.prepare(bank, "wave", [many], tmp_path / name, size=0, steps=1, precision="float32")
             for name in ("one", "two")
         ]
 
-        def damaged(*, elsewhere: bool) -> Any:
+        def damaged(*, remote: bool) -> Any:
             raise StyleDamaged("wave.stylebank.h5: its numbers have changed. Restore it.")
 
-        monkeypatch.setattr(runs[1], "parcel", damaged)
+        monkeypatch.setattr(runs[1], "context", damaged)
         with pytest.raises(StyleDamaged, match="Restore it"):
             batch.execute(runs, Threaded(), batch_size=1)
     assert len(Record(tmp_path / "one").entries()) == COUNT and not digests(tmp_path / "two")
@@ -180,9 +180,11 @@ def test_several_processes_make_what_one_makes(
     alone = pipeline.apply(bank, "wave", [photographs], tmp_path / "alone", format="png", **QUICK)
     heard: list[Progress] = []
     other = "float32" if alone[0].precision == "bfloat16" else "bfloat16"  # at this size both make the same
-    ask = Pool.ask
+    run_once = ProcessExecutor.run_once
     monkeypatch.setattr(
-        Pool, "ask", lambda self, question: other if question is worker.faster_precision else ask(self, question)
+        ProcessExecutor,
+        "run_once",
+        lambda self, question: other if question is worker.benchmark_precision else run_once(self, question),
     )
     shared = pipeline.apply(
         bank, "wave", [photographs], tmp_path / "shared", format="png", jobs=2, listener=heard.append, **QUICK
@@ -230,7 +232,7 @@ def test_memory_stays_flat(bank: Bank, tmp_path: Path, count: int) -> None:
             held.append(int(fields[1]) * os.sysconf("SC_PAGE_SIZE"))
 
     runs = [batch.prepare(bank, "wave", [folder], tmp_path / f"out{number}", size=64, steps=2) for number in range(4)]
-    entries = batch.execute(runs, Here(), listener=listen)
+    entries = batch.execute(runs, InProcessExecutor(), listener=listen)
     assert [entry.status for entry in entries] == ["done"] * count
     told = ", ".join(f"{held[end - 1] / 1e6:.0f} MB after {end}" for end in range(count // 4, count + 1, count // 4))
     print(told)

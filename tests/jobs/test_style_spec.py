@@ -4,34 +4,39 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.jobs.style_spec import Styling, below, parse
+from pipeline.jobs.style_spec import StyleSpec, below, parse
 from stylebank.errors import StylebankError, UsageError
 
 
-def read(*styles: str, masks: tuple[str, ...] = (), known: tuple[str, ...] = ()) -> Styling:
+def read(*styles: str, masks: tuple[str, ...] = (), known: tuple[str, ...] = ()) -> StyleSpec:
     return parse(styles, masks, exists=lambda name: name in known)
 
 
 def test_one_style_is_what_it_is_called() -> None:
-    styling = read("monet")
-    assert (styling.text, styling.label, styling.names, styling.masked) == ("monet", "monet", ["monet"], False)
-    assert styling.digest({"monet": "abc"}) == "abc"
-    assert read("monet:0.3").regions == styling.regions  # alone it is all there is
+    style_spec = read("monet")
+    assert (style_spec.text, style_spec.label, style_spec.names, style_spec.masked) == (
+        "monet",
+        "monet",
+        ["monet"],
+        False,
+    )
+    assert style_spec.digest({"monet": "abc"}) == "abc"
+    assert read("monet:0.3").regions == style_spec.regions  # alone it is all there is
 
 
 def test_weights_are_shares_and_decide_the_digest() -> None:
-    styling = read("a:3", "b:1")
-    assert styling.regions[0].parts == (("a", 0.75), ("b", 0.25))
-    assert (styling.text, styling.label) == ("a:0.75,b:0.25", "a+b")
+    style_spec = read("a:3", "b:1")
+    assert style_spec.regions[0].parts == (("a", 0.75), ("b", 0.25))
+    assert (style_spec.text, style_spec.label) == ("a:0.75,b:0.25", "a+b")
     digests = {"a": "1", "b": "2"}
-    assert styling.digest(digests) == read("a:6", "b:2").digest(digests)
+    assert style_spec.digest(digests) == read("a:6", "b:2").digest(digests)
     assert len({read(*two).digest(digests) for two in (("a:3", "b"), ("a", "b:3"), ("b", "a:3"))}) == 3
 
 
 def test_regions_have_styles_and_all_but_one_a_mask() -> None:
-    styling = read("sky=a:0.6", "sky=b:0.4", "rest=c", masks=("sky=sky.png",))
-    assert [(region.name, region.mask) for region in styling.regions] == [("sky", "sky.png"), ("rest", None)]
-    assert styling.text == "sky=a:0.6,b:0.4 rest=c" and styling.label == "a+b+c" and styling.masked
+    style_spec = read("sky=a:0.6", "sky=b:0.4", "rest=c", masks=("sky=sky.png",))
+    assert [(region.name, region.mask) for region in style_spec.regions] == [("sky", "sky.png"), ("rest", None)]
+    assert style_spec.text == "sky=a:0.6,b:0.4 rest=c" and style_spec.label == "a+b+c" and style_spec.masked
 
 
 def test_a_mask_alone_needs_no_region_and_may_hold_an_equals_sign() -> None:

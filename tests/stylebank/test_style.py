@@ -82,7 +82,7 @@ def test_a_style_measured_otherwise_is_refused_naming_both_sides(wanted: dict[st
 
 
 def test_a_header_as_plain_values_is_fit_for_json() -> None:
-    plain = style(sizes={32: (32, 20), 64: (64, 41)}).header.plain()
+    plain = style(sizes={32: (32, 20), 64: (64, 41)}).header.to_dict()
     assert json.loads(json.dumps(plain)) == plain
     assert plain["scales"] == {"32": [32, 20], "64": [64, 41]}
     assert plain["source_size"] == [1280, 800]

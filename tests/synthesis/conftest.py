@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from pipeline.ingest.measure import measure_pixels
-from pipeline.synthesis.masks import Regions, regions
-from pipeline.vgg.network import Trunk
+from pipeline.synthesis.masks import RegionMasks, regions
+from pipeline.vgg.network import VGG19
 from pipeline.vgg.weights import Weights
 from stylebank import images
 from stylebank.bank import Bank
@@ -27,14 +27,16 @@ def night(wave: Style, vgg: Weights) -> Style:
     """Measured at four sizes, as no bank of the other tests is."""
     painting = images.load(DATA / "styles/starry_night.jpg")
     fingerprint = wave.header.fingerprint
-    trunk = Trunk(vgg, fingerprint.pooling, fingerprint.padding)
+    network = VGG19(vgg, fingerprint.pooling, fingerprint.padding)
     sizes = {side: images.fit(painting.size, side) for side in (64, 90, 128, 256)}
-    scales = {side: measure_pixels(images.resize(painting.pixels, size), trunk, LAYERS) for side, size in sizes.items()}
+    scales = {
+        side: measure_pixels(images.resize(painting.pixels, size), network, LAYERS) for side, size in sizes.items()
+    }
     return Style(dataclasses.replace(wave.header, name="night", sizes=sizes), scales)
 
 
 @pytest.fixture
-def left() -> Regions:
+def left() -> RegionMasks:
     mask = np.zeros((64, 96), np.float32)
     mask[:, :48] = 1
     return regions([mask], (96, 64))

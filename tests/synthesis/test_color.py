@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipeline.synthesis.color import recolored, with_colors_of
+from pipeline.synthesis.color import keep_colors, match_colors
 from stylebank.math import gaussian
 from stylebank.math.gaussian import moments
 from stylebank.style import Gaussian
@@ -23,7 +23,7 @@ def _distance(pixels: np.ndarray, palette: Gaussian) -> float:
 
 
 def test_the_palette_is_taken_on_in_full_or_in_part(china: np.ndarray, palette: Gaussian) -> None:
-    whole, half, none = (recolored(china, palette, strength) for strength in (1.0, 0.5, 0.0))
+    whole, half, none = (match_colors(china, palette, strength) for strength in (1.0, 0.5, 0.0))
     far = _distance(china, palette)
     assert _distance(whole, palette) < 0.1 * far
     assert _distance(half, palette) == pytest.approx(0.5 * far, rel=0.15)
@@ -32,7 +32,7 @@ def test_the_palette_is_taken_on_in_full_or_in_part(china: np.ndarray, palette: 
 
 def test_luma_keeps_the_subjects_chroma(china: np.ndarray) -> None:
     picture = np.ascontiguousarray(china[::-1, ::-1, ::-1])
-    made = with_colors_of(picture, china, "luma")
+    made = keep_colors(picture, china, "luma")
     np.testing.assert_allclose(made - (made @ _LUMA)[..., None], china - (china @ _LUMA)[..., None], atol=1e-2)
     assert made.min() >= -1e-3 and made.max() <= 255.001
     moved = np.abs(made @ _LUMA - picture @ _LUMA)
@@ -40,11 +40,11 @@ def test_luma_keeps_the_subjects_chroma(china: np.ndarray) -> None:
 
 
 def test_luma_of_the_subject_itself_changes_nothing(china: np.ndarray) -> None:
-    np.testing.assert_allclose(with_colors_of(china, china, "luma"), china, atol=1e-2)
+    np.testing.assert_allclose(keep_colors(china, china, "luma"), china, atol=1e-2)
 
 
 def test_transport_takes_mean_and_covariance(china: np.ndarray) -> None:
-    made = with_colors_of(np.ascontiguousarray(255 - china), china, "transport")
+    made = keep_colors(np.ascontiguousarray(255 - china), china, "transport")
     mean, cov, _count = moments(made)
     own_mean, own_cov, _count = moments(china)
     assert np.abs(mean - own_mean).max() < 6

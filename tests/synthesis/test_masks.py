@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.jobs.mask_files import Placement
+from pipeline.jobs.mask_files import MaskFiles
 from pipeline.jobs.style_spec import parse
 from pipeline.synthesis import masks
 from stylebank.errors import ImageRefused, UsageError
@@ -85,7 +85,7 @@ def test_a_mask_of_another_shape_is_refused(size: tuple[int, int]) -> None:
 def test_a_subject_can_have_a_mask_of_its_own(tmp_path: Path) -> None:
     for name, columns in (("one", 48), ("two", 72)):
         written(tmp_path / f"{name}.png", columns)
-    placing = Placement(parse(["a"], [f"{tmp_path}/{{subject}}.png"], exists=lambda name: False))
+    placing = MaskFiles(parse(["a"], [f"{tmp_path}/{{subject}}.png"], exists=lambda name: False))
     shares = []
     for name in ("one", "two"):
         found, told = placing.regions(Path(f"in/{name}.jpg"), SIZE, SIZE)
@@ -111,9 +111,9 @@ def test_beyond_a_hard_edge_nothing_is_left_at_any_size() -> None:
 
 def test_a_mask_that_cannot_be_read_is_told_before_any_subject(tmp_path: Path) -> None:
     with pytest.raises(ImageRefused, match=r"missing\.png"):
-        Placement(parse(["a"], [f"{tmp_path}/missing.png"], exists=lambda name: False))
+        MaskFiles(parse(["a"], [f"{tmp_path}/missing.png"], exists=lambda name: False))
 
 
 def test_without_masks_there_is_nothing_to_place_or_record() -> None:
-    placing = Placement(parse(["a"], exists=lambda name: False))
+    placing = MaskFiles(parse(["a"], exists=lambda name: False))
     assert placing.regions(Path("x.jpg"), SIZE, SIZE) == (None, {}) and placing.recorded(Path("x.jpg")) == {}

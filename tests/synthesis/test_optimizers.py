@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipeline.synthesis.optimizers import minimise
+from pipeline.synthesis.optimizers import minimize
 from stylebank.errors import StylebankError
 
 _WANTED = np.linspace(-60, 320, 48).reshape(1, 4, 4, 3).astype(np.float32)
@@ -28,7 +28,7 @@ def test_the_minimum_within_the_bounds_is_found_in_any_unit_of_loss(
 ) -> None:
     seen: list[np.ndarray] = []
     start = np.full_like(_WANTED, 128)
-    optimum = minimise(
+    optimum = minimize(
         _bowl(unit),
         start,
         optimizer=optimizer,
@@ -44,7 +44,7 @@ def test_the_minimum_within_the_bounds_is_found_in_any_unit_of_loss(
 
 def test_steps_are_counted_from_one_and_end_at_the_number_given() -> None:
     steps: list[int] = []
-    optimum = minimise(
+    optimum = minimize(
         _bowl(),
         np.full_like(_WANTED, 128),
         optimizer="adam",
@@ -62,7 +62,7 @@ def test_a_picture_at_its_minimum_stays_as_it_is() -> None:
     def flat(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return np.zeros(1), np.zeros_like(pixels)
 
-    optimum = minimise(flat, start, optimizer="lbfgs", steps=5)
+    optimum = minimize(flat, start, optimizer="lbfgs", steps=5)
     np.testing.assert_array_equal(optimum.pixels, start)
     assert optimum.steps == (0,)
 
@@ -73,11 +73,11 @@ def test_a_loss_that_is_no_number_stops_with_advice(optimizer: str) -> None:
         return np.full(1, np.nan), np.zeros_like(pixels)
 
     with pytest.raises(StylebankError, match=r"not finite.*learning-rate"):
-        minimise(broken, _WANTED, optimizer=optimizer, steps=3, learning_rate=1.0)
+        minimize(broken, _WANTED, optimizer=optimizer, steps=3, learning_rate=1.0)
 
 
 def test_a_start_outside_the_bounds_is_brought_within() -> None:
-    optimum = minimise(lambda p: (np.zeros(1), np.zeros_like(p)), _WANTED, optimizer="lbfgs", steps=1)
+    optimum = minimize(lambda p: (np.zeros(1), np.zeros_like(p)), _WANTED, optimizer="lbfgs", steps=1)
     assert optimum.pixels.min() >= 0 and optimum.pixels.max() <= 255
 
 
@@ -91,7 +91,7 @@ def _valley(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def test_lbfgs_learns_the_curvature() -> None:
     start = np.full_like(_WANTED, 128)
-    optimum = minimise(_valley, start, optimizer="lbfgs", steps=60)
+    optimum = minimize(_valley, start, optimizer="lbfgs", steps=60)
     assert optimum.values[0] < 1e-5 * _valley(start)[0][0]
 
 
@@ -99,7 +99,7 @@ def test_lbfgs_learns_the_curvature() -> None:
 def test_pictures_side_by_side_end_where_each_ends_alone(optimizer: str) -> None:
     starts = np.concatenate([np.full_like(_WANTED, 128), np.full_like(_WANTED, 250), np.clip(_WANTED, 20, 230)])
     told: list[tuple[int, int]] = []
-    together = minimise(
+    together = minimize(
         _valley,
         starts,
         optimizer=optimizer,
@@ -108,7 +108,7 @@ def test_pictures_side_by_side_end_where_each_ends_alone(optimizer: str) -> None
         on_step=lambda picture, step, value, pixels: told.append((picture, step)),
     )
     for number in range(3):
-        alone = minimise(_valley, starts[number : number + 1], optimizer=optimizer, steps=15, learning_rate=2.0)
+        alone = minimize(_valley, starts[number : number + 1], optimizer=optimizer, steps=15, learning_rate=2.0)
         np.testing.assert_array_equal(together.pixels[number], alone.pixels[0])
         assert together.values[number] == alone.values[0]
         assert together.steps[number] == alone.steps[0] == sum(picture == number for picture, _step in told)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from pipeline.settings import SynthesisSettings
-from pipeline.synthesis.pyramid import bracket, pyramid, scales_for
+from pipeline.synthesis.pyramid import neighbouring_scales, pyramid, scales_for
 from stylebank.errors import UsageError
 
 
@@ -30,7 +30,7 @@ def test_a_picture_too_thin_for_the_network_is_refused() -> None:
     ],
 )
 def test_a_size_lies_between_two_scales_or_at_one(side: float, expected: tuple[int, int, float]) -> None:
-    assert bracket([720, 256, 512], side) == pytest.approx(expected, abs=1e-3)
+    assert neighbouring_scales([720, 256, 512], side) == pytest.approx(expected, abs=1e-3)
 
 
 def test_a_run_needs_the_scales_beside_its_sizes() -> None:

@@ -15,9 +15,9 @@ from pipeline.ingest.measure import measure_pixels
 from pipeline.settings import SynthesisSettings
 from pipeline.synthesis import stylizer as synthesis
 from pipeline.synthesis import tiled_objective as strips
-from pipeline.synthesis.masks import Regions, regions
-from pipeline.synthesis.stylizer import Stylist
-from pipeline.vgg.network import Trunk
+from pipeline.synthesis.masks import RegionMasks, regions
+from pipeline.synthesis.stylizer import Stylizer
+from pipeline.vgg.network import VGG19
 from pipeline.vgg.weights import Weights
 from stylebank import images
 from stylebank.bank import Bank
@@ -32,7 +32,7 @@ AT_96 = SynthesisSettings(size=96, steps=6, precision="float32")
 
 
 def test_the_picture_moves_towards_the_style_and_keeps_its_bounds(wave: Style, vgg: Weights, china: np.ndarray) -> None:
-    synthesis = Stylist(wave, vgg, dataclasses.replace(QUICK, steps=8)).stylise(china)
+    synthesis = Stylizer(wave, vgg, dataclasses.replace(QUICK, steps=8)).stylize(china)
     assert synthesis.pixels.shape == (43, 64, 3)
     assert synthesis.final_loss < 0.6 * synthesis.start_loss
     assert synthesis.pixels.min() >= 0 and synthesis.pixels.max() <= 255
@@ -42,31 +42,31 @@ def test_the_picture_moves_towards_the_style_and_keeps_its_bounds(wave: Style, v
 def test_a_content_weight_keeps_the_subject(wave: Style, vgg: Weights, china: np.ndarray) -> None:
     def distance(content_weight: float) -> float:
         settings = dataclasses.replace(QUICK, steps=10, content_weight=content_weight, match_color=False)
-        made = Stylist(wave, vgg, settings).stylise(china).pixels
-        start = Stylist(wave, vgg, dataclasses.replace(settings, steps=1)).stylise(china).pixels
+        made = Stylizer(wave, vgg, settings).stylize(china).pixels
+        start = Stylizer(wave, vgg, dataclasses.replace(settings, steps=1)).stylize(china).pixels
         return float(np.abs(made - start).mean())
 
     assert distance(50.0) < 0.7 * distance(0.0)
 
 
 def test_the_palette_is_the_paintings_before_the_first_step(wave: Style, vgg: Weights, china: np.ndarray) -> None:
-    recolored = Stylist(wave, vgg, QUICK).recolored(china, 96)
+    match_colors = Stylizer(wave, vgg, QUICK).match_colors(china, 96)
     painting = wave.scales[96][PIXELS]
-    mean, cov, _count = moments(recolored)
+    mean, cov, _count = moments(match_colors)
     assert np.abs(mean - painting.mean).max() < 6
     assert np.linalg.norm(cov - painting.cov) < 0.25 * np.linalg.norm(painting.cov)
     grey = np.repeat(china.mean(axis=2, keepdims=True), 3, axis=2)
-    assert np.isfinite(Stylist(wave, vgg, QUICK).recolored(grey, 96)).all()
+    assert np.isfinite(Stylizer(wave, vgg, QUICK).match_colors(grey, 96)).all()
 
 
 def test_the_same_settings_give_the_same_picture(wave: Style, vgg: Weights, china: np.ndarray) -> None:
-    first, second = (Stylist(wave, vgg, QUICK).stylise(china).pixels for _ in range(2))
+    first, second = (Stylizer(wave, vgg, QUICK).stylize(china).pixels for _ in range(2))
     np.testing.assert_array_equal(np.rint(first), np.rint(second))
 
 
 def test_noise_follows_its_seed(wave: Style, vgg: Weights, china: np.ndarray) -> None:
     def made(seed: int) -> np.ndarray:
-        return Stylist(wave, vgg, dataclasses.replace(QUICK, init="noise", seed=seed, steps=1)).stylise(china).pixels
+        return Stylizer(wave, vgg, dataclasses.replace(QUICK, init="noise", seed=seed, steps=1)).stylize(china).pixels
 
     np.testing.assert_array_equal(made(1), made(1))
     assert np.abs(made(1) - made(2)).mean() > 10
@@ -75,26 +75,26 @@ def test_noise_follows_its_seed(wave: Style, vgg: Weights, china: np.ndarray) ->
 @pytest.mark.parametrize("optimizer", ["adam", "rmsprop"])
 def test_the_other_optimisers_lower_the_loss_too(wave: Style, vgg: Weights, china: np.ndarray, optimizer: str) -> None:
     settings = dataclasses.replace(QUICK, optimizer=optimizer, steps=12)
-    synthesis = Stylist(wave, vgg, settings).stylise(china)
+    synthesis = Stylizer(wave, vgg, settings).stylize(china)
     assert synthesis.final_loss < 0.9 * synthesis.start_loss
 
 
 def test_other_weights_and_layers_that_were_not_measured_are_refused(wave: Style, vgg: Weights) -> None:
     with pytest.raises(FingerprintMismatch, match=r"'wave'.*weights_sha256.*abc"):
-        Stylist(wave, dataclasses.replace(vgg, sha256="abc"), QUICK)
+        Stylizer(wave, dataclasses.replace(vgg, sha256="abc"), QUICK)
     with pytest.raises(FingerprintMismatch, match=r"conv1_1 conv2_1 conv3_1.*conv5_1"):
-        Stylist(wave, vgg, dataclasses.replace(QUICK, layers=("conv5_1",)))
+        Stylizer(wave, vgg, dataclasses.replace(QUICK, layers=("conv5_1",)))
 
 
 def test_pictures_side_by_side_are_made_as_each_alone(wave: Style, vgg: Weights, china: np.ndarray) -> None:
     settings = dataclasses.replace(QUICK, precision="float32", steps=6)
-    stylist = Stylist(wave, vgg, settings)
+    stylizer = Stylizer(wave, vgg, settings)
     subjects = [china, np.ascontiguousarray(china[::-1])]
     told: list[int] = []
-    together = stylist.stylise_many(subjects, on_moment=lambda moment: told.append(moment.picture))
+    together = stylizer.stylize_batch(subjects, on_step=lambda info: told.append(info.picture))
     assert {0, 1} == set(told)
     for subject, made in zip(subjects, together, strict=True):
-        alone = stylist.stylise(subject)
+        alone = stylizer.stylize(subject)
         assert made.final_loss == pytest.approx(alone.final_loss, rel=1e-3)
         assert np.abs(made.pixels - alone.pixels).mean() < 0.5
 
@@ -118,25 +118,25 @@ def test_the_second_picture_of_another_size_pays_no_retrace(
 
     monkeypatch.setattr("pipeline.backends.compile.tf.function", counted)
     synthesis._objective.cache_clear()  # other tests' pictures have paid for it
-    stylist = Stylist(wave, vgg, dataclasses.replace(QUICK, steps=2))
-    stylist.stylise(china)
+    stylizer = Stylizer(wave, vgg, dataclasses.replace(QUICK, steps=2))
+    stylizer.stylize(china)
     of_the_first = list(traced)
     assert of_the_first
-    stylist.stylise(china)
-    stylist.stylise(np.ascontiguousarray(china[:45, :70].transpose(1, 0, 2)))
+    stylizer.stylize(china)
+    stylizer.stylize(np.ascontiguousarray(china[:45, :70].transpose(1, 0, 2)))
     assert traced == of_the_first
 
 
 def test_pictures_of_two_sizes_are_not_made_side_by_side(wave: Style, vgg: Weights, china: np.ndarray) -> None:
     with pytest.raises(UsageError, match=r"43 x 64, 64 x 43"):
-        Stylist(wave, vgg, QUICK).stylise_many([china, np.ascontiguousarray(china.transpose(1, 0, 2))])
+        Stylizer(wave, vgg, QUICK).stylize_batch([china, np.ascontiguousarray(china.transpose(1, 0, 2))])
 
 
 def test_bfloat16_ends_where_float32_does(wave: Style, vgg: Weights, china: np.ndarray) -> None:
     ends = {}
     for precision in ("float32", "bfloat16"):
         settings = dataclasses.replace(QUICK, steps=12, precision=precision)
-        ends[precision] = Stylist(wave, vgg, settings).stylise(china).final_loss
+        ends[precision] = Stylizer(wave, vgg, settings).stylize(china).final_loss
     assert ends["bfloat16"] == pytest.approx(ends["float32"], rel=0.03)
 
 
@@ -144,15 +144,15 @@ def test_bfloat16_does_for_the_few_positions_of_deep_layers(wave: Style, vgg: We
     """With bfloat16 throughout it ended at more than twice the loss."""
     layers = ("conv1_1", "conv4_2", "conv5_1", "conv5_4")
     painting = images.resize(images.load(DATA / "styles/great_wave.jpg").pixels, (256, 172))
-    trunk = Trunk(vgg, "avg", "reflect")
+    network = VGG19(vgg, "avg", "reflect")
     fingerprint = dataclasses.replace(wave.header.fingerprint, layers=(PIXELS, *layers))
     deep = Style(
-        dataclasses.replace(wave.header, fingerprint=fingerprint), {96: measure_pixels(painting, trunk, layers)}
+        dataclasses.replace(wave.header, fingerprint=fingerprint), {96: measure_pixels(painting, network, layers)}
     )
     ends = {}
     for precision in ("float32", "bfloat16"):
         settings = dataclasses.replace(QUICK, size=96, steps=15, content_weight=0, precision=precision)
-        ends[precision] = Stylist(deep, vgg, settings).stylise(china).final_loss
+        ends[precision] = Stylizer(deep, vgg, settings).stylize(china).final_loss
     assert ends["bfloat16"] == pytest.approx(ends["float32"], rel=0.05)
 
 
@@ -171,7 +171,7 @@ def test_bfloat16_ends_where_float32_does_on_the_samples(
     ends = {}
     for precision in ("float32", "bfloat16"):
         settings = SynthesisSettings(size=320, precision=precision)
-        ends[precision] = Stylist(bank.get("style"), vgg, settings).stylise(subject).final_loss
+        ends[precision] = Stylizer(bank.get("style"), vgg, settings).stylize(subject).final_loss
     assert ends["bfloat16"] == pytest.approx(ends["float32"], rel=0.03)
 
 
@@ -179,7 +179,7 @@ def test_a_picture_in_strips_is_the_picture(
     wave: Style, vgg: Weights, china: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = dataclasses.replace(QUICK, precision="float32", steps=3)
-    whole = Stylist(wave, vgg, settings).stylise(china)
+    whole = Stylizer(wave, vgg, settings).stylize(china)
     asked = []
 
     def too_large(size: tuple[int, int], *_: object, **more: object) -> bool:
@@ -188,7 +188,7 @@ def test_a_picture_in_strips_is_the_picture(
 
     monkeypatch.setattr(synthesis, "require_memory", too_large)
     monkeypatch.setattr(synthesis, "in_strips", lambda objective: strips.in_strips(objective, 64 * 16 * 128))
-    made = Stylist(wave, vgg, dataclasses.replace(settings, memory_limit=2_000_000_000)).stylise(china)
+    made = Stylizer(wave, vgg, dataclasses.replace(settings, memory_limit=2_000_000_000)).stylize(china)
     assert asked == [((64, 43), 2_000_000_000)]
     assert made.start_loss == pytest.approx(whole.start_loss, rel=1e-5)
     assert made.final_loss == pytest.approx(whole.final_loss, rel=1e-3)
@@ -198,14 +198,14 @@ def test_a_picture_in_strips_is_the_picture(
 def test_a_picture_too_large_for_the_memory_is_refused_before_work(
     wave: Style, vgg: Weights, china: np.ndarray
 ) -> None:
-    stylist = Stylist(wave, vgg, dataclasses.replace(QUICK, size=4096, memory_limit=3_000_000_000))
+    stylizer = Stylizer(wave, vgg, dataclasses.replace(QUICK, size=4096, memory_limit=3_000_000_000))
     with pytest.raises(UsageError, match=r"4096 x 2731 pixels need about .* 3\.0 GB are allowed\. Choose --size"):
-        stylist.stylise(china, on_moment=lambda moment: pytest.fail("work began"))
+        stylizer.stylize(china, on_step=lambda info: pytest.fail("work began"))
 
 
 def test_strength_0_is_the_subject_and_more_goes_further(wave: Style, vgg: Weights, china: np.ndarray) -> None:
     none, some, half, full = (
-        Stylist(wave, vgg, dataclasses.replace(AT_96, strength=strength)).stylise(china).pixels
+        Stylizer(wave, vgg, dataclasses.replace(AT_96, strength=strength)).stylize(china).pixels
         for strength in (0, 0.05, 0.5, 1)
     )
     np.testing.assert_array_equal(none, china)
@@ -215,12 +215,12 @@ def test_strength_0_is_the_subject_and_more_goes_further(wave: Style, vgg: Weigh
 
 
 def test_each_region_comes_near_its_own_style(
-    wave: Style, night: Style, vgg: Weights, china: np.ndarray, left: Regions
+    wave: Style, night: Style, vgg: Weights, china: np.ndarray, left: RegionMasks
 ) -> None:
     both = regions([left.masks[0], None], (96, 64))
-    stylist = Stylist([wave, night], vgg, dataclasses.replace(AT_96, steps=20, content_weight=0))
-    picture = stylist.stylise(china, regions=both).pixels
-    objective = stylist.objective(False)
+    stylizer = Stylizer([wave, night], vgg, dataclasses.replace(AT_96, steps=20, content_weight=0))
+    picture = stylizer.stylize(china, regions=both).pixels
+    objective = stylizer.objective(False)
 
     def distance(mask: np.ndarray, style: Gaussian) -> float:
         mean, cov = objective.gaussians(picture, mask)[1]
@@ -233,23 +233,21 @@ def test_each_region_comes_near_its_own_style(
 
 def test_several_styles_without_masks_are_refused(wave: Style, night: Style, vgg: Weights, china: np.ndarray) -> None:
     with pytest.raises(UsageError, match="2 styles and no masks"):
-        Stylist([wave, night], vgg, AT_96).stylise(china)
+        Stylizer([wave, night], vgg, AT_96).stylize(china)
 
 
 def test_a_weight_for_a_layer_that_takes_no_part_is_refused(wave: Style, vgg: Weights) -> None:
     with pytest.raises(UsageError, match="layer_weights conv5_1: not among the style layers conv1_1 conv2_1 conv3_1"):
-        Stylist(wave, vgg, dataclasses.replace(AT_96, layer_weights=(("conv5_1", 2.0),)))
+        Stylizer(wave, vgg, dataclasses.replace(AT_96, layer_weights=(("conv5_1", 2.0),)))
 
 
 def test_masks_and_strength_are_each_pictures_own_side_by_side(
-    wave: Style, vgg: Weights, china: np.ndarray, left: Regions
+    wave: Style, vgg: Weights, china: np.ndarray, left: RegionMasks
 ) -> None:
-    stylist = Stylist(wave, vgg, dataclasses.replace(AT_96, steps=3))
+    stylizer = Stylizer(wave, vgg, dataclasses.replace(AT_96, steps=3))
     other = np.ascontiguousarray(china[:, ::-1])
     heard = []
-    both = stylist.stylise_many(
-        [china, other], regions=[left, None], on_moment=lambda moment: heard.append(moment.picture)
-    )
-    np.testing.assert_array_equal(both[0].pixels, stylist.stylise(china, regions=left).pixels)
-    np.testing.assert_array_equal(both[1].pixels, stylist.stylise(other).pixels)
+    both = stylizer.stylize_batch([china, other], regions=[left, None], on_step=lambda info: heard.append(info.picture))
+    np.testing.assert_array_equal(both[0].pixels, stylizer.stylize(china, regions=left).pixels)
+    np.testing.assert_array_equal(both[1].pixels, stylizer.stylize(other).pixels)
     assert heard == [0] * 3 + [1] * 3

@@ -18,10 +18,10 @@ from pipeline.ingest.measure import measure_pixels
 from pipeline.synthesis import memory
 from pipeline.synthesis.losses.functional import layer_target
 from pipeline.synthesis.losses.objective import Objective
-from pipeline.synthesis.losses.problem import Region
+from pipeline.synthesis.losses.problem import StyleTarget
 from pipeline.synthesis.tiled_objective import in_strips
 from pipeline.synthesis.tiling import divide
-from pipeline.vgg.network import Trunk
+from pipeline.vgg.network import VGG19
 from pipeline.vgg.weights import Weights
 from tests.conftest import cosine
 
@@ -47,22 +47,22 @@ def picture(height: int, width: int, seed: int = 0) -> np.ndarray:
     return np.clip(pixels, 0, 255).astype(np.float32)[None]
 
 
-def region(vgg: Weights, layers: tuple[str, ...], mask: np.ndarray | None = None, seed: int = 9) -> Region:
-    trunk = Trunk(vgg, "avg", "reflect")
-    style = measure_pixels(picture(48, 40, seed)[0], trunk, layers)
-    targets = [backend.tree(layer_target(style[layer], 1e-4)) for layer in layers]
-    return Region(targets, targets, mask)
+def region(vgg: Weights, layers: tuple[str, ...], mask: np.ndarray | None = None, seed: int = 9) -> StyleTarget:
+    network = VGG19(vgg, "avg", "reflect")
+    style = measure_pixels(picture(48, 40, seed)[0], network, layers)
+    targets = [backend.to_tensors(layer_target(style[layer], 1e-4)) for layer in layers]
+    return StyleTarget(targets, targets, mask)
 
 
-def compared(objective: Objective, regions: list[Region], shape: tuple[int, int], rows: int) -> tuple[Any, Any]:
+def compared(objective: Objective, regions: list[StyleTarget], shape: tuple[int, int], rows: int) -> tuple[Any, Any]:
     """The evaluation whole, and in strips of so many rows of the picture, at the same pictures."""
     subject, at = picture(*shape), picture(*shape, seed=1)
     strips = in_strips(objective, rows * shape[1] * 64 * 2)
     found = []
     for one in (objective, strips):
-        task = one.task(regions, subject, content_weight=1.0)
-        evaluation = one(at, task)
-        assert one.exactly(at, task).value[0] == pytest.approx(evaluation.value[0], rel=0.01)
+        problem = one.problem(regions, subject, content_weight=1.0)
+        evaluation = one(at, problem)
+        assert one.evaluate_exact(at, problem).value[0] == pytest.approx(evaluation.value[0], rel=0.01)
         found.append(evaluation)
     return found[0], found[1]
 
@@ -106,7 +106,7 @@ def test_pictures_side_by_side_have_moments_of_their_own(vgg: Weights) -> None:
     objective = Objective(vgg, "avg", "reflect", layers)
     subjects = np.concatenate([picture(40, 32), picture(40, 32, seed=2)])
     whole, strips = (
-        one(subjects[::-1].copy(), one.task([region(vgg, layers)], subjects))
+        one(subjects[::-1].copy(), one.problem([region(vgg, layers)], subjects))
         for one in (objective, in_strips(objective, 8 * 32 * 128))
     )
     np.testing.assert_allclose(strips.style, whole.style, rtol=1e-5)
@@ -155,7 +155,7 @@ def test_all_blocks_compiled_serve_every_size(vgg: Weights) -> None:
     passes._features = lambda *arguments: traced.append(1) or features(*arguments)
     for number, shape in enumerate([(133, 40), (150, 44)]):
         subject = picture(*shape)
-        strips(subject, strips.task([region(vgg, layers)], subject, content_weight=1.0))
+        strips(subject, strips.problem([region(vgg, layers)], subject, content_weight=1.0))
         if number == 0:
             first = len(traced)
     assert 10 <= len(traced) == first

@@ -27,13 +27,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from keras import ops
 
 from stylebank.images import Pixels
 from stylebank.math import gaussian
 from stylebank.style import Gaussian
 
-from ...backends.timing import preparing
+from ...backends.runtime import ops
+from ...backends.timing import setup_timer
 from .wasserstein import Gradient, layer_against
 
 #: Share of the largest eigenvalue below which a style's tail is left out where a loss is told: what the
@@ -41,7 +41,7 @@ from .wasserstein import Gradient, layer_against
 EXACT = 1e-7
 
 
-@preparing()
+@setup_timer()
 def layer_target(style: Gaussian, tolerance: float = EXACT) -> dict[str, npt.NDArray[np.float32]]:
     """Return what the objective needs of a style's layer.
 
@@ -89,7 +89,7 @@ def distance(
         else until it is called, and TensorFlow makes nothing of it before `above` is there, which may be None.
     """
     layer = layer_against(activations, target, weight, mask)
-    cross, gradient = layer.crossed()
+    cross, gradient = layer.cross_term()
     value = ops.sum(ops.square(layer.offset), axis=(1, 2)) + layer.spread + target["trace"] - 2 * cross
     return value, gradient
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from keras import ops
+from ...backends.runtime import ops
 
 #: What float32 may have made of nothing in F^T C F, in units of its diagonal and of |F's column|^2 tr C.
 _PRODUCT_ROUNDING, _COV_ROUNDING = 2.0**-16, 2.0**-22
@@ -12,7 +12,7 @@ _PRODUCT_ROUNDING, _COV_ROUNDING = 2.0**-16, 2.0**-22
 _MEAN_ROUNDING = 2.0**-30
 #: What taking a matrix apart in float64 may make of nothing, in units of its trace: rows that do not count have no
 #: noise of their own, yet some `eigh` give them eigenvalues other than 0.
-_APART_ROUNDING = 2.0**-46
+EIGH_NOISE_FLOOR = 2.0**-46
 
 
 def inverse_sqrt_factor(product: Any, noise: Any) -> tuple[Any, Any, Any]:
@@ -32,14 +32,14 @@ def inverse_sqrt_factor(product: Any, noise: Any) -> tuple[Any, Any, Any]:
     """
     # tensors' own @: Keras' matmul falls back to float32 on PyTorch
     product = ops.cast(product, "float64")
-    values, vectors = ops.linalg.eigh((product + turned(product)) / 2)
+    values, vectors = ops.linalg.eigh((product + transpose_a(product)) / 2)
     noise = ops.sum(ops.square(vectors) * ops.cast(noise, "float64")[:, :, None], axis=1)
-    noise = noise + _APART_ROUNDING * ops.trace(product, axis1=1, axis2=2)[:, None] + 1e-30
-    told = values > noise
-    cross = ops.where(told, ops.sqrt(ops.maximum(values, noise)), values / ops.sqrt(noise))
+    noise = noise + EIGH_NOISE_FLOOR * ops.trace(product, axis1=1, axis2=2)[:, None] + 1e-30
+    above_noise = values > noise
+    cross = ops.where(above_noise, ops.sqrt(ops.maximum(values, noise)), values / ops.sqrt(noise))
     half = vectors * ops.maximum(values, noise)[:, None, :] ** -0.25
-    untold = ops.where(told, 0.0, ops.sqrt(noise))
-    return half, ops.cast(ops.sum(cross, axis=1), "float32"), ops.cast(ops.sum(untold, axis=1), "float32")
+    noise_trace = ops.where(above_noise, 0.0, ops.sqrt(noise))
+    return half, ops.cast(ops.sum(cross, axis=1), "float32"), ops.cast(ops.sum(noise_trace, axis=1), "float32")
 
 
 def product_noise(product: Any, mean: Any, spread: Any, factor_transposed: Any) -> Any:
@@ -50,6 +50,6 @@ def product_noise(product: Any, mean: Any, spread: Any, factor_transposed: Any) 
     return _PRODUCT_ROUNDING * own + size * columns
 
 
-def turned(matrices: Any) -> Any:
+def transpose_a(matrices: Any) -> Any:
     """Return matrices (n, a, b) as (n, b, a)."""
     return ops.transpose(matrices, (0, 2, 1))

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from keras import ops
-
 from ...backends import ops as backend_ops
+from ...backends.runtime import ops
 
 
 def moments(activations: Any, mask: Any = None) -> dict[str, Any]:
@@ -35,19 +34,19 @@ def centred(activations: Any, mask: Any) -> tuple[Any, Any, Any]:
     if mask is None:
         share = 1 / ops.cast(ops.shape(rows)[1], "float32")
         counts = ops.ones_like(activations[:, :, None, :, 0])
-        mean = share * ops.sum(backend_ops.products(counts, activations), axis=1)
+        mean = share * ops.sum(backend_ops.matmul(counts, activations), axis=1)
     else:
         share = _shares(mask)
         shares = ops.reshape(share, (mask.shape[0], *ops.shape(mask)[1:2], 1, -1))
-        mean = ops.sum(backend_ops.products(shares, activations), axis=1)
+        mean = ops.sum(backend_ops.matmul(shares, activations), axis=1)
     return mean, rows - mean, share
 
 
 def covariance(centred: Any, share: Any) -> Any:
     """Return (n, c, c) of what `centred` returns."""
     if len(share.shape) == 0:
-        return share * backend_ops.products(centred, centred, turned=True)
-    return backend_ops.products(centred, share * centred, turned=True)
+        return share * backend_ops.matmul(centred, centred, transpose_a=True)
+    return backend_ops.matmul(centred, share * centred, transpose_a=True)
 
 
 def rows_of(activations: Any) -> Any:

@@ -19,18 +19,18 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from keras import ops
 
 from stylebank.images import Pixels
 from stylebank.style import layer_order
 
 from ...backends import compile as compiling
 from ...backends import runtime as backend
-from ...vgg.network import Trunk
+from ...backends.runtime import ops
+from ...vgg.network import VGG19
 from ...vgg.weights import Weights
 from .functional import distance, feature_distance, mask_at, total_variation
 from .moments import moments
-from .problem import Evaluation, Region, Task
+from .problem import Evaluation, Problem, StyleTarget
 from .wasserstein import Gradient
 
 #: Where the subject is recognised: deep enough to leave strokes and colours free.
@@ -51,7 +51,7 @@ class Objective:
     Parameters
     ----------
     weights, pooling, padding
-        The style's, as for `Trunk`.
+        The style's, as for `VGG19`.
     layers
         Style layers.
     content_layers
@@ -74,20 +74,22 @@ class Objective:
         self.content_layers = tuple(content_layers)
         self.precision = precision
         self._wanted = layer_order([*layers, *content_layers])
-        self.trunk = Trunk(weights, pooling, padding, precision)
-        self.exact_trunk = self.trunk if precision == "float32" else Trunk(weights, pooling, padding)
-        self._step = compiling.compile_step(self._forward, self._head, self.trunk.parameters)
-        self._look = compiling.compile_bound(self._looked, self.exact_trunk.parameters)
-        self._gather = compiling.compile_bound(self._gathered, self.exact_trunk.parameters)
+        self.network = VGG19(weights, pooling, padding, precision)
+        self.exact_network = self.network if precision == "float32" else VGG19(weights, pooling, padding)
+        self._step = compiling.compile_step(self._forward, self._head, self.network.parameters)
+        self._distances = compiling.compile_bound(self._looked, self.exact_network.parameters)
+        self._moments = compiling.compile_bound(self._gathered, self.exact_network.parameters)
 
-    def computed_by(self, step: Callable[..., Any], look: Callable[..., Any], gather: Callable[..., Any]) -> Objective:
+    def with_backend(
+        self, step: Callable[..., Any], distances: Callable[..., Any], moments: Callable[..., Any]
+    ) -> Objective:
         """Return the same objective, its values and gradients found in another way: see `tiled_objective.in_strips`."""
         other = copy.copy(self)
-        other._step, other._look, other._gather = step, look, gather
+        other._step, other._distances, other._moments = step, distances, moments
         return other
 
     def _forward(self, images: Any, parameters: Any) -> list[Any]:
-        features = self.trunk.features(images, parameters, self._wanted)
+        features = self.network.features(images, parameters, self._wanted)
         return [features[name] for name in self._wanted]
 
     def _head(self, features: Sequence[Any], inputs: Any) -> tuple[Any, list[Any]]:
@@ -108,7 +110,7 @@ class Objective:
         return ops.stack(parts, axis=1), [partial(_summed, gradients[name]) for name in self._wanted]
 
     def _looked(self, images: Any, inputs: Any, parameters: Any) -> tuple[Any, list[Any]]:
-        at = self.exact_trunk.features(images, parameters, self._wanted)
+        at = self.exact_network.features(images, parameters, self._wanted)
         values = [
             distance(at[layer], target, None, region["masks"][number] if "masks" in region else None)[0]
             for region in inputs["regions"]
@@ -117,7 +119,7 @@ class Objective:
         return ops.stack(values, axis=1), [at[layer] for layer in self.content_layers]
 
     def _gathered(self, images: Any, inputs: Any, parameters: Any) -> list[Any]:
-        at = self.exact_trunk.features(images, parameters, self.layers)
+        at = self.exact_network.features(images, parameters, self.layers)
         masks = inputs["regions"][0].get("masks", [None] * len(self.layers))
         found = [moments(at[layer], mask) for layer, mask in zip(self.layers, masks, strict=True)]
         return [(own["mean"], own["cov"]) for own in found]
@@ -132,15 +134,17 @@ class Objective:
         picture : ndarray, float32, shape (H, W, 3)
             In 0..255.
         mask
-            As `Region` has it.
+            As `StyleTarget` has it.
         """
         region = {} if mask is None else {"masks": self._masks(mask)}
-        found = self._gather(backend.tree(np.ascontiguousarray(picture[None], np.float32)), {"regions": [region]})
+        found = self._moments(
+            backend.to_tensors(np.ascontiguousarray(picture[None], np.float32)), {"regions": [region]}
+        )
         return [(backend.to_numpy(mean)[0, 0], backend.to_numpy(cov)[0]) for mean, cov in found]
 
-    def task(
+    def problem(
         self,
-        regions: Sequence[Region],
+        regions: Sequence[StyleTarget],
         subjects: Pixels,
         *,
         content_weight: float = 0.0,
@@ -148,7 +152,7 @@ class Objective:
         layer_weights: Sequence[float] | None = None,
         normalise: bool = True,
         strength: float = 1.0,
-    ) -> Task:
+    ) -> Problem:
         """Prepare the objective for some subjects of one size.
 
         Parameters
@@ -172,7 +176,7 @@ class Objective:
         """
         count = len(subjects)
         exact: Any = {"regions": [self._region(region, region.exact) for region in regions]}
-        looked, features = self._look(backend.tree(np.ascontiguousarray(subjects, np.float32)), exact)
+        looked, features = self._distances(backend.to_tensors(np.ascontiguousarray(subjects, np.float32)), exact)
         found = backend.to_numpy(looked).astype(np.float64).reshape(count, len(regions), len(self.layers))
         chosen = np.ones(len(self.layers)) if layer_weights is None else np.asarray(layer_weights, np.float64)
         weights = np.broadcast_to(chosen, found.shape).copy()
@@ -185,7 +189,10 @@ class Objective:
             weights /= np.maximum(total, 1e-12) * np.maximum(found / strength**2, lowest)
         inputs: Any = {
             "regions": [
-                {**self._region(region, region.targets), "weights": backend.tree(weights[:, number].astype(np.float32))}
+                {
+                    **self._region(region, region.targets),
+                    "weights": backend.to_tensors(weights[:, number].astype(np.float32)),
+                }
                 for number, region in enumerate(regions)
             ]
         }
@@ -195,57 +202,61 @@ class Objective:
             exact["content"] = [
                 {"features": at, "variance": variance} for at, variance in zip(features, variances, strict=True)
             ]
-            exact["content_weight"] = backend.tree(np.full(count, unit, np.float32))
+            exact["content_weight"] = backend.to_tensors(np.full(count, unit, np.float32))
             inputs["content_weight"] = exact["content_weight"]
             inputs["content"] = [
                 {**subject, "features": ops.cast(subject["features"], self.precision)} for subject in exact["content"]
             ]
             content_weight = unit
-        return Task(inputs, exact, weights, content_weight, tv_weight * SMOOTHNESS_UNIT)
+        return Problem(inputs, exact, weights, content_weight, tv_weight * SMOOTHNESS_UNIT)
 
-    def _counted(self, regions: Sequence[Region]) -> npt.NDArray[np.float64]:
+    def _counted(self, regions: Sequence[StyleTarget]) -> npt.NDArray[np.float64]:
         """1 where a region has the positions for a layer's moments, else 0; shape (regions, layers)."""
         counted = np.ones((len(regions), len(self.layers)))
         for number, region in enumerate(regions):
             if region.mask is not None:
-                positions = [mask_at(region.mask, layer, self.trunk.pooling).sum() for layer in self.layers]
+                positions = [mask_at(region.mask, layer, self.network.pooling).sum() for layer in self.layers]
                 counted[number] = np.asarray(positions) >= _FEWEST_POSITIONS
         return counted
 
     def _masks(self, mask: npt.NDArray[np.float32]) -> list[Any]:
-        return [backend.tree(mask_at(mask, layer, self.trunk.pooling)) for layer in self.layers]
+        return [backend.to_tensors(mask_at(mask, layer, self.network.pooling)) for layer in self.layers]
 
-    def _region(self, region: Region, targets: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    def _region(self, region: StyleTarget, targets: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         given: dict[str, Any] = {"targets": list(targets)}
         if region.mask is not None:
             given["masks"] = self._masks(region.mask)
         return given
 
-    def __call__(self, pictures: Pixels, task: Task) -> Evaluation:
+    def __call__(self, pictures: Pixels, problem: Problem) -> Evaluation:
         """Evaluate the objective and its gradient at float32 `pictures` (n, H, W, 3) in 0..255."""
-        parts, gradient = self._step(pictures, task.inputs)
-        return self._evaluation(parts, task, pictures, gradient)
+        parts, gradient = self._step(pictures, problem.inputs)
+        return self._evaluation(parts, problem, pictures, gradient)
 
-    def exactly(self, pictures: Pixels, task: Task) -> Evaluation:
+    def evaluate_exact(self, pictures: Pixels, problem: Problem) -> Evaluation:
         """Evaluate the objective in float32 with the whole of every style's covariance, without a gradient."""
-        distances, features = self._look(backend.tree(np.ascontiguousarray(pictures, np.float32)), task.exact_style)
+        distances, features = self._distances(
+            backend.to_tensors(np.ascontiguousarray(pictures, np.float32)), problem.exact_style
+        )
         content = [
-            feature_distance(at, subject, task.exact["content_weight"])[0]
-            for at, subject in zip(features, task.exact.get("content", ()), strict=True)
+            feature_distance(at, subject, problem.exact["content_weight"])[0]
+            for at, subject in zip(features, problem.exact.get("content", ()), strict=True)
         ]
         parts = np.stack([*backend.to_numpy(distances).T, *map(backend.to_numpy, content)], axis=1)
-        return self._evaluation(parts, task, pictures, np.zeros((0, 0, 0, 3), np.float32))
+        return self._evaluation(parts, problem, pictures, np.zeros((0, 0, 0, 3), np.float32))
 
-    def _evaluation(self, parts: npt.NDArray[np.float32], task: Task, pictures: Pixels, gradient: Pixels) -> Evaluation:
-        shape = task.style_weights.shape
+    def _evaluation(
+        self, parts: npt.NDArray[np.float32], problem: Problem, pictures: Pixels, gradient: Pixels
+    ) -> Evaluation:
+        shape = problem.style_weights.shape
         style = parts[:, : shape[1] * shape[2]].reshape(shape)
         content = parts[:, shape[1] * shape[2] :]
-        value = (style * task.style_weights).sum(axis=(1, 2)) + task.content_weight * content.sum(axis=1)
-        if task.tv_weight:
+        value = (style * problem.style_weights).sum(axis=(1, 2)) + problem.content_weight * content.sum(axis=1)
+        if problem.tv_weight:
             variation, slope = total_variation(pictures)
-            value = value + task.tv_weight * variation
+            value = value + problem.tv_weight * variation
             if gradient.size:
-                gradient = gradient + np.float32(task.tv_weight) * slope
+                gradient = gradient + np.float32(problem.tv_weight) * slope
         return Evaluation(value, style, content, gradient)
 
 

@@ -13,13 +13,13 @@ from stylebank.images import Pixels
 
 
 @dataclass(frozen=True, eq=False)
-class Region:
+class StyleTarget:
     """A style, and where it is wanted.
 
     Attributes
     ----------
     targets
-        `layer_target` of every layer, through `backend.tree`, with the tolerance of a step.
+        `layer_target` of every layer, through `backend.to_tensors`, with the tolerance of a step.
     exact
         The same with `EXACT`.
     mask : ndarray, float32, shape (H, W), optional
@@ -32,8 +32,8 @@ class Region:
 
 
 @dataclass(frozen=True, eq=False)
-class Task:
-    """What `Objective` needs beside the pictures: `Objective.task` makes it."""
+class Problem:
+    """What `Objective` needs beside the pictures: `Objective.problem` makes it."""
 
     inputs: Any
     exact: Any

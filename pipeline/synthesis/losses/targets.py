@@ -12,12 +12,12 @@ from stylebank.math.barycenter import geodesic
 from stylebank.style import PIXELS, Gaussian, Style
 
 from ...backends import runtime as backend
-from ...backends.timing import preparing
+from ...backends.timing import setup_timer
 from ...settings import SynthesisSettings
-from ..pyramid import bracket
+from ..pyramid import neighbouring_scales
 from .functional import EXACT, layer_target
 from .objective import Objective
-from .problem import Region
+from .problem import StyleTarget
 
 #: Sizes whose targets are kept: those of one picture on its way, and of others like it.
 _KEPT = 8
@@ -41,25 +41,25 @@ class Targets:
         self._layers = tuple(layers)
         self._settings = settings
         self._gaussians: dict[float, Mapping[str, Gaussian]] = {}
-        self._regions: dict[float, Region] = {}
+        self._regions: dict[float, StyleTarget] = {}
 
     def palette(self, longest_side: int) -> Gaussian | None:
         """Return the Gaussian of the painting's pixels; None where it was not kept."""
         below, above, share = self._bracket(longest_side)
         return self._style.scales[above if share > 0.5 else below].get(PIXELS)
 
-    def region(self, longest_side: int, mask: npt.NDArray[np.float32] | None = None) -> Region:
+    def region(self, longest_side: int, mask: npt.NDArray[np.float32] | None = None) -> StyleTarget:
         """Return the style's own targets for a picture of this longest side."""
         side = self._side(longest_side)
         if side not in self._regions:
             _forget_oldest(self._regions)
-            self._regions[side] = self._targets(list(self._at(longest_side).values()))
+            self._regions[side] = self._targets(list(self.at_scale(longest_side).values()))
         whole = self._regions[side]
-        return whole if mask is None else Region(whole.targets, whole.exact, mask)
+        return whole if mask is None else StyleTarget(whole.targets, whole.exact, mask)
 
-    def on_the_way(
+    def interpolated(
         self, objective: Objective, subject: npt.NDArray[np.float32], mask: npt.NDArray[np.float32] | None = None
-    ) -> Region:
+    ) -> StyleTarget:
         """Return the points of the geodesics from the subject's own Gaussians to the style's, ``strength`` of the way.
 
         Parameters
@@ -69,29 +69,29 @@ class Targets:
         subject : ndarray, float32, shape (H, W, 3)
             At the size worked at, in 0..255.
         """
-        styles = self._at(max(subject.shape[:2])).values()
+        styles = self.at_scale(max(subject.shape[:2])).values()
         points = [
             _between(mean, cov, style, self._settings.strength)
             for (mean, cov), style in zip(objective.gaussians(subject, mask), styles, strict=True)
         ]
         return self._targets(points, mask)
 
-    def _targets(self, gaussians: Sequence[Gaussian], mask: npt.NDArray[np.float32] | None = None) -> Region:
+    def _targets(self, gaussians: Sequence[Gaussian], mask: npt.NDArray[np.float32] | None = None) -> StyleTarget:
         step, exact = (
-            [backend.tree(layer_target(gaussian, tolerance)) for gaussian in gaussians]
+            [backend.to_tensors(layer_target(gaussian, tolerance)) for gaussian in gaussians]
             for tolerance in (self._settings.tolerance, EXACT)
         )
-        return Region(step, exact, mask)
+        return StyleTarget(step, exact, mask)
 
     def _bracket(self, longest_side: int) -> tuple[int, int, float]:
-        return bracket(self._style.scales, longest_side * self._settings.style_scale)
+        return neighbouring_scales(self._style.scales, longest_side * self._settings.style_scale)
 
     def _side(self, longest_side: int) -> float:
         """The scale that stands for a size: a measured one where that will do."""
         below, _above, share = self._bracket(longest_side)
         return longest_side * self._settings.style_scale if share else float(below)
 
-    def _at(self, longest_side: int) -> Mapping[str, Gaussian]:
+    def at_scale(self, longest_side: int) -> Mapping[str, Gaussian]:
         """The Gaussians by layer at a size: those of a scale that was measured, or between the two beside it.
 
         Of a painting measured at 256 and 512, the point between is half as far from what is measured at 384 as
@@ -102,7 +102,7 @@ class Targets:
         if side not in self._gaussians:
             _forget_oldest(self._gaussians)
             first, second = self._style.scales[below], self._style.scales[above]
-            with preparing():
+            with setup_timer():
                 self._gaussians[side] = {
                     layer: _between(first[layer].mean, first[layer].cov, second[layer], share)
                     if share

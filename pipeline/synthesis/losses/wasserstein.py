@@ -14,7 +14,7 @@ Which way is taken:
 - Where there are about as many positions as columns, or fewer, Z Z^T takes its place: Z^T Z has no inverse root there.
 
 What float32 has rounded away already of the activations or of Z is left out in any of them. Strips know C alone
-(`matched`): what is not told there from rounding is left out too.
+(`w2_from_moments`): what is not told there from rounding is left out too.
 """
 
 from __future__ import annotations
@@ -24,10 +24,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from keras import ops
-
 from ...backends import ops as backend_ops
-from .inverse_sqrt import inverse_sqrt_factor, product_noise, turned
+from ...backends.runtime import ops
+from .inverse_sqrt import inverse_sqrt_factor, product_noise, transpose_a
 from .moments import centred, covariance, rows_of
 
 #: What float32 may have made of nothing in Z^T Z or Z Z^T made in float64: as above, and of |F|^2 (|mu|^2 + tr C).
@@ -39,15 +38,15 @@ _UNTOLD = 2.0**-16
 #: them is all there is. A picture of 128 pixels ended at a loss of 0.61 instead of 0.41. In other layers T costs less.
 _DEEP = 512
 #: Six positions for five columns: below that Z Z^T is taken apart, since Z^T Z is as good as singular.
-_FEW = (6, 5)
+GRAM_RATIO = (6, 5)
 
-#: What a gradient is made by, given what it is not to be made before, or None: see `compiling.pull_back`.
+#: What a gradient is made by, given what it is not to be made before, or None: see `compiling.vjp`.
 Gradient = Callable[[Any], Any]
 
 
 def layer_against(activations: Any, target: Mapping[str, Any], weight: Any, mask: Any) -> _Layer:
     """Return a layer's activations beside a style's, arguments as for `distance`."""
-    kind = _Deep if activations.shape[-1] >= _DEEP else _Shallow
+    kind = _FromFactor if activations.shape[-1] >= _DEEP else _FromCovariance
     return kind(activations, target, weight, mask)
 
 
@@ -74,32 +73,32 @@ class _Layer(ABC):
         self.scale = None if weight is None else 2 * ops.reshape(weight, (-1, 1, 1))
         self.trace, self.factor_transposed = target["trace"], target["factor_transposed"]
         self.factor = ops.transpose(self.factor_transposed)[None]
-        above, below = _FEW
-        self.few = below * ops.shape(self.centred)[1] < above * ops.shape(self.factor_transposed)[0]
+        above, below = GRAM_RATIO
+        self.use_gram = below * ops.shape(self.centred)[1] < above * ops.shape(self.factor_transposed)[0]
         self.spread: Any = None
 
     @abstractmethod
-    def crossed(self) -> tuple[Any, Gradient | None]:
+    def cross_term(self) -> tuple[Any, Gradient | None]:
         """Return the cross term (n,), and with a weight what makes the gradient."""
 
     def _z(self) -> Any:
         """Z, (n, h * w, k)."""
         if self.mask is None:
-            return backend_ops.products(self.centred, self.root * self.factor)
-        return self.root * backend_ops.products(self.centred, self.factor)
+            return backend_ops.matmul(self.centred, self.root * self.factor)
+        return self.root * backend_ops.matmul(self.centred, self.factor)
 
     def _decomposed(self, product: Any) -> tuple[Any, Any, Any]:
         """`inverse_sqrt_factor` of F^T C F made in float32, and whether all of it is told from rounding."""
         noise = product_noise(product, self.mean, self.spread, self.factor_transposed)
-        half, cross, untold = inverse_sqrt_factor(product, noise)
+        half, cross, noise_trace = inverse_sqrt_factor(product, noise)
         # a gradient has a direction for each eigenvalue; a value has but their sum
         allowed = 0.0 if self.scale is not None else _UNTOLD * (self.spread + self.trace)
-        return half, cross, ops.all(untold <= allowed)
+        return half, cross, ops.all(noise_trace <= allowed)
 
     def _to_style(self, half: Any) -> Any:
         """(F^T C F)^{-1/2} F^T, (n, k, c)."""
         half = ops.cast(half, "float32")
-        return backend_ops.products(half, backend_ops.products(half, self.factor_transposed[None], turned=True))
+        return backend_ops.matmul(half, backend_ops.matmul(half, self.factor_transposed[None], transpose_a=True))
 
     def _exactly(self, *, rows: bool) -> tuple[Any, Callable[[], Any]]:
         """Take Z Z^T apart if `rows`, else Z^T Z, made in float64; the gradient when it is asked for."""
@@ -109,14 +108,17 @@ class _Layer(ABC):
         columns = ops.sum(ops.square(self.factor_transposed), axis=1)
         size = _ROW_ROUNDING * (self.spread + ops.sum(ops.square(self.mean), axis=(1, 2)))[:, None]
         if rows:
-            product, size = z @ turned(z), size * ops.max(columns) * ops.cast(ops.square(roots[:, :, 0]), "float32")
+            product, size = (
+                z @ transpose_a(z),
+                size * ops.max(columns) * ops.cast(ops.square(roots[:, :, 0]), "float32"),
+            )
         else:
-            product, size = turned(z) @ z, size * columns
+            product, size = transpose_a(z) @ z, size * columns
         own = ops.diagonal(product, axis1=1, axis2=2)
         half, cross, _untold = inverse_sqrt_factor(product, _FACTOR_ROUNDING * own + ops.cast(size, "float64"))
 
         def gradient() -> Any:
-            carried = half @ (turned(half) @ z) if rows else (z @ half) @ turned(half)
+            carried = half @ (transpose_a(half) @ z) if rows else (z @ half) @ transpose_a(half)
             return self._less_carried(ops.cast(carried, "float32"), self.factor_transposed[None])
 
         return cross, gradient
@@ -124,11 +126,11 @@ class _Layer(ABC):
     def _less_carried(self, left: Any, right: Any) -> Any:
         """The gradient, the rows of Y - m being `left` (n, h * w, k) times `right` (n or 1, k, c) over `root`."""
         gradient = self.scale * self.share * (self.centred + self.offset)
-        gradient = gradient - backend_ops.products(self.scale * self.root * left, right)
+        gradient = gradient - backend_ops.matmul(self.scale * self.root * left, right)
         return ops.reshape(ops.cast(gradient, self.activations.dtype), ops.shape(self.activations))
 
 
-class _Shallow(_Layer):
+class _FromCovariance(_Layer):
     """Many positions, few channels: T from C.
 
     The gradient is made late, of the activations alone; where Z is needed it is taken apart once more for it.
@@ -141,33 +143,33 @@ class _Shallow(_Layer):
         self.half: Any = None
         self.cross: Any = None
         self.plain: Any = False
-        if self.few is not True:
-            product = backend_ops.products(backend_ops.products(self.factor_transposed[None], cov), self.factor)
-            self.half, self.cross, told = self._decomposed(product)
-            self.plain = ops.logical_and(told, ops.logical_not(self.few))
+        if self.use_gram is not True:
+            product = backend_ops.matmul(backend_ops.matmul(self.factor_transposed[None], cov), self.factor)
+            self.half, self.cross, above_noise = self._decomposed(product)
+            self.plain = ops.logical_and(above_noise, ops.logical_not(self.use_gram))
 
-    def crossed(self) -> tuple[Any, Gradient | None]:
-        cross = backend_ops.either(self.plain, lambda: self.cross, lambda: self._either_exactly(lambda found: found[0]))
+    def cross_term(self) -> tuple[Any, Gradient | None]:
+        cross = backend_ops.cond(self.plain, lambda: self.cross, lambda: self._either_exactly(lambda found: found[0]))
         self.centred = None  # as large as the activations, and the gradient holds on to the layer
         return cross, None if self.scale is None else self._gradient
 
     def _either_exactly(self, wanted: Callable[[tuple[Any, Callable[[], Any]]], Any]) -> Any:
-        return backend_ops.either(
-            self.few, lambda: wanted(self._exactly(rows=True)), lambda: wanted(self._exactly(rows=False))
+        return backend_ops.cond(
+            self.use_gram, lambda: wanted(self._exactly(rows=True)), lambda: wanted(self._exactly(rows=False))
         )
 
     def _gradient(self, above: Any) -> Any:
         late = copy.copy(self)
-        late.activations = backend_ops.later(self.activations, above)
-        return backend_ops.either(self.plain, late._plain_gradient, late._exact_gradient)
+        late.activations = backend_ops.after(self.activations, above)
+        return backend_ops.cond(self.plain, late._plain_gradient, late._exact_gradient)
 
     def _plain_gradient(self) -> Any:
         linear = ops.eye(self.activations.shape[-1], dtype="float32")
-        linear = self.scale * (linear - backend_ops.products(self.factor, self._to_style(self.half)))
+        linear = self.scale * (linear - backend_ops.matmul(self.factor, self._to_style(self.half)))
         if self.mask is None:
             linear, constant = self.share * linear, self.scale * self.share * self.offset
-            return matched_gradient(self.activations, self.mean, linear, constant)
-        gradient = matched_gradient(self.activations, self.mean, linear, self.scale * self.offset)
+            return affine_gradient(self.activations, self.mean, linear, constant)
+        gradient = affine_gradient(self.activations, self.mean, linear, self.scale * self.offset)
         return gradient * ops.reshape(ops.cast(self.share, gradient.dtype), ops.shape(self.mask))
 
     def _exact_gradient(self) -> Any:
@@ -175,33 +177,35 @@ class _Shallow(_Layer):
         return self._either_exactly(lambda found: found[1]())
 
 
-class _Deep(_Layer):
+class _FromFactor(_Layer):
     """Few positions, many channels: Y from Z, which is there for the value already. All is small, and made at once."""
 
     def __init__(self, activations: Any, target: Mapping[str, Any], weight: Any, mask: Any) -> None:
         super().__init__(activations, target, weight, mask)
         self.z = self._z()
-        self.product = backend_ops.products(self.z, self.z, turned=True)
+        self.product = backend_ops.matmul(self.z, self.z, transpose_a=True)
         squares = backend_ops.sum_of_squares(self.centred if mask is None else self.root * self.centred)
         self.spread = squares * (self.share if mask is None else 1)
 
-    def crossed(self) -> tuple[Any, Gradient | None]:
-        cross, *gradient = backend_ops.either(self.few, lambda: self._made(*self._exactly(rows=True)), self._by_columns)
+    def cross_term(self) -> tuple[Any, Gradient | None]:
+        cross, *gradient = backend_ops.cond(
+            self.use_gram, lambda: self._made(*self._exactly(rows=True)), self._by_columns
+        )
         return cross, (lambda _above: gradient[0]) if gradient else None
 
     def _made(self, cross: Any, gradient: Callable[[], Any]) -> tuple[Any, ...]:
         return (cross,) if self.scale is None else (cross, gradient())
 
     def _by_columns(self) -> tuple[Any, ...]:
-        half, cross, told = self._decomposed(self.product)
-        return backend_ops.either(  # type: ignore[no-any-return]
-            told,
+        half, cross, above_noise = self._decomposed(self.product)
+        return backend_ops.cond(  # type: ignore[no-any-return]
+            above_noise,
             lambda: self._made(cross, lambda: self._less_carried(self.z, self._to_style(half))),
             lambda: self._made(*self._exactly(rows=False)),
         )
 
 
-def matched(mean: Any, cov: Any, target: Mapping[str, Any], weight: Any = None) -> tuple[Any, Any, Any]:
+def w2_from_moments(mean: Any, cov: Any, target: Mapping[str, Any], weight: Any = None) -> tuple[Any, Any, Any]:
     """Squared W2 from Gaussians to a style, and what its gradient is made of.
 
     Parameters
@@ -220,18 +224,18 @@ def matched(mean: Any, cov: Any, target: Mapping[str, Any], weight: Any = None) 
     """
     factor_transposed = target["factor_transposed"]
     factor = ops.transpose(factor_transposed)[None]
-    product = backend_ops.products(backend_ops.products(factor_transposed[None], cov), factor)
+    product = backend_ops.matmul(backend_ops.matmul(factor_transposed[None], cov), factor)
     spread, apart = ops.trace(cov, axis1=1, axis2=2), mean - target["mean"]
     half, cross, _untold = inverse_sqrt_factor(product, product_noise(product, mean, spread, factor_transposed))
     value = ops.sum(ops.square(apart), axis=(1, 2)) + spread + target["trace"] - 2 * cross
     if weight is None:
         return value, None, None
-    half = backend_ops.products(factor, ops.cast(half, "float32"))
+    half = backend_ops.matmul(factor, ops.cast(half, "float32"))
     scale = 2 * ops.reshape(weight, (-1, 1, 1))
-    return value, scale * (ops.eye(cov.shape[-1], dtype="float32") - half @ turned(half)), scale * apart
+    return value, scale * (ops.eye(cov.shape[-1], dtype="float32") - half @ transpose_a(half)), scale * apart
 
 
-def matched_gradient(activations: Any, mean: Any, linear: Any, constant: Any) -> Any:
+def affine_gradient(activations: Any, mean: Any, linear: Any, constant: Any) -> Any:
     """Return (X - mean) L + d, like the activations X (n, h, w, c)."""
     kept = activations.dtype
     if kept == mean.dtype or activations.shape[-1] >= _DEEP:

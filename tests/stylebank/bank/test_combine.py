@@ -54,7 +54,7 @@ def test_a_mix_is_the_barycenter_of_every_layer_at_every_scale(wave: Style, popp
 def test_a_mix_keeps_its_recipe_in_a_whole_file(wave: Style, poppies: Style, tmp_path: Path) -> None:
     made = stored(tmp_path, mix([wave, poppies], (3, 2), "both"))
     recipe = json.loads(made.header.recipe)
-    assert recipe == made.header.plain()["recipe"]
+    assert recipe == made.header.to_dict()["recipe"]
     assert recipe["kind"] == "mix" and recipe["scales"] == {"32": [32, 32], "64": [64, 64]}
     assert [(part["name"], part["weight"]) for part in recipe["parts"]] == [("wave", 0.6), ("poppies", 0.4)]
     assert recipe["parts"][0]["content_sha256"] == wave.header.content_sha256

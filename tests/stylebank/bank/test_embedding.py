@@ -3,29 +3,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 from stylebank.bank import Bank, similarity
 from stylebank.bank import embedding as placing
-from stylebank.math import mds
-from tests.stylebank.bank.test_similarity import LAYERS, varied
-
-
-def test_points_of_a_plane_are_found_again() -> None:
-    points = np.random.default_rng(0).normal(size=(12, 2)) * (3, 1)
-    distances = np.linalg.norm(points[:, None] - points, axis=-1)
-    places = mds.scaled(distances)
-    np.testing.assert_allclose(np.linalg.norm(places[:, None] - places, axis=-1), distances, atol=1e-10)
-    np.testing.assert_allclose(places.mean(axis=0), 0, atol=1e-12)
-    assert places[:, 0].std() > places[:, 1].std()
-
-
-@pytest.mark.parametrize("number", [0, 1, 2, 3])
-def test_few_points_have_places(number: int) -> None:
-    places = mds.scaled(1.0 - np.eye(number))
-    assert places.shape == (number, 2) and np.isfinite(places).all()
-    if number == 2:
-        np.testing.assert_allclose(np.abs(places), [[0.5, 0], [0.5, 0]], atol=1e-12)
+from tests.styles import LAYERS, varied
 
 
 def test_the_matrix_has_the_distances() -> None:
@@ -39,9 +20,9 @@ def test_the_sketch_is_near_the_distances_of_the_roots(tmp_path: Path) -> None:
     bank = Bank(tmp_path)
     for seed in range(12):
         bank.add(varied(f"style {seed}", seed))
-    wanted = similarity.comparable(bank.located()[0], bank.header("style 0"), 32, LAYERS)[0]
+    wanted = similarity.comparable(bank.entries()[0], bank.header("style 0"), 32, LAYERS)[0]
     crowd = [bank.get(entry.header.name).scales[32] for entry in wanted]
-    sketched, whole, damaged = placing.sketched_matrix(wanted, LAYERS)
+    sketched, whole, damaged = placing.approximate_distances(wanted, LAYERS)
     assert whole == wanted and damaged == []
     expected = np.zeros((12, 12))
     for i, one in enumerate(crowd):
@@ -54,4 +35,4 @@ def test_the_sketch_is_near_the_distances_of_the_roots(tmp_path: Path) -> None:
     np.testing.assert_allclose(sketched, np.sqrt(expected), rtol=0.2)
     upper = sketched[~np.eye(12, dtype=bool)] - placing.matrix(crowd, LAYERS)[~np.eye(12, dtype=bool)]
     assert upper.mean() > 0
-    np.testing.assert_array_equal(sketched, placing.sketched_matrix(wanted, LAYERS)[0])
+    np.testing.assert_array_equal(sketched, placing.approximate_distances(wanted, LAYERS)[0])

@@ -14,6 +14,7 @@ from PIL import Image, ImageCms
 
 from stylebank import images
 from stylebank.errors import OutputRefused, UsageError
+from stylebank.images.encode import encode
 from tests import pictures
 
 
@@ -100,8 +101,6 @@ def test_sixteen_bits_where_the_format_has_eight_says_what_to_do(format: str, tm
 def test_a_file_that_reads_otherwise_than_it_was_written_never_gets_its_name(
     format: str, depth: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    encode = images.encode
-
     def faulty(file: object, values: np.ndarray, **options: object) -> None:
         values = values.copy()
         values[20, 30, 1] ^= 1 << (depth - 3)

@@ -7,6 +7,8 @@ import pytest
 
 from stylebank.math import gaussian
 from stylebank.math.gaussian import Array, wasserstein2
+from stylebank.style import Gaussian
+from tests.styles import LAYERS, varied
 
 
 def covariance(channels: int, rank: int, seed: int = 0, spread: float = 0.0) -> Array:
@@ -43,7 +45,7 @@ def test_the_root_of_a_diagonal_is_that_of_each_number() -> None:
 
 
 def test_roundings_negative_eigenvalues_count_as_nothing() -> None:
-    values, vectors = gaussian.eigen(np.diag([1.0, -1e-9]))
+    values, vectors = gaussian.eigh_descending(np.diag([1.0, -1e-9]))
     assert values.tolist() == [1.0, 0.0]
     assert np.abs(vectors[:, 0]).tolist() == [1.0, 0.0]
 
@@ -174,13 +176,38 @@ def test_moments_are_those_numpy_gives_whatever_the_block() -> None:
 def test_moments_of_parts_are_the_moments_of_all() -> None:
     random = np.random.default_rng(0)
     parts = [random.normal(1e3 * number, 1 + number, (1, rows, 5)) for number, rows in enumerate((3, 50, 1, 200))]
-    merged = gaussian.Merged()
+    merged = gaussian.MomentAccumulator()
     for part in parts:
         mean, cov, count = gaussian.moments(part[0])
-        merged.add(mean[None, None], cov[None], np.array([count]))
-        merged.add(np.full((1, 1, 5), np.nan), np.full((1, 5, 5), np.nan), np.zeros(1))
+        merged.update(mean[None, None], cov[None], np.array([count]))
+        merged.update(np.full((1, 1, 5), np.nan), np.full((1, 5, 5), np.nan), np.zeros(1))
     mean, cov = merged.moments()
     expected_mean, expected_cov, count = gaussian.moments(np.concatenate(parts, axis=1)[0])
     assert merged.count[0] == count
     np.testing.assert_allclose(mean[0, 0], expected_mean, rtol=1e-6)
     np.testing.assert_allclose(cov[0], expected_cov, rtol=1e-5, atol=1e-6 * expected_cov.max())
+
+
+def pairs() -> list[tuple[Gaussian, Gaussian]]:
+    crowd = [varied("x", seed).scales[32] for seed in range(8)]
+    return [(a[layer], b[layer]) for a in crowd for b in crowd for layer in LAYERS]
+
+
+def test_a_layers_distance_is_w2_over_the_variance_of_both_pooled() -> None:
+    for one, other in pairs():
+        squared = gaussian.wasserstein2(one.mean, one.cov, other.mean, other.cov) ** 2
+        both = (np.trace(one.cov) + np.trace(other.cov)) / 2 + ((one.mean - other.mean) ** 2).sum() / 4
+        assert gaussian.layer_distance(one, other) == pytest.approx(squared / both, rel=1e-3, abs=2e-6)
+        assert gaussian.layer_distance(one, other) == pytest.approx(gaussian.layer_distance(other, one), abs=1e-6)
+
+
+def test_the_bounds_are_never_above_the_distance_and_the_closer_look_is_closer() -> None:
+    closer, far = [], []
+    for one, other in pairs():
+        exact = gaussian.layer_distance(one, other)
+        first = gaussian.spectral_bound(one, other.mean, other.eigenvalues)
+        second = gaussian._Axes(one).bound(other.mean, other.cov_sqrt, other.eigenvalues)
+        assert max(first, second) <= exact
+        closer.append(second)
+        far.append(first)
+    assert sum(closer) > 1.2 * sum(far)

@@ -14,7 +14,7 @@ from stylebank.bank import Bank
 from stylebank.pages import gallery as pages
 from stylebank.pages import html
 from stylebank.pages import map as atlas
-from tests.stylebank.pages.test_gallery import NASTY, jpeg, shown
+from tests.stylebank.pages.conftest import NASTY, jpeg, shown
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")

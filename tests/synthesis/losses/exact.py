@@ -23,10 +23,10 @@ def by_the_engine(
     activations: Array, style: Gaussian, tolerance: float = 1e-12, mask: Array | None = None, kind: str = "float32"
 ) -> tuple[float, Array]:
     """Value and gradient, shaped like the activations (h, w, c)."""
-    given = backend.keras.ops.cast(backend.tree(activations.astype(np.float32)[None]), kind)
-    target = backend.tree(layer_target(style, tolerance))
-    shares = None if mask is None else backend.tree(mask.astype(np.float32)[None])
-    value, gradient = distance(given, target, backend.tree(np.ones(1, np.float32)), shares)
+    given = backend.keras.ops.cast(backend.to_tensors(activations.astype(np.float32)[None]), kind)
+    target = backend.to_tensors(layer_target(style, tolerance))
+    shares = None if mask is None else backend.to_tensors(mask.astype(np.float32)[None])
+    value, gradient = distance(given, target, backend.to_tensors(np.ones(1, np.float32)), shares)
     gradient = backend.to_numpy(backend.keras.ops.cast(gradient(None), "float32"))[0]
     return float(backend.to_numpy(value)[0]), gradient.astype(np.float64)
 

@@ -11,7 +11,7 @@ from pipeline.backends import runtime as backend
 from pipeline.ingest.measure import measure_pixels
 from pipeline.settings import SynthesisSettings
 from pipeline.synthesis.losses.functional import EXACT, distance, layer_target, mask_at, total_variation
-from pipeline.vgg.network import Trunk
+from pipeline.vgg.network import VGG19
 from pipeline.vgg.weights import Weights
 from stylebank import images
 from stylebank.math.gaussian import Array
@@ -25,66 +25,70 @@ LAYERS = ("conv1_2", "conv2_2", "conv3_4", "conv4_1", "conv5_1")
 
 
 @pytest.fixture(scope="module")
-def trunk(vgg: Weights) -> Trunk:
-    return Trunk(vgg, "avg", "reflect")
+def network(vgg: Weights) -> VGG19:
+    return VGG19(vgg, "avg", "reflect")
 
 
 @pytest.fixture(scope="module")
-def great_wave(trunk: Trunk) -> dict[str, Gaussian]:
+def great_wave(network: VGG19) -> dict[str, Gaussian]:
     pixels = images.load(DATA / "styles/great_wave.jpg").pixels
-    return measure_pixels(images.resize(pixels, (256, 176)), trunk, LAYERS)
+    return measure_pixels(images.resize(pixels, (256, 176)), network, LAYERS)
 
 
-def activations_of(trunk: Trunk, size: tuple[int, int]) -> dict[str, Array]:
+def activations_of(network: VGG19, size: tuple[int, int]) -> dict[str, Array]:
     pixels = images.resize(images.load(DATA / "subjects/china.jpg").pixels, size)
-    found = trunk.features(backend.tree(pixels[None]), trunk.parameters, LAYERS)
+    found = network.features(backend.to_tensors(pixels[None]), network.parameters, LAYERS)
     return {layer: backend.to_numpy(at)[0] for layer, at in found.items()}
 
 
 @pytest.mark.parametrize("size", [(16, 16), (96, 64), (256, 171), (384, 256)], ids=lambda size: f"{size}")
 @pytest.mark.parametrize("tolerance", [EXACT, SynthesisSettings().tolerance], ids=["told", "step"])
 def test_a_photograph_has_the_value_and_gradient_of_float64(
-    trunk: Trunk, great_wave: dict[str, Gaussian], size: tuple[int, int], tolerance: float
+    network: VGG19, great_wave: dict[str, Gaussian], size: tuple[int, int], tolerance: float
 ) -> None:
     """From 1 position at conv5_1, over about as many as the style's factor has columns, to all that are needed."""
-    for layer, activations in activations_of(trunk, size).items():
+    for layer, activations in activations_of(network, size).items():
         found = by_the_engine(activations, great_wave[layer], tolerance)
         assert_agree(found, by_singular_values(activations, great_wave[layer], tolerance))
 
 
 @pytest.mark.parametrize("size", [(96, 64), (160, 107), (256, 171)], ids=lambda size: f"{size}")
 def test_half_a_photograph_has_the_value_and_gradient_of_float64(
-    trunk: Trunk, great_wave: dict[str, Gaussian], size: tuple[int, int]
+    network: VGG19, great_wave: dict[str, Gaussian], size: tuple[int, int]
 ) -> None:
     """Rows of zeros have no rounding of their own; LAPACK's eigenvalues of them do."""
     mask = np.zeros(size[::-1], np.float32)
     mask[:, : size[0] // 2] = np.linspace(0, 1, size[0] // 2)
-    for layer, activations in activations_of(trunk, size).items():
+    for layer, activations in activations_of(network, size).items():
         shares = mask_at(mask, layer, "avg")[0]
         if np.count_nonzero(shares) > 1:
             found = by_the_engine(activations, great_wave[layer], EXACT, shares)
             assert_agree(found, by_singular_values(activations, great_wave[layer], EXACT, shares))
 
 
-def test_deep_layers_are_as_exact_of_rounded_activations(trunk: Trunk, great_wave: dict[str, Gaussian]) -> None:
+def test_deep_layers_are_as_exact_of_rounded_activations(network: VGG19, great_wave: dict[str, Gaussian]) -> None:
     """What bfloat16 does to a deep layer's gradient is to round it once, when all is done."""
-    for layer, activations in activations_of(trunk, (256, 171)).items():
+    for layer, activations in activations_of(network, (256, 171)).items():
         if activations.shape[-1] == 512:
-            rounded = backend.keras.ops.cast(backend.keras.ops.cast(backend.tree(activations), "bfloat16"), "float32")
+            rounded = backend.keras.ops.cast(
+                backend.keras.ops.cast(backend.to_tensors(activations), "bfloat16"), "float32"
+            )
             found = by_the_engine(activations, great_wave[layer], 3e-4, kind="bfloat16")
             assert_agree(found, by_singular_values(backend.to_numpy(rounded), great_wave[layer], 3e-4))
 
 
 @pytest.mark.parametrize("masked", [False, True], ids=["whole", "masked"])
 def test_pictures_side_by_side_have_distances_of_their_own(
-    trunk: Trunk, great_wave: dict[str, Gaussian], masked: bool
+    network: VGG19, great_wave: dict[str, Gaussian], masked: bool
 ) -> None:
-    for layer, activations in activations_of(trunk, (96, 64)).items():
+    for layer, activations in activations_of(network, (96, 64)).items():
         pair = np.stack([activations, 2 * activations[::-1] + 1])
         mask = np.random.default_rng(5).uniform(0, 1, (*activations.shape[:2], 1)) if masked else None
-        shares = backend.tree(mask.astype(np.float32)[None]) if mask is not None else None
-        target = backend.tree(layer_target(great_wave[layer], 3e-4))
-        values, gradients = distance(backend.tree(pair), target, backend.tree(np.ones(2, np.float32)), shares)
+        shares = backend.to_tensors(mask.astype(np.float32)[None]) if mask is not None else None
+        target = backend.to_tensors(layer_target(great_wave[layer], 3e-4))
+        values, gradients = distance(
+            backend.to_tensors(pair), target, backend.to_tensors(np.ones(2, np.float32)), shares
+        )
         for number in range(2):
             value, gradient = by_the_engine(pair[number], great_wave[layer], 3e-4, mask)
             assert backend.to_numpy(values)[number] == pytest.approx(value, rel=1e-4)
@@ -93,9 +97,11 @@ def test_pictures_side_by_side_have_distances_of_their_own(
 
 @pytest.mark.skipif(backend.NAME != "torch", reason="compiled functions have their tensors elsewhere")
 def test_a_gradient_to_be_made_keeps_the_activations_alone() -> None:
-    activations = backend.tree(np.random.default_rng(0).normal(size=(1, 31, 37, 8)).astype(np.float32))
+    activations = backend.to_tensors(np.random.default_rng(0).normal(size=(1, 31, 37, 8)).astype(np.float32))
     style = measured(np.random.default_rng(1).normal(size=(20, 20, 8)))
-    _value, gradient = distance(activations, backend.tree(layer_target(style)), backend.tree(np.ones(1, np.float32)))
+    _value, gradient = distance(
+        activations, backend.to_tensors(layer_target(style)), backend.to_tensors(np.ones(1, np.float32))
+    )
     gc.collect()
     alive = [found for found in gc.get_objects() if isinstance(found, backend.torch.Tensor)]
     assert sum(found.shape[-1:] == (8,) and found.numel() >= activations.numel() for found in alive) == 1

@@ -10,25 +10,25 @@ from pipeline.synthesis.losses.inverse_sqrt import inverse_sqrt_factor
 
 
 def decomposed(product: np.ndarray, noise: float) -> tuple[np.ndarray, float, float]:
-    half, cross, untold = inverse_sqrt_factor(
-        backend.tree(product[None]), backend.tree(np.full((1, len(product)), noise, np.float32))
+    half, cross, noise_trace = inverse_sqrt_factor(
+        backend.to_tensors(product[None]), backend.to_tensors(np.full((1, len(product)), noise, np.float32))
     )
-    return backend.to_numpy(half)[0], float(backend.to_numpy(cross)[0]), float(backend.to_numpy(untold)[0])
+    return backend.to_numpy(half)[0], float(backend.to_numpy(cross)[0]), float(backend.to_numpy(noise_trace)[0])
 
 
 def test_the_factor_times_itself_is_the_inverse_root() -> None:
     rows = np.random.default_rng(0).normal(size=(50, 6))
     product = (rows.T @ rows / 50).astype(np.float32)
-    half, cross, untold = decomposed(product, 0.0)
+    half, cross, noise_trace = decomposed(product, 0.0)
     root = np.linalg.inv(half @ half.T)
     np.testing.assert_allclose(root @ root, product, atol=1e-6)
     assert cross == pytest.approx(np.trace(root), rel=1e-6)
-    assert untold == 0
+    assert noise_trace == 0
 
 
 def test_eigenvalues_below_the_noise_are_not_divided_by() -> None:
     product = np.diag([4.0, 1e-6, 0.0]).astype(np.float32)
-    half, cross, untold = decomposed(product, 1e-4)
+    half, cross, noise_trace = decomposed(product, 1e-4)
     np.testing.assert_allclose(np.linalg.eigvalsh(half @ half.T), [0.5, 100, 100], rtol=1e-3)
     assert cross == pytest.approx(2.0, rel=1e-3)
-    assert untold == pytest.approx(0.02, rel=1e-3)
+    assert noise_trace == pytest.approx(0.02, rel=1e-3)

@@ -12,7 +12,7 @@ from stylebank.math import gaussian
 
 def test_a_whole_picture_has_the_mean_and_covariance_of_its_rows() -> None:
     activations = np.random.default_rng(0).normal(40, 5, (2, 9, 7, 4)).astype(np.float32)
-    result = moments(backend.tree(activations))
+    result = moments(backend.to_tensors(activations))
     for number in range(2):
         mean, cov, _count = gaussian.moments(activations[number].astype(np.float64))
         np.testing.assert_allclose(backend.to_numpy(result["mean"])[number, 0], mean, rtol=1e-6)
@@ -24,7 +24,10 @@ def test_of_a_mask_only_ratios_matter(scale: float) -> None:
     activations = np.random.default_rng(1).normal(size=(1, 6, 5, 3)).astype(np.float32)
     mask = np.zeros((1, 6, 5, 1), np.float32)
     mask[:, :4] = scale
-    masked, alone = moments(backend.tree(activations), backend.tree(mask)), moments(backend.tree(activations[:, :4]))
+    masked, alone = (
+        moments(backend.to_tensors(activations), backend.to_tensors(mask)),
+        moments(backend.to_tensors(activations[:, :4])),
+    )
     for part in ("mean", "cov"):
         np.testing.assert_allclose(backend.to_numpy(masked[part]), backend.to_numpy(alone[part]), atol=1e-5)
 
@@ -32,5 +35,5 @@ def test_of_a_mask_only_ratios_matter(scale: float) -> None:
 def test_many_rows_far_from_0_keep_their_mean() -> None:
     """A plain float32 sum of as many rows is off by about 1e-3 of itself."""
     activations = np.full((1, 400, 440, 1), 1000.1, np.float32)
-    mean = backend.to_numpy(moments(backend.tree(activations))["mean"])
+    mean = backend.to_numpy(moments(backend.to_tensors(activations))["mean"])
     assert mean[0, 0, 0] == pytest.approx(1000.1, rel=2e-5)

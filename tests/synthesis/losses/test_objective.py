@@ -13,10 +13,10 @@ from pipeline.ingest.measure import measure_pixels
 from pipeline.settings import SYNTHESIS_PRESETS, SynthesisSettings
 from pipeline.synthesis.losses.functional import EXACT, layer_target, total_variation
 from pipeline.synthesis.losses.objective import Objective
-from pipeline.synthesis.losses.problem import Region, Task
-from pipeline.synthesis.optimizers import minimise
-from pipeline.synthesis.stylizer import Stylist
-from pipeline.vgg.network import Trunk
+from pipeline.synthesis.losses.problem import Problem, StyleTarget
+from pipeline.synthesis.optimizers import minimize
+from pipeline.synthesis.stylizer import Stylizer
+from pipeline.vgg.network import VGG19
 from pipeline.vgg.weights import Weights
 from stylebank.math import gaussian
 from stylebank.math.gaussian import moments
@@ -35,18 +35,20 @@ def reference() -> dict[str, np.ndarray]:
 
 
 @pytest.fixture(scope="module")
-def trunk(vgg: Weights) -> Trunk:
-    return Trunk(vgg, "avg", "zero")
+def network(vgg: Weights) -> VGG19:
+    return VGG19(vgg, "avg", "zero")
 
 
 @pytest.fixture(scope="module")
-def style(reference: dict[str, np.ndarray], trunk: Trunk) -> dict[str, Gaussian]:
-    return measure_pixels(reference["style"].astype(np.float32), trunk, LAYERS)
+def style(reference: dict[str, np.ndarray], network: VGG19) -> dict[str, Gaussian]:
+    return measure_pixels(reference["style"].astype(np.float32), network, LAYERS)
 
 
-def region(style: dict[str, Gaussian], layers: tuple[str, ...] = LAYERS, tolerance: float = EXACT) -> Region:
-    targets, exact = ([backend.tree(layer_target(style[layer], t)) for layer in layers] for t in (tolerance, EXACT))
-    return Region(targets, exact)
+def region(style: dict[str, Gaussian], layers: tuple[str, ...] = LAYERS, tolerance: float = EXACT) -> StyleTarget:
+    targets, exact = (
+        [backend.to_tensors(layer_target(style[layer], t)) for layer in layers] for t in (tolerance, EXACT)
+    )
+    return StyleTarget(targets, exact)
 
 
 @pytest.fixture(scope="module")
@@ -60,8 +62,8 @@ def objective(vgg: Weights) -> Objective:
 
 
 @pytest.fixture(scope="module")
-def task(objective: Objective, style: dict[str, Gaussian], subject: np.ndarray) -> Task:
-    return objective.task([region(style)], subject, normalise=False)
+def problem(objective: Objective, style: dict[str, Gaussian], subject: np.ndarray) -> Problem:
+    return objective.problem([region(style)], subject, normalise=False)
 
 
 @pytest.mark.parametrize("layer", LAYERS)
@@ -80,49 +82,49 @@ def test_the_style_is_measured_as_the_original_measures_it(
 
 
 def test_every_layers_loss_is_the_exact_one(
-    reference: dict[str, np.ndarray], objective: Objective, task: Task, subject: np.ndarray
+    reference: dict[str, np.ndarray], objective: Objective, problem: Problem, subject: np.ndarray
 ) -> None:
-    evaluation = objective(subject, task)
+    evaluation = objective(subject, problem)
     np.testing.assert_allclose(evaluation.style[0, 0], reference["layer_loss_float64"], rtol=1e-4)
     assert evaluation.value[0] == pytest.approx(float(evaluation.style.sum()), rel=1e-5)
-    np.testing.assert_allclose(objective.exactly(subject, task).style, evaluation.style, rtol=1e-4)
+    np.testing.assert_allclose(objective.evaluate_exact(subject, problem).style, evaluation.style, rtol=1e-4)
 
 
 def test_the_gradient_points_where_the_originals_does(
-    reference: dict[str, np.ndarray], objective: Objective, task: Task, subject: np.ndarray
+    reference: dict[str, np.ndarray], objective: Objective, problem: Problem, subject: np.ndarray
 ) -> None:
-    gradient = objective(subject, task).gradient[0]
+    gradient = objective(subject, problem).gradient[0]
     assert cosine(gradient, reference["gradient"]) > 0.99999
     assert np.linalg.norm(gradient) == pytest.approx(float(np.linalg.norm(reference["gradient"])), rel=0.01)
 
 
 def test_the_default_tolerance_keeps_the_gradients_direction(
-    objective: Objective, task: Task, style: dict[str, Gaussian], subject: np.ndarray
+    objective: Objective, problem: Problem, style: dict[str, Gaussian], subject: np.ndarray
 ) -> None:
     """What is left out costs the value no more than the bound on the cross term, and the gradient next to nothing."""
     tolerance = SynthesisSettings().tolerance
-    thin = objective.task([region(style, tolerance=tolerance)], subject, normalise=False)
-    whole, cut = objective(subject, task), objective(subject, thin)
+    thin = objective.problem([region(style, tolerance=tolerance)], subject, normalise=False)
+    whole, cut = objective(subject, problem), objective(subject, thin)
     assert cosine(whole.gradient, cut.gradient) > 0.9999
-    features = objective.trunk.features(backend.tree(subject), objective.trunk.parameters, LAYERS)
+    features = objective.network.features(backend.to_tensors(subject), objective.network.parameters, LAYERS)
     for number, layer in enumerate(LAYERS):
         cov = moments(backend.to_numpy(features[layer]))[1]
-        values = gaussian.eigen(style[layer].cov)[0]
+        values = gaussian.eigh_descending(style[layer].cov)[0]
         tail = values[values <= tolerance * values[0]].sum()
         lost = float(cut.style[0, 0, number] - whole.style[0, 0, number])
         assert -1e-4 * whole.style[0, 0, number] <= lost <= 2 * np.sqrt(tail * np.trace(cov)) + 1e-3 * np.trace(cov)
 
 
 def test_ten_adam_steps_follow_the_originals(
-    reference: dict[str, np.ndarray], objective: Objective, task: Task, subject: np.ndarray
+    reference: dict[str, np.ndarray], objective: Objective, problem: Problem, subject: np.ndarray
 ) -> None:
     losses: list[float] = []
 
     def evaluate(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        evaluation = objective(pixels, task)
+        evaluation = objective(pixels, problem)
         return evaluation.value, evaluation.gradient
 
-    minimise(
+    minimize(
         evaluate,
         subject,
         optimizer="adam",
@@ -134,7 +136,7 @@ def test_ten_adam_steps_follow_the_originals(
 
 
 def test_the_original_preset_ends_where_the_original_does(
-    reference: dict[str, np.ndarray], style: dict[str, Gaussian], vgg: Weights, objective: Objective, task: Task
+    reference: dict[str, np.ndarray], style: dict[str, Gaussian], vgg: Weights, objective: Objective, problem: Problem
 ) -> None:
     """Such runs are chaotic, a few percent up or down; the original's own count of its end is low, too."""
     header = Header(
@@ -145,23 +147,23 @@ def test_the_original_preset_ends_where_the_original_does(
     )
     settings = SynthesisSettings(**SYNTHESIS_PRESETS["original"])
     subject = reference["subject"].astype(np.float32)
-    synthesis = Stylist(Style(header, {120: style}), vgg, settings).stylise(subject)
+    synthesis = Stylizer(Style(header, {120: style}), vgg, settings).stylize(subject)
     assert synthesis.steps == 80
     assert synthesis.start_loss == pytest.approx(float(reference["loss"]), rel=0.01)
     assert synthesis.final_loss < 1.1 * float(reference["lbfgs80_loss"])
     originals = reference["lbfgs80_image"].astype(np.float32)[None]
-    assert synthesis.final_loss < objective.exactly(originals, task).value[0]
+    assert synthesis.final_loss < objective.evaluate_exact(originals, problem).value[0]
     assert synthesis.pixels.min() >= 0 and synthesis.pixels.max() <= 255
 
 
 def test_normalised_layers_start_at_one_together(vgg: Weights, china: np.ndarray, style: dict[str, Gaussian]) -> None:
     layers = ("conv1_1", "conv3_1", "conv5_1")
     objective = Objective(vgg, "avg", "zero", layers, content_layers=("conv4_2",))
-    task = objective.task([region(style, layers)], china[None], content_weight=1.0)
-    evaluation = objective(china[None], task)
+    problem = objective.problem([region(style, layers)], china[None], content_weight=1.0)
+    evaluation = objective(china[None], problem)
     assert evaluation.value[0] == pytest.approx(1.0, rel=1e-3)
     assert evaluation.content[0, 0] == pytest.approx(0.0, abs=1e-5)
-    assert objective(china[None, ::-1].copy(), task).content[0, 0] > 0.5
+    assert objective(china[None, ::-1].copy(), problem).content[0, 0] > 0.5
 
 
 def test_the_gradient_is_the_values(vgg: Weights, china: np.ndarray, style: dict[str, Gaussian]) -> None:
@@ -171,16 +173,16 @@ def test_the_gradient_is_the_values(vgg: Weights, china: np.ndarray, style: dict
     left = np.zeros(china.shape[:2], np.float32)
     left[:, :48] = np.linspace(0, 1, 48)
     parts = [region(style, layers), region({**style, "conv1_1": _doubled(style["conv1_1"])}, layers)]
-    masked = [Region(part.targets, part.exact, mask) for part, mask in zip(parts, (left, 1 - left), strict=True)]
+    masked = [StyleTarget(part.targets, part.exact, mask) for part, mask in zip(parts, (left, 1 - left), strict=True)]
     objective = Objective(vgg, "avg", "reflect", layers, content_layers=("conv4_2",))
-    task = objective.task(masked, china[None], content_weight=2.0)
+    problem = objective.problem(masked, china[None], content_weight=2.0)
     at = np.clip(china[None] + np.random.default_rng(0).normal(0, 8, (1, *china.shape)), 0, 255).astype(np.float32)
-    gradient = objective(at, task).gradient.astype(np.float64)
+    gradient = objective(at, problem).gradient.astype(np.float64)
     uphill = gradient / np.sqrt(np.mean(gradient**2))
     for seed in range(3):  # partly uphill: across the gradient there is little but rounding to see
         random = np.random.default_rng(seed + 1).normal(size=at.shape)
         direction = (0.05 * uphill + 0.05 * random).astype(np.float32)
-        there, back = (objective(at + sign * direction, task).value[0] for sign in (1, -1))
+        there, back = (objective(at + sign * direction, problem).value[0] for sign in (1, -1))
         assert (there - back) / 2 == pytest.approx(float((gradient * direction).sum()), rel=0.02)
 
 
@@ -194,12 +196,12 @@ def test_pictures_side_by_side_are_evaluated_as_each_alone(
     layers = ("conv1_1", "conv3_1")
     objective = Objective(vgg, "avg", "reflect", layers, content_layers=("conv4_2",))
     pictures = np.stack([china, china[::-1], china[:, ::-1]])
-    task = objective.task([region(style, layers)], pictures, content_weight=1.0)
+    problem = objective.problem([region(style, layers)], pictures, content_weight=1.0)
     moved = np.clip(pictures + 20, 0, 255)
-    together = objective(moved, task)
+    together = objective(moved, problem)
     for number in range(3):
         subject = pictures[number : number + 1]
-        own = objective.task([region(style, layers)], subject, content_weight=1.0)
+        own = objective.problem([region(style, layers)], subject, content_weight=1.0)
         alone = objective(moved[number : number + 1], own)
         assert together.value[number] == pytest.approx(alone.value[0], rel=1e-5)
         assert cosine(together.gradient[number], alone.gradient[0]) > 0.99999
@@ -211,8 +213,8 @@ def test_bfloat16_points_the_same_way(vgg: Weights, china: np.ndarray, style: di
     found = []
     for precision in ("float32", "bfloat16"):
         objective = Objective(vgg, "avg", "reflect", layers, content_layers=("conv4_2",), precision=precision)
-        task = objective.task([region(style, layers)], china[None], content_weight=1.0)
-        found.append((objective(moved, task), objective.exactly(moved, task)))
+        problem = objective.problem([region(style, layers)], china[None], content_weight=1.0)
+        found.append((objective(moved, problem), objective.evaluate_exact(moved, problem)))
     (whole, exact), (short, told) = found
     assert cosine(whole.gradient, short.gradient) > 0.99
     assert short.value[0] == pytest.approx(whole.value[0], rel=0.02)
@@ -232,14 +234,14 @@ def test_one_trace_serves_every_size_and_style(vgg: Weights, china: np.ndarray, 
     objective = Counting(vgg, "avg", "reflect", layers, content_layers=("conv4_2",))
     for size, tolerance in (((64, 64), 1e-6), ((48, 40), 1e-6), ((64, 64), 1e-2)):
         subject = np.ascontiguousarray(china[None, : size[1], : size[0]])
-        objective(subject, objective.task([region(style, layers, tolerance)], subject, content_weight=1.0))
+        objective(subject, objective.problem([region(style, layers, tolerance)], subject, content_weight=1.0))
     if backend.NAME == "tensorflow":
         assert len(traced) == 1
 
 
 def test_tv_weight_makes_the_picture_smoother(wave: Style, vgg: Weights, china: np.ndarray) -> None:
     rough, smooth = (
-        Stylist(wave, vgg, dataclasses.replace(QUICK, tv_weight=weight)).stylise(china).pixels for weight in (0, 30)
+        Stylizer(wave, vgg, dataclasses.replace(QUICK, tv_weight=weight)).stylize(china).pixels for weight in (0, 30)
     )
     values, _ = total_variation(np.stack([rough, smooth]))
     assert values[1] < 0.6 * values[0]
@@ -247,8 +249,8 @@ def test_tv_weight_makes_the_picture_smoother(wave: Style, vgg: Weights, china: 
 
 def test_a_layer_that_counts_more_comes_nearer(wave: Style, vgg: Weights, china: np.ndarray) -> None:
     def distance(**weights: float) -> float:
-        stylist = Stylist(wave, vgg, dataclasses.replace(QUICK, steps=12, layer_weights=tuple(weights.items())))
-        mean, cov = stylist.objective(False).gaussians(stylist.stylise(china).pixels)[2]
+        stylizer = Stylizer(wave, vgg, dataclasses.replace(QUICK, steps=12, layer_weights=tuple(weights.items())))
+        mean, cov = stylizer.objective(False).gaussians(stylizer.stylize(china).pixels)[2]
         style = wave.scales[96]["conv3_1"]
         return gaussian.wasserstein2(mean, cov, style.mean, style.cov)
 

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.settings import SynthesisSettings
 from pipeline.synthesis.losses.targets import Targets
-from pipeline.synthesis.stylizer import Stylist
+from pipeline.synthesis.stylizer import Stylizer
 from pipeline.vgg.weights import Weights
 from stylebank import images
 from stylebank.math import gaussian
@@ -21,9 +21,9 @@ QUICK = SynthesisSettings(size=96, steps=6, precision="float32")
 
 def test_halfway_is_half_the_distance_at_every_layer(wave: Style, vgg: Weights, china: np.ndarray) -> None:
     settings = dataclasses.replace(QUICK, strength=0.5)
-    stylist = Stylist(wave, vgg, settings)
-    objective = stylist.objective(False)
-    region = Targets(wave, LAYERS, settings).on_the_way(objective, china)
+    stylizer = Stylizer(wave, vgg, settings)
+    objective = stylizer.objective(False)
+    region = Targets(wave, LAYERS, settings).interpolated(objective, china)
     for layer, target, (mean, cov) in zip(LAYERS, region.exact, objective.gaussians(china), strict=True):
         factor = np.asarray(target["factor_transposed"]).T
         end = wave.scales[96][layer]
@@ -59,8 +59,8 @@ def test_a_preview_is_as_near_to_the_style_as_the_final_picture(night: Style, vg
 
     def distances(size: int) -> np.ndarray:
         settings = dataclasses.replace(QUICK, size=size, steps=10, coarse_to_fine=False)
-        stylist = Stylist(night, vgg, settings)
-        found = stylist.objective(False).gaussians(stylist.stylise(subject).pixels)
+        stylizer = Stylizer(night, vgg, settings)
+        found = stylizer.objective(False).gaussians(stylizer.stylize(subject).pixels)
         ends = [night.scales[size][layer] for layer in LAYERS]
         return np.array(
             [

@@ -145,9 +145,12 @@ def test_a_covariance_alone_promises_no_more_than_is_there(share: float) -> None
     weak[3] = share * weak.sum()
     picture, style = np.float32(on_axes(weak, 1)), measured(on_axes(spread, 2))
     own_mean, own_cov, count = moments(picture.astype(np.float64))
-    given = (backend.tree(own_mean.astype(np.float32)[None, None]), backend.tree(own_cov.astype(np.float32)[None]))
-    target = backend.tree(layer_target(style, 1e-12))
-    value, linear, constant = module.matched(*given, target, backend.tree(np.full(1, 1 / count, np.float32)))
+    given = (
+        backend.to_tensors(own_mean.astype(np.float32)[None, None]),
+        backend.to_tensors(own_cov.astype(np.float32)[None]),
+    )
+    target = backend.to_tensors(layer_target(style, 1e-12))
+    value, linear, constant = module.matched(*given, target, backend.to_tensors(np.full(1, 1 / count, np.float32)))
     rows = picture.reshape(-1, 24).astype(np.float64)
     gradient = (rows - own_mean) @ backend.to_numpy(linear)[0] + backend.to_numpy(constant)[0]
     exact = by_singular_values(picture, style)

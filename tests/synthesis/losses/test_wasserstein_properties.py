@@ -78,9 +78,9 @@ _ways = {"as shallow layers": _compiled(CHANNELS + 1), "as deep layers": _compil
 
 def by_the_engine(subject: Array, style: Array, way: str) -> tuple[float, Array]:
     """Value and gradient as a step has them."""
-    picture = backend.tree(subject.astype(np.float32).reshape(1, 1, *subject.shape))
-    target = backend.tree(layer_target(measured(style), EXACT))
-    value, gradient = _ways[way](picture, target, backend.tree(np.ones(1, np.float32)))
+    picture = backend.to_tensors(subject.astype(np.float32).reshape(1, 1, *subject.shape))
+    target = backend.to_tensors(layer_target(measured(style), EXACT))
+    value, gradient = _ways[way](picture, target, backend.to_tensors(np.ones(1, np.float32)))
     return float(backend.to_numpy(value)[0]), backend.to_numpy(gradient).reshape(subject.shape).astype(np.float64)
 
 
