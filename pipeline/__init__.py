@@ -1,11 +1,11 @@
-"""The stages that compute: paintings into a bank, photographs out in their style.
+"""The package that computes: it measures paintings into a bank, and puts photographs into their styles.
 
-    >>> import stylebank, pipeline
-    >>> bank = stylebank.Bank("bank")
-    >>> pipeline.add(bank, "starry_night.jpg")
-    >>> pipeline.apply(bank, "starry_night", ["in/"], "out", size=768)
+    >>> from stylebank import Bank, add, apply
+    >>> bank = Bank("bank")
+    >>> add(bank, "starry_night.jpg")
+    >>> apply(bank, "starry_night", ["in/"], "out", size=768)
 
-Keras is loaded when the first painting is measured or the first picture made, and every module when it is asked for.
+Names load when they are used. Keras loads with the first painting or photograph.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from .jobs.record import Entry
     from .settings import IngestSettings, SynthesisSettings
 
+    MeasureSettings = IngestSettings
+
 __all__ = ["Entry", "IngestSettings", "Progress", "SynthesisSettings", "add", "apply", "report", "run_jobs", "similar"]
 
 _MODULES = {
@@ -38,13 +40,14 @@ _MODULES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Load what is asked for from where it is; a command's help needs none of it."""
     if name == "report":
         return importlib.import_module(".jobs.report", __name__)
+    if name == "MeasureSettings":  # the older name of IngestSettings
+        name = "IngestSettings"
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found = globals()[name] = getattr(importlib.import_module(f".{_MODULES[name]}", __name__), name)
-    return found
+    value = globals()[name] = getattr(importlib.import_module(f".{_MODULES[name]}", __name__), name)
+    return value
 
 
 def __dir__() -> list[str]:

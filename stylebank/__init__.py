@@ -1,30 +1,27 @@
-"""Styles as sets of Gaussians, kept in a bank of HDF5 files.
+"""Style transfer as optimal transport, with a bank of styles.
 
-This package loads neither Keras nor TensorFlow: it opens, lists, checks and changes banks in
-milliseconds. Measuring paintings and making pictures is `pipeline`'s.
+    >>> from stylebank import Bank, add, apply
+    >>> bank = Bank("bank")
+    >>> add(bank, "starry_night.jpg")
+    >>> apply(bank, "starry_night", ["in/"], "out", size=768)
+
+Names load when they are used: ``import stylebank`` loads no NumPy, h5py or Keras. `add`, `apply`, `run_jobs` and
+`similar` come from `pipeline`, the package that computes. The types are in ``__init__.pyi``.
 """
 
-from __future__ import annotations
-
 import importlib
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from .bank import Bank
-    from .errors import StylebankError
-    from .style import Fingerprint, Gaussian, Header, Source, Style
+from typing import Any
 
 __version__ = "0.1.0"
-__all__ = ["Bank", "Fingerprint", "Gaussian", "Header", "Source", "Style", "StylebankError", "__version__"]
 
+#: Each public name with its module.
 _MODULES = {
     "Bank": "bank",
     "StylebankError": "errors",
     **dict.fromkeys(("Fingerprint", "Gaussian", "Header", "Source", "Style"), "style"),
 }
-
-
-#: Modules that can be imported from here by these names.
+_FROM_PIPELINE = ("add", "apply", "run_jobs", "similar")
+#: Short names of modules.
 _SUBMODULES = {
     "atlas": "pages.map",
     "barycenter": "math.barycenter",
@@ -34,16 +31,34 @@ _SUBMODULES = {
     "similarity": "bank.similarity",
 }
 
+__all__ = [
+    "Bank",
+    "Fingerprint",
+    "Gaussian",
+    "Header",
+    "Source",
+    "Style",
+    "StylebankError",
+    "__version__",
+    "add",
+    "apply",
+    "run_jobs",
+    "similar",
+]
+
 
 def __getattr__(name: str) -> Any:
-    """Load what is asked for from where it is: a command's help needs neither NumPy nor h5py."""
     if name in _SUBMODULES:
         return importlib.import_module(f".{_SUBMODULES[name]}", __name__)
-    if name not in _MODULES:
+    if name in _FROM_PIPELINE:
+        module = importlib.import_module("._pipeline", __name__).load()
+    elif name in _MODULES:
+        module = importlib.import_module(f".{_MODULES[name]}", __name__)
+    else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found = globals()[name] = getattr(importlib.import_module(f".{_MODULES[name]}", __name__), name)
-    return found
+    value = globals()[name] = getattr(module, name)
+    return value
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__all__, *_SUBMODULES} - {"Any", "importlib"})

@@ -21,8 +21,12 @@ class UsageError(StylebankError):
     exit_code = 2
 
 
-class StyleNotFound(UsageError):
-    """The bank holds no style of that name."""
+class StyleNotFound(UsageError, KeyError):
+    """The bank has no style of that name. It is a `KeyError` too, because a bank is a mapping."""
+
+    def __str__(self) -> str:
+        """Return the message as it is; a `KeyError` alone would quote it."""
+        return Exception.__str__(self)
 
 
 class StyleExists(UsageError):
@@ -31,6 +35,10 @@ class StyleExists(UsageError):
 
 class NameRefused(UsageError):
     """A style name that the naming rule does not allow."""
+
+
+class PipelineShadowed(UsageError, ImportError):
+    """Another module named ``pipeline`` comes before stylebank's own on the import path."""
 
 
 class FingerprintMismatch(UsageError):

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from stylebank import errors
-from stylebank.errors import StylebankError, printable
+from stylebank.errors import StylebankError, StyleNotFound, printable
 
 
 @pytest.mark.parametrize("text", ["wave.jpg", "great wave", "Blå", "\u795e\u5948\u5ddd", "\U0001f30a"])
@@ -49,7 +49,13 @@ def test_exit_codes_are_those_promised() -> None:
         "StyleNotFound": 2,
         "StyleExists": 2,
         "NameRefused": 2,
+        "PipelineShadowed": 2,
         "FingerprintMismatch": 2,
         "StyleDamaged": 3,
         "BankBusy": 4,
     }
+
+
+def test_a_missing_style_is_a_key_error_with_an_unquoted_message() -> None:
+    error = StyleNotFound("style 'wave' is not in the bank.")
+    assert isinstance(error, KeyError) and str(error) == "style 'wave' is not in the bank."
