@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import re
+import reprlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -57,7 +58,7 @@ def layer_order(layers: Sequence[str]) -> tuple[str, ...]:
     return tuple(sorted(set(layers), key=lambda layer: (layer != PIXELS, layer[4:], layer[:4])))
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Gaussian:
     """Mean and covariance of one layer's activations, with the covariance's principal root.
 
@@ -78,16 +79,62 @@ class Gaussian:
     eigenvalues: npt.NDArray[np.float32]
     count: int
 
+    def __repr__(self) -> str:
+        """Return size and variance, in place of up to a million numbers."""
+        variance = float(np.sum(self.eigenvalues, dtype=np.float64))
+        return f"Gaussian(channels={len(self.mean)}, count={self.count}, variance={variance:.5g})"
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, repr=False)
 class Fingerprint:
-    """How a style was measured. Synthesis measures its picture in the same way or not at all."""
+    """How a style was measured. Synthesis measures its picture in the same way or not at all.
+
+    Attributes
+    ----------
+    weights_sha256 : str
+        SHA-256 of the file of the network's weights.
+    layers : tuple of str
+        In the network's order, with `PIXELS` first.
+    pooling : {"avg", "max", "none"}
+    padding : {"reflect", "replicate", "zero"}
+    network : str
+    color : str
+        Encoding of the pixels.
+    resampling : str
+        Filter that brought the painting to each scale.
+    ridge : float
+        Added to the diagonal of every covariance.
+    """
 
     weights_sha256: str
     layers: tuple[str, ...]
     pooling: str
     padding: str
     network: str = NETWORK
+    color: str = "srgb"
+    resampling: str = "lanczos"
+    ridge: float = 0.0
+
+    def __repr__(self) -> str:
+        """Return the weights' digest shortened, and the number of layers."""
+        return (
+            f"Fingerprint({self.network}, weights={self.weights_sha256[:12]!r}, layers={len(self.layers)}, "
+            f"pooling={self.pooling!r}, padding={self.padding!r})"
+        )
+
+    def differences(self, other: Fingerprint) -> dict[str, tuple[Any, Any]]:
+        """Return the fields that keep two styles from being compared, with both values; layers are not among them.
+
+        Returns
+        -------
+        dict of str to (this value, the other's)
+            In the order of the file format; empty where the two can be compared layer by layer.
+        """
+        return {
+            key: (getattr(self, key), getattr(other, key))
+            for key in _MEASUREMENT
+            if getattr(self, key) != getattr(other, key)
+        }
 
     def require(self, name: str, **wanted: Any) -> None:
         """Raise `FingerprintMismatch`, naming both sides, unless every field equals what is wanted.
@@ -111,6 +158,10 @@ class Fingerprint:
                 )
 
 
+#: Fields of `Fingerprint` that two styles must share before their layers can be compared.
+_MEASUREMENT = ("network", "weights_sha256", "pooling", "padding", "color", "resampling", "ridge")
+
+
 @dataclass(frozen=True)
 class Source:
     """The painting a style was measured from."""
@@ -121,7 +172,7 @@ class Source:
     height: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Header:
     """All that a style file says of itself besides the arrays."""
 
@@ -133,12 +184,28 @@ class Header:
     content_sha256: str = ""
     tags: tuple[str, ...] = ()
     created: str = ""
-    resampling: str = "lanczos"
-    color: str = "srgb"
-    ridge: float = 0.0
     version: str = ""
-    #: How a style was made from others, as JSON; empty for one measured from a painting.
+    #: How a style was computed from others, as JSON; empty for one measured from a painting.
     recipe: str = ""
+
+    @property
+    def color(self) -> str:
+        """Encoding of the pixels, as in the fingerprint."""
+        return self.fingerprint.color
+
+    @property
+    def resampling(self) -> str:
+        """Filter that brought the painting to each scale, as in the fingerprint."""
+        return self.fingerprint.resampling
+
+    @property
+    def ridge(self) -> float:
+        """What was added to the diagonal of every covariance, as in the fingerprint."""
+        return self.fingerprint.ridge
+
+    def __repr__(self) -> str:
+        """Return name, source, scales and digest, shortened."""
+        return f"Header({_summary(self, self.sizes)})"
 
     def to_dict(self) -> dict[str, Any]:
         """Return all fields in plain dictionaries, lists, strings and numbers, fit for JSON."""
@@ -169,7 +236,7 @@ def nearest_scale(scales: Iterable[int], longest_side: int) -> int:
     return min(scales, key=lambda scale: (max(scale, longest_side) / min(scale, longest_side), scale))
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Style:
     """A header with the Gaussians of one scale or more: ``style.scales[512]["conv1_1"].cov``."""
 
@@ -184,3 +251,15 @@ class Style:
     def name(self) -> str:
         """The style's name in its bank."""
         return self.header.name
+
+    def __repr__(self) -> str:
+        """Return name, source, scales and digest, shortened."""
+        return f"Style({_summary(self.header, self.scales)})"
+
+
+def _summary(header: Header, scales: Iterable[int]) -> str:
+    return (
+        f"{reprlib.repr(header.name)}, source={reprlib.repr(header.source.filename)}, "
+        f"scales={reprlib.repr(tuple(scales))}, layers={len(header.fingerprint.layers)}, "
+        f"sha256={header.content_sha256[:12]!r}"
+    )

@@ -80,12 +80,17 @@ def measure(
         scales[scale] = measure_pixels(images.resize(pixels, size), network, settings.layers)
     header = Header(
         name=name,
-        fingerprint=Fingerprint(weights.sha256, (PIXELS, *settings.layers), settings.pooling, settings.padding),
+        fingerprint=Fingerprint(
+            weights.sha256,
+            (PIXELS, *settings.layers),
+            settings.pooling,
+            settings.padding,
+            resampling=images.RESAMPLING,
+        ),
         source=Source(printable(Path(path).name), picture.sha256, *picture.size),
         sizes=sizes,
         tags=tuple(dict.fromkeys(tags)),
         created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-        resampling=images.RESAMPLING,
         version=stylebank.__version__,
     )
     return Style(header, scales, images.thumbnail(pixels))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import hashlib
 import json
@@ -15,7 +16,7 @@ from ..errors import UsageError
 from ..math.barycenter import Convergence, barycenter, normalised
 from ..math.gaussian import Array, root
 from ..names import check_name
-from ..style import PIXELS, Fingerprint, Gaussian, Header, Source, Style, nearest_scale
+from ..style import PIXELS, Gaussian, Header, Source, Style, nearest_scale
 
 #: Two paintings' scales are taken for the same when they are no further apart than half an octave.
 SAME_SCALE = math.sqrt(2)
@@ -201,19 +202,13 @@ def _combined(
     ]
     recipe = json.dumps({"kind": kind, "parts": parts_of, "scales": origins}, ensure_ascii=False)
     first = styles[0].header
-    fingerprint = first.fingerprint
     header = Header(
         name=name,
-        fingerprint=Fingerprint(
-            fingerprint.weights_sha256, layers, fingerprint.pooling, fingerprint.padding, fingerprint.network
-        ),
+        fingerprint=dataclasses.replace(first.fingerprint, layers=layers),
         source=Source(_account(kind, styles, shares), hashlib.sha256(recipe.encode()).hexdigest(), *sizes[max(sizes)]),
         sizes=sizes,
         tags=tuple(dict.fromkeys(tags)),
         created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-        resampling=first.resampling,
-        color=first.color,
-        ridge=first.ridge,
         version=_version(),
         recipe=recipe,
     )
@@ -233,13 +228,12 @@ def require_comparable(headers: Sequence[Header]) -> tuple[str, ...]:
         raise UsageError("no style given; name at least one.")
     first = headers[0]
     for header in headers[1:]:
-        for key, one, other in zip(_KEYS, _measured(first), _measured(header), strict=True):
-            if one != other:
-                raise UsageError(
-                    f"style {header.name!r} was measured with {key} {_short(other)}, "
-                    f"and {first.name!r} with {_short(one)}. "
-                    "Choose styles measured in the same way, or add the painting again that way."
-                )
+        for key, (expected, received) in first.fingerprint.differences(header.fingerprint).items():
+            raise UsageError(
+                f"style {header.name!r} was measured with {key.removesuffix('_sha256')} {_short(received)}, "
+                f"and {first.name!r} with {_short(expected)}. "
+                "Choose styles measured in the same way, or add the painting again that way."
+            )
     layers = [
         layer for layer in first.fingerprint.layers if all(layer in header.fingerprint.layers for header in headers[1:])
     ]
@@ -249,22 +243,6 @@ def require_comparable(headers: Sequence[Header]) -> tuple[str, ...]:
             "Choose styles measured at the same --layers."
         )
     return tuple(layers)
-
-
-_KEYS = ("network", "weights", "pooling", "padding", "color", "resampling", "ridge")
-
-
-def _measured(header: Header) -> tuple[Any, ...]:
-    mark = header.fingerprint
-    return (
-        mark.network,
-        mark.weights_sha256,
-        mark.pooling,
-        mark.padding,
-        header.color,
-        header.resampling,
-        header.ridge,
-    )
 
 
 def _short(value: Any) -> str:

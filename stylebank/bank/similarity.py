@@ -99,17 +99,12 @@ def comparable(
     for header, path in headers:
         own = nearest_scale(header.sizes, scale)
         if (
-            _way(header) == _way(like)
+            not header.fingerprint.differences(like.fingerprint)
             and set(layers) <= set(header.fingerprint.layers)
             and max(own, scale) <= SAME_SCALE * min(own, scale)
         ):
             entries.append(Candidate(header, path, own))
     return entries, len(headers) - len(entries)
-
-
-def _way(header: Header) -> tuple[object, ...]:
-    mark = header.fingerprint
-    return mark.network, mark.weights_sha256, mark.pooling, mark.padding, header.color, header.resampling, header.ridge
 
 
 def nearest(query: Layers, entries: Sequence[Candidate], number: int, layers: Sequence[str]) -> SearchResult:

@@ -25,13 +25,13 @@ def content_digest(header: Header, scale_digests: Mapping[int, str]) -> str:
     fingerprint, source = header.fingerprint, header.source
     return json_digest(
         {
-            "color": header.color,
+            "color": fingerprint.color,
             "layers": list(fingerprint.layers),
             "network": fingerprint.network,
             "padding": fingerprint.padding,
             "pooling": fingerprint.pooling,
-            "resampling": header.resampling,
-            "ridge": float(header.ridge),
+            "resampling": fingerprint.resampling,
+            "ridge": float(fingerprint.ridge),
             "scales": {
                 str(scale): [width, height, scale_digests[scale]] for scale, (width, height) in header.sizes.items()
             },

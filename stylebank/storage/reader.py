@@ -149,7 +149,16 @@ def _header(file: h5py.File) -> Header:
     extras = {key: _blob(file, key) for key in EXTRAS[version]}
     header = Header(
         name=texts["name"],
-        fingerprint=Fingerprint(texts["weights_sha256"], layers, texts["pooling"], texts["padding"], texts["network"]),
+        fingerprint=Fingerprint(
+            weights_sha256=texts["weights_sha256"],
+            layers=layers,
+            pooling=texts["pooling"],
+            padding=texts["padding"],
+            network=texts["network"],
+            color=texts["color"],
+            resampling=texts["resampling"],
+            ridge=float(ridge),
+        ),
         source=Source(
             texts["source_filename"], texts["source_sha256"], integers["source_width"], integers["source_height"]
         ),
@@ -157,9 +166,6 @@ def _header(file: h5py.File) -> Header:
         content_sha256=texts["content_sha256"],
         tags=tags,
         created=texts["created"],
-        resampling=texts["resampling"],
-        color=texts["color"],
-        ridge=float(ridge),
         version=texts["stylebank_version"],
         recipe=_recipe(extras.get("recipe", b""), texts["source_sha256"]),
     )

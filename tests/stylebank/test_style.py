@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import dataclasses
 import json
+import re
 
 import pytest
 
 from stylebank.errors import FingerprintMismatch, UsageError
-from stylebank.style import CONVOLUTIONS, Fingerprint, layer_channels, layer_order, nearest_scale
+from stylebank.style import CONVOLUTIONS, Fingerprint, Source, Style, layer_channels, layer_order, nearest_scale
 from tests.styles import style
 
 
@@ -87,3 +89,44 @@ def test_a_header_as_plain_values_is_fit_for_json() -> None:
     assert plain["scales"] == {"32": [32, 20], "64": [64, 41]}
     assert plain["source_size"] == [1280, 800]
     assert style("tide").name == plain["name"].replace("wave", "tide")
+
+
+def test_fingerprints_differ_in_all_that_decides_the_numbers_but_the_layers() -> None:
+    fingerprint = Fingerprint("ab" * 32, ("conv1_1", "conv2_1"), "avg", "reflect")
+    assert fingerprint.differences(dataclasses.replace(fingerprint, layers=("conv5_1",))) == {}
+    others = {
+        "network": "vgg16",
+        "weights_sha256": "ef" * 32,
+        "pooling": "max",
+        "padding": "zero",
+        "color": "linear",
+        "resampling": "box",
+        "ridge": 0.5,
+    }
+    assert {field.name for field in dataclasses.fields(Fingerprint)} == {*others, "layers"}
+    for key, value in others.items():
+        other = dataclasses.replace(fingerprint, **{key: value})
+        assert fingerprint.differences(other) == {key: (getattr(fingerprint, key), value)}
+
+
+def test_a_header_has_the_fingerprints_color_resampling_and_ridge() -> None:
+    fingerprint = Fingerprint("ab" * 32, ("conv1_1",), "avg", "reflect", color="linear", resampling="box", ridge=0.5)
+    header = dataclasses.replace(style().header, fingerprint=fingerprint)
+    assert (header.color, header.resampling, header.ridge) == ("linear", "box", 0.5)
+
+
+def test_reprs_are_short_and_name_what_matters() -> None:
+    wave = style(sizes={32: (32, 20), 64: (64, 41)})
+    assert repr(wave) == "Style('wave', source='wave.jpg', scales=(32, 64), layers=3, sha256='')"
+    assert repr(wave.header) == "Header('wave', source='wave.jpg', scales=(32, 64), layers=3, sha256='')"
+    assert re.fullmatch(r"Gaussian\(channels=64, count=640, variance=\d+\.\d+\)", repr(wave.scales[32]["conv1_1"]))
+    assert repr(wave.header.fingerprint).startswith("Fingerprint(vgg19, weights='abababababab', layers=3, ")
+
+
+def test_the_reprs_of_long_names_and_many_scales_are_short_too() -> None:
+    many = {side: (side, side) for side in range(100, 120)}
+    header = dataclasses.replace(
+        style().header, name="x" * 100, source=Source("y" * 250, "cd" * 32, 1, 1), sizes=many, content_sha256="ef" * 32
+    )
+    for value in (header, Style(header, {}), header.fingerprint):
+        assert len(repr(value)) < 200
