@@ -131,7 +131,7 @@ def prepare(
     style_spec = parse(
         [style] if isinstance(style, str) else style,
         [os.fspath(each) for each in ([mask] if isinstance(mask, str | os.PathLike) else mask)],
-        exists=bank.has,
+        exists=bank.__contains__,
     )
     planned = plan(
         subjects,

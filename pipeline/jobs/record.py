@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import json
 import os
+import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +16,12 @@ from stylebank.errors import OutputRefused, printable
 from stylebank.files import describe_os_error
 
 FILE_NAME = "stylebank.jsonl"
+_repr = reprlib.Repr()
+_repr.maxstring = 45
+_shorten = _repr.repr
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Entry:
     """What became of one subject.
 
@@ -63,6 +67,11 @@ class Entry:
     losses: list[float] | None = None
     timings: dict[str, float] | None = None
     worker: str | None = None
+
+    def __repr__(self) -> str:
+        """Return output, status, style and loss or error, shortened."""
+        result = f"error={_shorten(self.error)}" if self.error else f"final_loss={_shorten(self.final_loss)}"
+        return f"Entry({_shorten(self.output)}, {_shorten(self.status)}, style={_shorten(self.style)}, {result})"
 
     def json(self) -> str:
         """Return the entry as one line of JSON, in ASCII."""

@@ -30,7 +30,7 @@ KNOWN = {
 }
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Weights:
     """Kernels and biases of the 16 convolutions.
 
@@ -47,6 +47,10 @@ class Weights:
     layers: Mapping[str, Layer]
     mean_pixel_bgr: npt.NDArray[np.float32]
     sha256: str
+
+    def __repr__(self) -> str:
+        """Return the number of layers and the digest, in place of 20 million numbers."""
+        return f"Weights(layers={len(self.layers)}, sha256={self.sha256[:12]!r})"
 
 
 def load(source: str | Path | None = None, *, allow_unknown: bool = False) -> Weights:

@@ -5,18 +5,26 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
-from collections.abc import Callable, Iterator, Sequence
+import reprlib
+from collections.abc import Callable, ItemsView, Iterator, KeysView, Mapping, Sequence, ValuesView
 from pathlib import Path
+from typing import Any, TypeVar, cast, overload
 
 import filelock
 import platformdirs
 
-from ..errors import BankBusy, OutputRefused, StyleDamaged, StyleExists, printable
+from ..errors import BankBusy, NameRefused, OutputRefused, StyleDamaged, StyleExists, StyleNotFound, printable
 from ..files import describe_os_error, flush, make_folder, remove_temporaries, replace_file
 from ..names import casefold_key, check_name, file_name
 from ..storage import reader as format
 from ..style import Header, Style
 from .index import StyleIndex, read_name
+
+_Default = TypeVar("_Default")
+#: Stands for a default that was not passed, since None is one.
+_RAISE: Any = object()
+_shorten = reprlib.Repr()
+_shorten.maxstring = 150
 
 
 def default_folder() -> Path:
@@ -25,7 +33,14 @@ def default_folder() -> Path:
 
 
 class Bank(StyleIndex):
-    """Styles in a folder.
+    """Styles in a folder: a mapping from names to styles.
+
+    ``bank[name]`` loads a style. Iteration, `len` and `keys` cover the whole styles, as `names` does, and read
+    every header. `values` and `items` load one style at a time. A damaged style is not listed, but ``name in bank``
+    is true, and ``bank[name]`` raises `StyleDamaged`.
+
+    `get` differs from `dict.get`: without a default it raises `StyleNotFound`. Therefore a bank is no instance of
+    `collections.abc.Mapping`. Two banks are equal only if they are the same object.
 
     Readers need no lock: a style file is finished before it has its name, and never
     changes after. Writers take one, so that two of them never lose each other's work.
@@ -42,21 +57,76 @@ class Bank(StyleIndex):
         super().__init__((Path(folder) if folder is not None else default_folder()).expanduser())
         self.lock_timeout = lock_timeout
 
-    def get(self, name: str, *, scales: Sequence[int] | None = None) -> Style:
-        """Load a style, checked.
+    def __repr__(self) -> str:
+        return f"Bank({_shorten.repr(printable(self.folder))})"
+
+    def __getitem__(self, name: str) -> Style:
+        """Load a style with all its scales, as `get` does."""
+        return self.get(name)
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the names of the whole styles, in the order of `names`."""
+        return iter(self.names())
+
+    def __len__(self) -> int:
+        """Return the number of whole styles."""
+        return len(self.names())
+
+    def keys(self) -> KeysView[str]:
+        """Return a view of the names of the whole styles."""
+        return KeysView(cast(Mapping[str, Style], self))
+
+    def values(self) -> ValuesView[Style]:
+        """Return a view of the styles, each loaded when iteration reaches it.
+
+        Iteration raises `StyleDamaged` for a style with damaged numbers, and `StyleNotFound` for one that another
+        process removes meanwhile.
+        """
+        return ValuesView(cast(Mapping[str, Style], self))
+
+    def items(self) -> ItemsView[str, Style]:
+        """Return a view of (name, style), each style loaded when iteration reaches it; it raises as `values` does."""
+        return ItemsView(cast(Mapping[str, Style], self))
+
+    @overload
+    def get(self, name: str, *, scales: Sequence[int] | None = None) -> Style: ...
+
+    @overload
+    def get(self, name: str, default: _Default, *, scales: Sequence[int] | None = None) -> Style | _Default: ...
+
+    def get(self, name: str, default: Any = _RAISE, *, scales: Sequence[int] | None = None) -> Any:
+        """Load a style, with every number checked.
 
         Parameters
         ----------
         name
-            As `names` gives it.
+            As in `names`.
+        default
+            Returned if the bank has no style of this name. Without it the style must be present.
         scales
-            Load these of its `Header.sizes` alone; all of them by default.
+            Load only these of its `Header.sizes`; all of them by default.
+
+        Returns
+        -------
+        Style
+            Or `default`.
 
         Raises
         ------
-        StyleNotFound, StyleDamaged
+        StyleNotFound, NameRefused
+            If the style is missing and there is no default.
+        StyleDamaged
+            Whether or not there is a default.
+        UsageError
+            If the style has none of these scales.
         """
-        return format.read(self.path(name), scales)
+        try:
+            path = self.path(name)
+        except (StyleNotFound, NameRefused):
+            if default is _RAISE:
+                raise
+            return default
+        return format.read(path, scales)
 
     def ensure_available(self, name: str, *, replace: bool = False) -> str:
         """Return `name` in its normal form if a style of that name may be written.

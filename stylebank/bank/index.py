@@ -74,8 +74,12 @@ class StyleIndex:
         """Return the names of the whole styles."""
         return [header.name for header in self.headers()[0]]
 
-    def __contains__(self, name: str) -> bool:
-        return self.find(check_name(name)) is not None
+    def __contains__(self, name: object) -> bool:
+        """Tell whether a style of this name is present, whole or damaged; False for what cannot be a name."""
+        try:
+            return isinstance(name, str) and self.find(check_name(name)) is not None
+        except NameRefused:
+            return False
 
     def path(self, name: str) -> Path:
         """Return the file of a style, whole or damaged.
@@ -107,13 +111,6 @@ class StyleIndex:
         among them.
         """
         return [path for path in self.paths() if may_contain(path.name, name)]
-
-    def has(self, name: str) -> bool:
-        """Tell whether a style of this name is there, whole or damaged; a text that is no name is none."""
-        try:
-            return self.find(check_name(name)) is not None
-        except NameRefused:
-            return False
 
     def find(self, name: str, *, thorough: bool = True) -> Path | None:
         """Return the file of a style if there is one, whole or damaged.

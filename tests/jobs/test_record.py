@@ -121,3 +121,11 @@ def test_only_settings_that_decide_the_picture_ask_for_a_new_one(
     whole = {"size": 64, "seed": 0, "quality": 95, "algorithm": 1, **settings}
     one = dataclasses.replace(ENTRY, settings=whole)
     assert one.same_work(dataclasses.replace(ENTRY, settings={**whole, **change})) is same
+
+
+def test_the_repr_of_an_entry_fits_a_line() -> None:
+    assert repr(dataclasses.replace(ENTRY, output="b.png", style="wave", final_loss=0.25, error=None)) == (
+        f"Entry('b.png', {ENTRY.status!r}, style='wave', final_loss=0.25)"
+    )
+    long = dataclasses.replace(ENTRY, output="x" * 300, style="y" * 300, error="z" * 300, losses=[0.5] * 300)
+    assert len(repr(long)) < 200 and "error='zzz" in repr(long)

@@ -41,6 +41,10 @@ def test_packaged_weights_are_the_known_ones(vgg: weights.Weights) -> None:
     assert weights.load().sha256 == vgg.sha256
 
 
+def test_the_repr_of_weights_fits_a_line(vgg: weights.Weights) -> None:
+    assert repr(vgg) == "Weights(layers=16, sha256='00a598d54da2')"
+
+
 def test_unknown_file_needs_a_word_of_trust(unknown: Path) -> None:
     digest = hashlib.sha256(unknown.read_bytes()).hexdigest()
     message = refusal(unknown, allow_unknown=False)
