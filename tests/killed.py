@@ -45,7 +45,7 @@ def main(bank: str, subjects: str, output: str, point: int) -> None:
     worker.machine_info = lambda config, stylizer: {"backend": "none", "device": "cpu", "precision": "float32"}
     worker._computing = lambda config: contextlib.nullcontext(lambda: 0.0)  # type: ignore[assignment]
     context = Run.context
-    Run.context = lambda self, *, elsewhere: context(self, remote=True)  # type: ignore[method-assign] # no Keras
+    Run.context = lambda self, *, remote: context(self, remote=True)  # type: ignore[method-assign] # no Keras
     whole_write = os.write
 
     def torn_write(descriptor: int, data: bytes) -> int:

@@ -10,7 +10,8 @@ from typing import Any
 from stylebank.bank import Bank
 from stylebank.bank.transfer import without_pictures
 from stylebank.errors import NameRefused
-from stylebank.images import MAX_PIXELS
+from stylebank.images import MAX_PIXELS, shown_size
+from stylebank.images import load as load_image
 from stylebank.style import Header
 
 from ..settings import ingest_settings
@@ -72,22 +73,24 @@ def add(
         Before the painting is measured where that can be told: a bad name or setting, a
         style that exists.
     """
-    from ..vgg import weights as weight_files
+    from ..vgg.weights import load
 
-    chosen = ingest_settings(preset, **settings)
+    measure_settings = ingest_settings(preset, **settings)
     try:
         name = bank.ensure_available(Path(image).stem if name is None else name, replace=replace)
     except NameRefused as error:
         if name is not None:
             raise
         raise NameRefused(str(error).replace("Choose another.", "Give another with --name.")) from error
-    loaded = weight_files.load(weights, allow_unknown=allow_unknown_weights)
-    from . import measure as ingest
+    if shown_size(image) is None:
+        load_image(image, max_pixels=max_pixels)  # raises the reason before a backend is loaded
+    vgg_weights = load(weights, allow_unknown=allow_unknown_weights)
+    from .measure import measure
 
-    style = ingest.measure(
+    style = measure(
         image,
-        loaded,
-        chosen,
+        vgg_weights,
+        measure_settings,
         name=name,
         tags=tuple(tags),
         max_pixels=max_pixels,

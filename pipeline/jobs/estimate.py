@@ -22,8 +22,7 @@ from ..execution.messages import ImageBatch
 from ..execution.process import WorkerConfig
 from ..settings import SynthesisSettings
 from ..synthesis.masks import RegionMasks
-from .record import Entry
-from .resume import PendingImage, failed, find_pending
+from .resume import PendingImage, find_pending
 from .run import Run, settle_precision
 
 #: Bytes a pixel by format and depth: means of 35 stylised samples of 384 pixels encoded again, at quality 95 where
@@ -108,7 +107,7 @@ def estimate(runs: Sequence[Run], *, trial: bool = True) -> list[Estimate]:
     """
     found: dict[int, list[tuple[PendingImage, Any]]] = {id(run): [] for run in runs}
     for item, entry in find_pending(runs):
-        found[id(item.run)].append((item, entry or _unreadable(item)))
+        found[id(item.run)].append((item, entry))
     trials: dict[Any, _Trial | None] = {}
     settled = False
     estimates = []
@@ -148,16 +147,6 @@ def estimate(runs: Sequence[Run], *, trial: bool = True) -> list[Estimate]:
         )
     worker.clear_cache()
     return estimates
-
-
-def _unreadable(item: PendingImage) -> Entry | None:
-    """Return the line of a subject that cannot be read; one whose head tells its size is not read for it."""
-    if item.size is None:
-        try:
-            item.size = item.run.size_of(item.run.load(item.task).size)
-        except StylebankError as error:
-            return failed(item.task, item.entry, str(error))
-    return None
 
 
 def free_bytes(folder: Path) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import os
 import stat
@@ -45,7 +44,7 @@ class PendingImage:
 
 
 def find_pending(runs: Sequence[Run]) -> Iterator[tuple[PendingImage, Entry | None]]:
-    """Look at every subject and output without decoding.
+    """Look at every subject and output; decode only a subject whose header is unreadable, to say why.
 
     Yields
     ------
@@ -63,13 +62,12 @@ def find_pending(runs: Sequence[Run]) -> Iterator[tuple[PendingImage, Entry | No
             return image, failed(task, image.entry, str(error))
         if made is None:
             own = shown_size(task.subject)
-            with contextlib.suppress(StylebankError):
-                image.size = run.size_of(own) if own else None
-            if image.size is not None and own is not None:
-                try:
+            try:
+                image.size = run.size_of(own if own is not None else run.load(task).size)
+                if own is not None:
                     run.mask_files.check(task.subject, own, image.size)
-                except StylebankError as error:
-                    return image, failed(task, image.entry, str(error))
+            except StylebankError as error:
+                return image, failed(task, image.entry, str(error))
         return image, made
 
     with ThreadPoolExecutor(_SURVEYORS) as pool:

@@ -96,6 +96,40 @@ def test_looking_at_a_bank_loads_no_keras(bank_folder: Path, arguments: list[str
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["apply", "--style", "wave", "nosuch.jpg"], 1),
+        (["apply", "--style", "wave", "nosuch.jpg", "--precision", "auto", "--batch-size", "auto"], 1),
+        (["apply", "--style", "wave", "nosuch.jpg", "text.jpg", "--jobs", "2"], 1),
+        (["apply", "--style", "wave", "text.jpg", "--fail-fast"], 1),
+        (["batch", "jobs.toml"], 1),
+        (["batch", "jobs.toml", "--dry-run"], 0),
+        (["add", "nosuch.jpg"], 1),
+        (["add", "text.jpg"], 1),
+    ],
+)
+def test_subjects_that_cannot_be_read_are_reported_without_loading_a_backend(
+    bank_folder: Path, tmp_path: Path, arguments: list[str], code: int
+) -> None:
+    (tmp_path / "text.jpg").write_text("not a picture")
+    (tmp_path / "jobs.toml").write_text('[[job]]\nstyle = "wave"\nsubjects = ["nosuch.jpg"]\n')
+    program = (
+        "import sys; from pipeline import cli\n"
+        f"try: cli.main({['--bank', str(bank_folder), *arguments]!r})\n"
+        "except SystemExit as stop: code = stop.code\n"
+        "heavy = {'keras', 'tensorflow', 'torch', 'jax'} & set(sys.modules)\n"
+        f"sys.exit(f'loaded {{heavy}}' if heavy else code != {code})"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    reported = done.stdout + done.stderr
+    for name, reason in (("nosuch.jpg", "No such file"), ("text.jpg", "not an image")):
+        assert (f"{name}: {reason}" in reported) == (
+            name in arguments or (name == "nosuch.jpg" and "batch" in arguments)
+        )
+
+
 def test_the_list_of_commands_has_their_own_words_and_loads_none(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, command in COMMANDS.items():
         assert cli._COMMANDS[name] == command.get_short_help_str(1000), name
