@@ -14,7 +14,7 @@ from typing import Any
 from stylebank import images
 from stylebank.errors import StylebankError, UsageError, printable
 from stylebank.files import make_folder, shared_lock
-from stylebank.pages.html import jpeg_uri, replace_page
+from stylebank.pages.html import jpeg_uri, render, replace_page
 
 from .record import FILE_NAME, Entry, Record
 
@@ -124,12 +124,9 @@ def latest(entries: Iterable[Entry]) -> list[Entry]:
 
 
 def _page(cards: Sequence[Card], entries: Sequence[Entry], side: int) -> str:
-    import jinja2
-
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("pipeline.jobs"), autoescape=True, undefined=jinja2.StrictUndefined
-    )
-    return environment.get_template("report.html.j2").render(
+    return render(
+        "report.html.j2",
+        package="pipeline.jobs",
         cards=cards,
         side=side,
         styles=sorted({card.style for card in cards}),

@@ -18,7 +18,7 @@ from ..images.decode import decoding
 from ..math.gaussian import eigh_descending
 from ..storage import reader as format
 from ..style import PIXELS, Header
-from .html import data_uri, page
+from .html import data_uri, render
 
 #: Pixels a picture in a style file may have; a thumbnail of ours has a tenth of it.
 _MOST_PIXELS = 1 << 20
@@ -104,7 +104,7 @@ def _palette(header: Header, path: Path) -> tuple[str, ...]:
 
 def gallery(shown: Sequence[Card]) -> str:
     """Return the gallery's page: pictures, palettes, names and details, to be filtered by tag."""
-    return page("gallery.html", [_plain(card) for card in shown])
+    return render("gallery.html.j2", data=[_plain(card) for card in shown])
 
 
 def _plain(card: Card) -> dict[str, Any]:

@@ -1,19 +1,23 @@
-"""Pages as single HTML files: templates filled in, written whole, never over an existing file unasked."""
+"""Pages as single HTML files: rendered from templates, written whole, never over a file without being asked."""
 
 from __future__ import annotations
 
 import base64
 import io
-import json
 import os
-from importlib import resources
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
 from ..errors import OutputRefused, printable
 from ..files import make_folder, replace_file
+
+if TYPE_CHECKING:
+    import jinja2
+
+_HERE = "stylebank.pages"
 
 
 def data_uri(image: Image.Image | None) -> str:
@@ -30,12 +34,38 @@ def jpeg_uri(data: bytes) -> str:
     return f"data:image/jpeg;base64,{base64.b64encode(data).decode('ascii')}"
 
 
-def page(template: str, data: Any) -> str:
-    """Fill a page with data; whatever texts it holds, they stay texts."""
-    text = json.dumps(data, ensure_ascii=True, separators=(",", ":"))
-    safe = text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-    source = resources.files(__package__).joinpath(f"templates/{template}").read_text("utf-8")
-    return source.replace("$data", safe, 1)
+def render(template: str, *, package: str = _HERE, **context: Any) -> str:
+    """Return a page rendered by Jinja2; every text in the context is escaped.
+
+    Parameters
+    ----------
+    template
+        Name of a file in the package's folder ``templates``. It may extend ``base.html.j2``, which is in this one.
+    package
+        Package with the template.
+    **context
+        Variables of the template. ``base.html.j2`` puts `data` into the page as JSON.
+
+    Returns
+    -------
+    str
+        HTML.
+    """
+    return _environment(package).get_template(template).render(context)
+
+
+@cache
+def _environment(package: str) -> jinja2.Environment:
+    import jinja2  # only pages need it, and commands without one start faster
+
+    packages = dict.fromkeys((package, _HERE))
+    environment = jinja2.Environment(
+        loader=jinja2.ChoiceLoader([jinja2.PackageLoader(package) for package in packages]),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.policies["json.dumps_kwargs"] = {"ensure_ascii": True, "separators": (",", ":")}
+    return environment
 
 
 def write_page(output: str | os.PathLike[str], text: str, *, overwrite: bool = False) -> Path:

@@ -22,7 +22,7 @@ from ..math.mds import classical_mds
 from ..storage import reader as format
 from ..style import layer_order, nearest_scale
 from .gallery import Card, cards
-from .html import data_uri, page, require_new, write_page
+from .html import data_uri, render, require_new, write_page
 
 #: Up to so many styles all distances are taken in full.
 EXACT = 24
@@ -192,7 +192,8 @@ def html(made: Atlas) -> str:
         for card, middle in zip(made.shown, middles, strict=True)
     ]
     view = [0, 0, _WIDTH, _HEIGHT]
-    return page("map.html", {"styles": styles, "view": view, "font": _font_size(side), "note": made.note})
+    data = {"styles": styles, "view": view, "font": _font_size(side), "note": made.note}
+    return render("map.html.j2", data=data)
 
 
 def picture(made: Atlas) -> Image.Image:
