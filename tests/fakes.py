@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -128,3 +129,14 @@ def deadly_work(config: WorkerConfig, context: WorkerContext, batch: ImageBatch)
             os.kill(os.getpid(), signal.SIGKILL)
         made[number] = ImageResult(pixels=subject, steps=len(context.styles[0].scales))
     return BatchResult(made, worker=str(os.getpid()))
+
+
+def slow_work(config: WorkerConfig, context: WorkerContext, batch: ImageBatch) -> BatchResult:
+    """Return a result without pixels after a tenth of a second."""
+    time.sleep(0.1)
+    return BatchResult({number: ImageResult(steps=1) for number in batch.indices}, worker=str(os.getpid()))
+
+
+def broken_work(config: WorkerConfig, context: WorkerContext, batch: ImageBatch) -> BatchResult:
+    """Raise an error that is not about one image."""
+    raise OSError("no space left on the device")

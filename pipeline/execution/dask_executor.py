@@ -1,36 +1,39 @@
-"""A Dask cluster as the crew: the same tasks, through joblib's dask backend (extra ``dask``)."""
+"""A Dask cluster as the executor: the same tasks, through ``distributed.Client`` (extra ``dask``)."""
 
 from __future__ import annotations
 
 import contextlib
+import itertools
+import logging
 import os
 import pickle
 import signal
-import warnings
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from stylebank.errors import StylebankError, UsageError, printable
 
-from . import messages, process_executor, worker
-from .messages import BatchResult, ImageBatch, Note, T, WorkerContext, WorkItem, failed
+from . import messages, worker
+from .messages import BatchResult, Note, T, WorkerContext, WorkItem, failed
 from .process import WorkerConfig
 
 LOCAL = "local"
-_BACKEND = "stylebank-dask"
+#: Batches that wait or run on the cluster at the same time, per worker thread: a thread never waits for the next one.
+_BATCHES_PER_THREAD = 2
 _SECONDS_TO_ANSWER = 30
+_LOGGERS = "distributed", "distributed.client"
 
 
 class DaskExecutor:
-    """Workers that a Dask scheduler knows, on any number of machines.
+    """Workers of a Dask scheduler, on any number of machines.
 
     Parameters
     ----------
     address
-        ``tcp://HOST:PORT`` of a scheduler, or ``local`` to start one here, on this machine's own
-        loopback address.
+        ``tcp://HOST:PORT`` of a scheduler, or ``local`` to start one on the loopback address of this machine.
     jobs
-        How many workers a local one has.
+        Number of workers of a local cluster.
     device, deterministic
         As for `WorkerConfig`.
 
@@ -38,14 +41,16 @@ class DaskExecutor:
     ------
     UsageError
         If Dask is not installed, or no scheduler answers.
+    StylebankError
+        If the scheduler goes away during the run.
 
     Notes
     -----
-    A worker that dies takes nothing with it: its batches go to another. A batch whose workers die
-    more often than the scheduler's ``allowed-failures`` is tried alone at the end, then reported.
+    The batches of a dead worker go to another worker. A batch whose workers die more often than the
+    scheduler's ``allowed-failures`` is split at the end, and each of its images is tried alone, then reported.
     """
 
-    #: What a worker does; found by name in its own process.
+    #: Function that a worker runs; pickled by its qualified name.
     work = staticmethod(worker.work)
 
     def __init__(self, address: str, jobs: int, *, device: str | None = None, deterministic: bool = False) -> None:
@@ -57,184 +62,189 @@ class DaskExecutor:
     def __enter__(self) -> DaskExecutor:
         try:
             import dask
-            from dask import distributed
+            import distributed
         except ImportError as error:
             raise UsageError(
                 f"--cluster {self._address}: Dask is not installed ({error}). pip install 'stylebank[dask]'"
             ) from error
-        self._stack = contextlib.ExitStack()
+        local = self._address == LOCAL
+        # the scheduler of a local cluster tries a task once, another one three times more by itself
+        self._attempts = messages.RETRIES if local else 1
+        threads = max(1, (os.cpu_count() or 1) // self._jobs) if local else None
         with contextlib.ExitStack() as stack:
-            threads = None
-            # a scheduler of somebody else's tries three times more by itself
-            self._attempts = messages.RETRIES if self._address == LOCAL else 1
-            if self._address == LOCAL:
-                threads = max(1, (os.cpu_count() or 1) // self._jobs)
-                stack.enter_context(dask.config.set({"distributed.scheduler.allowed-failures": 0}))
-                cluster = distributed.LocalCluster(
-                    n_workers=self._jobs,
-                    threads_per_worker=1,
-                    host="127.0.0.1",
-                    dashboard_address=None,
-                    silence_logs="CRITICAL",
-                    preload=[__name__],
-                )
-                stack.enter_context(cluster)
-                self._client = stack.enter_context(distributed.Client(cluster, set_as_default=True))
-            else:
-                try:
-                    client = distributed.Client(self._address, timeout=_SECONDS_TO_ANSWER, set_as_default=True)
-                except (OSError, ValueError, TimeoutError) as error:
-                    reason = printable(str(error).strip().split("\n")[0])
-                    raise UsageError(
-                        f"--cluster {printable(self._address)}: no scheduler answers ({reason}). "
-                        "Start one with 'dask scheduler' and give its tcp://HOST:PORT."
-                    ) from error
-                self._client = stack.enter_context(client)
+            stack.enter_context(_quiet_logs())
+            # a batch travels inside its task, because data of its own is lost with the worker that holds it
+            config: dict[str, Any] = {"distributed.admin.large-graph-warning-threshold": sys.maxsize}
+            if local:
+                config["distributed.scheduler.allowed-failures"] = 0
+            stack.enter_context(dask.config.set(config))
+            self._client = stack.enter_context(self._start_local(stack) if local else self._connect())
+            if not local:
                 try:
                     self._client.wait_for_workers(1, timeout=_SECONDS_TO_ANSWER)
-                except TimeoutError as error:
+                except distributed.TimeoutError as error:
                     raise UsageError(
                         f"--cluster {printable(self._address)}: the scheduler has no workers. "
                         f"Start some with 'dask worker {printable(self._address)}'."
                     ) from error
-                self.workers = sum(self._client.nthreads().values())
+                self.workers = max(1, sum(self._client.nthreads().values()))
             self._stack = stack.pop_all()
         self._config = WorkerConfig(
-            os.getpid() if self._address == LOCAL else 0,
+            os.getpid() if local else 0,
             threads,
             device=self.device_kind,
             deterministic=self._deterministic,
         )
-        self._held: dict[str, Any] = {}
+        self._contexts: dict[str, Any] = {}
         return self
 
     def __exit__(self, *_error: object) -> None:
+        self._contexts = {}
         self._stack.close()
 
-    def run_once(self, question: Callable[[WorkerConfig], T]) -> T:
-        """Return one worker's answer to a question of `worker`."""
+    def _start_local(self, stack: contextlib.ExitStack) -> Any:
+        from distributed import Client, LocalCluster
+
+        cluster = LocalCluster(
+            n_workers=self._jobs,
+            threads_per_worker=1,
+            host="127.0.0.1",
+            dashboard_address=None,
+            silence_logs="CRITICAL",
+            preload=[__name__],
+        )
+        stack.enter_context(cluster)
+        return Client(cluster, set_as_default=False)
+
+    def _connect(self) -> Any:
+        from distributed import Client, TimeoutError
+
         try:
-            told: T = self._client.submit(question, self._config, pure=False).result()
+            return Client(self._address, timeout=_SECONDS_TO_ANSWER, set_as_default=False)
+        except (OSError, ValueError, TimeoutError) as error:
+            raise UsageError(
+                f"--cluster {printable(self._address)}: no scheduler answers ({_first_line(error)}). "
+                "Start one with 'dask scheduler' and give its tcp://HOST:PORT."
+            ) from error
+
+    def run_once(self, question: Callable[[WorkerConfig], T]) -> T:
+        """Return the result of a function of `worker` in one worker."""
+        future = None
+        try:
+            future = self._client.submit(question, self._config, pure=False)
+            result: T = future.result()
         except StylebankError:
             raise
-        except Exception as error:  # a worker without this package, or with another version of it, says so here first
-            raise _troubled(error) from error
-        return told
+        except Exception as error:  # a worker without this package, or with another version of it, fails here first
+            raise self._explained(error, future) from error
+        return result
 
     def map_unordered(self, tasks: Iterable[WorkItem], note: Note) -> Iterator[BatchResult]:
-        """Yield what became of each chunk, as they finish."""
-        lost: list[WorkItem] = []
-        for task, batch_result in self._submit_all(tasks):
-            if batch_result is not None:
-                yield batch_result
+        """Yield the result of each batch, in the order in which they finish."""
+        killed: list[WorkItem] = []
+        for task, result in self._submit_all(tasks):
+            if result is not None:
+                yield result
             else:
                 note("workers died; their pictures are tried again")
-                lost.append(task)
-        for (
-            context,
-            batch,
-        ) in lost:  # a scheduler blames all that its dead worker had: who it was shows when each is alone
-            for one in batch.split():
-                yield self._retry_single((context, one))
+                killed.append(task)
+        # a scheduler blames every task of a dead worker: which image killed it shows when each runs alone
+        for context, batch in killed:
+            for single in batch.split():
+                yield self._retry_single((context, single))
 
     def _retry_single(self, task: WorkItem) -> BatchResult:
         for _attempt in range(self._attempts):
-            ((_task, batch_result),) = self._submit_all([task])
-            if batch_result is not None:
-                return batch_result
+            ((_task, result),) = self._submit_all([task])
+            if result is not None:
+                return result
         return failed(task[1], messages.died(messages.RETRIES + 1))
 
     def _submit_all(self, tasks: Iterable[WorkItem]) -> Iterator[tuple[WorkItem, BatchResult | None]]:
-        """Yield each task with its outcome, None where its workers died."""
-        import joblib
+        """Yield each task with its result, None where its workers died; cancel the rest when closed early."""
+        from distributed import as_completed
 
-        joblib.register_parallel_backend(_BACKEND, _backend())
-        out: dict[int, WorkItem] = {}
+        source = iter(tasks)
+        in_flight: dict[Any, WorkItem] = {}
+        completed = as_completed(loop=self._client.loop)
+        try:
+            while True:
+                for context, batch in itertools.islice(source, _BATCHES_PER_THREAD * self.workers - len(in_flight)):
+                    future = self._submit(context, batch)
+                    in_flight[future] = context, batch
+                    completed.add(future)
+                if not in_flight:
+                    return
+                future = next(completed)
+                result = self._result(future)
+                task = in_flight.pop(future)
+                del future  # the cluster keeps a result as long as there is a future of it
+                yield task, result
+        finally:
+            if in_flight and self._client.status == "running":
+                with contextlib.suppress(Exception):
+                    self._client.cancel(list(in_flight), force=True)
 
-        def taken() -> Iterator[Any]:
-            for context, batch in tasks:
-                out[batch.indices[0]] = (context, batch)
-                yield joblib.delayed(_work)(self._config, self._context(context), _Sealed(batch), self.work)
+    def _submit(self, context: WorkerContext, batch: messages.ImageBatch) -> Any:
+        try:
+            return self._client.submit(self.work, self._config, self._context(context), batch, pure=False)
+        except Exception as error:
+            raise self._explained(error) from error
 
-        with joblib.parallel_config(backend=_BACKEND, client=self._client):
-            run = joblib.Parallel(n_jobs=-1, return_as="generator_unordered", batch_size=1)
-            batch_results = run(taken())
-            with process_executor.closed_quietly(batch_results):
-                for number, batch_result in batch_results:
-                    if isinstance(batch_result, StylebankError):
-                        raise batch_result
-                    yield out.pop(number), batch_result
+    def _result(self, future: Any) -> BatchResult | None:
+        from distributed import KilledWorker
+
+        try:
+            result: BatchResult = future.result()
+        except KilledWorker:
+            return None
+        except StylebankError:
+            raise
+        except Exception as error:
+            raise self._explained(error, future) from error
+        return result
 
     def _context(self, context: WorkerContext) -> Any:
-        """Send a context once, as a task that can be run again where the worker that holds its result died."""
-        if context.key not in self._held:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # Dask thinks a large argument a mistake
-                future = self._client.submit(
-                    pickle.loads, pickle.dumps(context, pickle.HIGHEST_PROTOCOL), key=f"stylebank-{context.key}"
-                )
-            self._held = {context.key: future}
-        return self._held[context.key]
+        """Send a context once, as a task that runs again where the worker that holds its result died."""
+        future = self._contexts.get(context.key)
+        if future is None or future.status == "error":
+            future = self._client.submit(pickle.loads, pickle.dumps(context, pickle.HIGHEST_PROTOCOL), pure=False)
+            self._contexts = {context.key: future}
+        return future
+
+    def _explained(self, error: Exception, future: Any = None) -> StylebankError:
+        """Return the error of one line for an exception of a worker, or of the connection to the scheduler."""
+        from distributed import CancelledError
+
+        raised_by_task = future is not None and future.status == "error"
+        if not raised_by_task and (isinstance(error, (CancelledError, OSError)) or self._client.status != "running"):
+            return StylebankError(
+                f"--cluster {printable(self._address)}: the connection to the scheduler is lost, or it cancelled the "
+                "run. Start the scheduler and its workers, then repeat the command: finished images are kept."
+            )
+        return StylebankError(
+            f"--cluster {printable(self._address)}: {type(error).__name__}: {_first_line(error)}. "
+            "See the logs of its workers; each needs the same version of stylebank."
+        )
 
 
 def dask_setup(_worker: Any) -> None:
-    """Leave Ctrl-C to the run, in a worker of a local cluster: Dask calls this in each as it starts."""
+    """Ignore Ctrl-C in a worker of a local cluster, because the run answers it: Dask calls this as a worker starts."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-class _Sealed:
-    """A chunk that Dask sends with its task: data of its own would be lost with the worker that holds it."""
-
-    def __init__(self, batch: ImageBatch) -> None:
-        self.batch = batch
-
-
-def _work(
-    config: WorkerConfig, context: WorkerContext, sealed: _Sealed, work: Callable[..., BatchResult]
-) -> tuple[int, BatchResult]:
-    return sealed.batch.indices[0], work(config, context, sealed.batch)
-
-
-def _troubled(error: BaseException) -> StylebankError:
-    reason = printable(str(error).strip().split("\n")[0])
-    return StylebankError(
-        f"the cluster: {type(error).__name__}: {reason}. "
-        "See its workers' logs; each needs the same version of stylebank."
-    )
+@contextlib.contextmanager
+def _quiet_logs() -> Iterator[None]:
+    """Silence Dask's loggers, and restore their levels."""
+    levels = {name: logging.getLogger(name).level for name in _LOGGERS}
+    for name in _LOGGERS:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)
 
 
-def _backend() -> type[Any]:
-    """Return joblib's dask backend, mended: it would wait for ever for a task whose workers died.
-
-    And it would compute in this process where there is a single worker.
-    """
-    from distributed import KilledWorker
-    from joblib._dask import DaskDistributedBackend
-
-    class Backend(DaskDistributedBackend):  # type: ignore[misc]
-        def effective_n_jobs(self, n_jobs: int) -> int:
-            # joblib would compute for a single worker here, and there may be one alone when others have died
-            return max(2, int(super().effective_n_jobs(n_jobs)))
-
-        def submit(self, func: Any, callback: Any = None) -> Any:
-            ((_function, arguments, _keywords),) = func.items
-            number = arguments[2].batch.indices[0]
-            future = super().submit(func, callback)
-
-            def ended(done: Any) -> None:
-                error = done.exception()
-                if error is not None and callback is not None:
-                    callback((number, error))
-
-            future.add_done_callback(ended)
-            return future
-
-        def retrieve_result_callback(self, out: Any) -> Any:
-            if isinstance(out, tuple):
-                number, error = out
-                if isinstance(error, KilledWorker):
-                    return [(number, None)]
-                return [(number, _troubled(error))]
-            return super().retrieve_result_callback(out)
-
-    return Backend
+def _first_line(error: BaseException) -> str:
+    return printable(str(error).strip().split("\n")[0])
