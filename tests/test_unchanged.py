@@ -102,9 +102,9 @@ def test_a_picture_in_tiles(two_styles: Bank, tmp_path: Path, monkeypatch: pytes
     in_strips = tiled_objective.in_strips
     monkeypatch.setattr(stylizer, "require_memory", lambda *_, **__: True)
     monkeypatch.setattr(stylizer, "in_strips", lambda objective: in_strips(objective, 16 * 96 * 64 * 2))
-    stylizer._in_strips.cache_clear()
+    stylizer._tiled_objective.cache_clear()
     try:
         pipeline.apply(two_styles, "great_wave", [SUBJECT], tmp_path / "tiled.png", size=96, **SETTINGS)
     finally:
-        stylizer._in_strips.cache_clear()
+        stylizer._tiled_objective.cache_clear()
     same(tmp_path / "tiled.png")

@@ -38,7 +38,7 @@ def compile_function(function: Callable[..., Any]) -> Callable[..., Any]:
     compiled: dict[str, Any] = {}
 
     def call(*arguments: Any) -> Any:
-        signature = keras.tree.map_structure(_any_size, arguments)
+        signature = keras.tree.map_structure(_tensor_spec, arguments)
         key = repr(signature)
         if key not in compiled:
             traced = tf.function(function, input_signature=signature, autograph=False)
@@ -60,7 +60,7 @@ def compile_bound(function: Callable[..., Any], parameters: Any) -> Callable[...
     return compile_function(lambda *arguments: function(*arguments, parameters))
 
 
-def _any_size(tensor: Any) -> Any:
+def _tensor_spec(tensor: Any) -> Any:
     """The TensorSpec of a tensor: channels stay, and the number of pictures."""
     shape = tensor.shape.as_list()
     if len(shape) == 4:
@@ -93,36 +93,42 @@ def vjp(forward: Callable[[Any], Any], images: Any) -> tuple[Any, Callable[[Any]
         By ``pull`` with functions, where an output is not made of the one before it; not on JAX.
     """
     if NAME == "jax":
-        features, pulled = jax.vjp(forward, images)
-        return features, lambda cotangents: pulled([own(None) if callable(own) else own for own in cotangents])[0]
+        features, pull_back = jax.vjp(forward, images)
+
+        def pull_all(cotangents: Any) -> Any:
+            return pull_back([cotangent(None) if callable(cotangent) else cotangent for cotangent in cotangents])[0]
+
+        return features, pull_all
     if NAME == "tensorflow":
         with tf.GradientTape(watch_accessed_variables=False, persistent=True) as tape:
             tape.watch(images)
             features = forward(images)
 
-        def gradient(made: Any, of: Any, cotangents: Any) -> Any:
-            return tape.gradient(made, of, output_gradients=cotangents)
+        def gradient(outputs: Any, inputs: Any, cotangents: Any) -> Any:
+            return tape.gradient(outputs, inputs, output_gradients=cotangents)
 
     else:
         images = images.detach().requires_grad_(True)
         features = forward(images)
 
-        def gradient(made: Any, of: Any, cotangents: Any) -> Any:
-            return torch.autograd.grad(made, of, cotangents, allow_unused=True)[0]
+        def gradient(outputs: Any, inputs: Any, cotangents: Any) -> Any:
+            return torch.autograd.grad(outputs, inputs, cotangents, allow_unused=True)[0]
 
     def pull(cotangents: Any) -> Any:
         if not any(map(callable, cotangents)):
             return gradient(features, images, cotangents)
-        above = None
-        for made, of, own in reversed(list(zip(features, [images, *features[:-1]], cotangents, strict=True))):
+        upstream = None
+        for output, source, cotangent in reversed(
+            list(zip(features, [images, *features[:-1]], cotangents, strict=True))
+        ):
             with _no_gradients():
-                cotangent = own(above) if callable(own) else own
-                above = cotangent if above is None else above + cotangent
-                del cotangent
-            above = gradient(made, of, above)
-            if above is None:
+                total = cotangent(upstream) if callable(cotangent) else cotangent
+                upstream = total if upstream is None else upstream + total
+                del total
+            upstream = gradient(output, source, upstream)
+            if upstream is None:
                 raise ValueError("outputs: expected each to be made of the one before it.")
-        return above
+        return upstream
 
     return features, pull
 
@@ -156,17 +162,17 @@ def compile_step(forward: Forward, head: Head, parameters: Any) -> Step:
     """
 
     def differentiated(images: Any, inputs: Any, parameters: Any) -> tuple[Any, Any]:
-        features, pull = vjp(lambda at: forward(at, parameters), images)
+        features, pull_back = vjp(lambda x: forward(x, parameters), images)
         with _no_gradients():
-            parts, cotangents = head(features, inputs)
-        return parts, pull(cotangents)
+            terms, cotangents = head(features, inputs)
+        return terms, pull_back(cotangents)
 
     compiled = compile_bound(differentiated, parameters)
 
     def step(images: npt.NDArray[np.float32], inputs: Any) -> Any:
         with memory_errors():
-            parts, gradient = compiled(keras.ops.convert_to_tensor(images, "float32"), inputs)
-            return to_numpy(parts), to_numpy(gradient)
+            terms, gradient = compiled(keras.ops.convert_to_tensor(images, "float32"), inputs)
+            return to_numpy(terms), to_numpy(gradient)
 
     return step
 

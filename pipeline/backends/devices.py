@@ -12,9 +12,8 @@ import numpy as np
 
 from stylebank.errors import UsageError
 
-from . import compile as compiling
-from . import runtime as backend
-from .runtime import NAME, keras, ops
+from .compile import compile_bound
+from .runtime import NAME, keras, ops, to_numpy, to_tensors
 
 if NAME == "tensorflow":
     import tensorflow as tf
@@ -24,8 +23,8 @@ else:
     import jax
 
 #: bfloat16 is taken when a convolution takes less than this share of float32's time.
-_WORTH_IT = 0.8
-_CHANNELS, _SIDE, _RUNS = 128, 96, 5
+_MAX_TIME_RATIO = 0.8
+_TIMED_CHANNELS, _TIMED_SIDE, _TIMED_RUNS = 128, 96, 5
 
 
 @lru_cache(maxsize=8)
@@ -42,29 +41,31 @@ def resolve_precision(precision: str) -> str:
     """
     if precision != "auto":
         return precision
-    seconds = {kind: _convolution(kind) for kind in ("float32", "bfloat16")}
-    return "bfloat16" if seconds["bfloat16"] < _WORTH_IT * seconds["float32"] else "float32"
+    seconds = {kind: _convolution_seconds(kind) for kind in ("float32", "bfloat16")}
+    return "bfloat16" if seconds["bfloat16"] < _MAX_TIME_RATIO * seconds["float32"] else "float32"
 
 
-def _convolution(precision: str) -> float:
+def _convolution_seconds(precision: str) -> float:
     random = np.random.default_rng(0)
-    x = ops.cast(backend.to_tensors(random.normal(size=(1, _SIDE, _SIDE, _CHANNELS)).astype(np.float32)), precision)
+    x = ops.cast(
+        to_tensors(random.normal(size=(1, _TIMED_SIDE, _TIMED_SIDE, _TIMED_CHANNELS)).astype(np.float32)), precision
+    )
     kernel = ops.cast(
-        backend.to_tensors(random.normal(size=(3, 3, _CHANNELS, _CHANNELS)).astype(np.float32)), precision
+        to_tensors(random.normal(size=(3, 3, _TIMED_CHANNELS, _TIMED_CHANNELS)).astype(np.float32)), precision
     )
     # bound, as in the network: of a kernel given as an argument TensorFlow would not know the channels, and Keras
     # would have the convolution compiled by XLA, whose times are others
-    convolved = compiling.compile_bound(
+    convolve = compile_bound(
         lambda x, kernel: ops.sum(
             ops.cast(ops.conv(x, kernel, padding="same", data_format="channels_last"), "float32")
         ),
         kernel,
     )
     seconds = []
-    for _ in range(_RUNS + 1):
-        began = time.perf_counter()
-        float(backend.to_numpy(convolved(x)))
-        seconds.append(time.perf_counter() - began)
+    for _ in range(_TIMED_RUNS + 1):
+        start = time.perf_counter()
+        float(to_numpy(convolve(x)))
+        seconds.append(time.perf_counter() - start)
     return min(seconds[1:])  # what else runs here makes single ones longer, and none shorter
 
 
@@ -80,7 +81,7 @@ def devices() -> list[str]:
     elif NAME == "torch":
         gpus = torch.cuda.device_count()
     else:
-        gpus = sum(found.platform != "cpu" for found in jax.devices())
+        gpus = sum(jax_device.platform != "cpu" for jax_device in jax.devices())
     return [*(f"gpu:{number}" for number in range(gpus)), "cpu"]
 
 
@@ -96,10 +97,10 @@ def device_scope(name: str | None) -> Iterator[None]:
     if name in (None, "auto"):
         yield
         return
-    wanted = "gpu:0" if name == "gpu" else name
-    if wanted not in devices():
+    selected = "gpu:0" if name == "gpu" else name
+    if selected not in devices():
         raise UsageError(f"device {name!r}: expected one of {', '.join(['auto', *devices()])}.")
-    with keras.device(wanted):
+    with keras.device(selected):
         yield
 
 

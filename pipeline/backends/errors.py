@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from stylebank.errors import StylebankError
 
-_MEMORY_SIGNS = ("ResourceExhaustedError", "OutOfMemoryError", "RESOURCE_EXHAUSTED", "out of memory")
+_OUT_OF_MEMORY_TEXTS = ("ResourceExhaustedError", "OutOfMemoryError", "RESOURCE_EXHAUSTED", "out of memory")
 
 
 class OutOfMemory(StylebankError):
@@ -20,8 +20,8 @@ def memory_errors() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        told = f"{type(error).__name__}: {error}"
-        if isinstance(error, MemoryError) or any(sign in told for sign in _MEMORY_SIGNS):
+        message = f"{type(error).__name__}: {error}"
+        if isinstance(error, MemoryError) or any(text in message for text in _OUT_OF_MEMORY_TEXTS):
             raise OutOfMemory(
                 "the device's memory does not suffice for this size. Choose a smaller --size, another --device, "
                 "or a --memory-limit, for strips."

@@ -16,7 +16,7 @@ def free_memory(root: Path = Path("/")) -> int | None:
     root
         Where ``proc`` and ``sys`` are.
     """
-    found = list(_cgroups_free(root))
+    candidates = list(_cgroups_free(root))
     try:
         lines = (root / "proc/meminfo").read_text("ascii").splitlines()
     except OSError:
@@ -24,8 +24,8 @@ def free_memory(root: Path = Path("/")) -> int | None:
     fields = dict(line.split(":", 1) for line in lines if ":" in line)
     kilobytes = fields.get("MemAvailable", "").split()
     if kilobytes:
-        found.append(int(kilobytes[0]) * 1024)
-    return min(found, default=None)
+        candidates.append(int(kilobytes[0]) * 1024)
+    return min(candidates, default=None)
 
 
 def _cgroups_free(root: Path) -> Iterator[int]:
@@ -48,11 +48,11 @@ def _cgroups_free(root: Path) -> Iterator[int]:
         group = top / path.lstrip("/")
         for folder in (group, *group.parents) if ".." not in group.parts else (top,):
             try:
-                most = int((folder / limit).read_text("ascii"))
-                used = int((folder / usage).read_text("ascii"))
-                told = (folder / "memory.stat").read_text("ascii").splitlines()
+                limit_bytes = int((folder / limit).read_text("ascii"))
+                used_bytes = int((folder / usage).read_text("ascii"))
+                stat_lines = (folder / "memory.stat").read_text("ascii").splitlines()
             except (OSError, ValueError):  # no such group, or "max"
                 continue
-            given_back = dict(line.split(" ", 1) for line in told if " " in line).get(files, "0")
-            if most < _NO_LIMIT:
-                yield max(0, most - used + int(given_back))
+            reclaimable = dict(line.split(" ", 1) for line in stat_lines if " " in line).get(files, "0")
+            if limit_bytes < _NO_LIMIT:
+                yield max(0, limit_bytes - used_bytes + int(reclaimable))

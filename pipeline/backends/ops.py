@@ -11,11 +11,11 @@ if NAME == "tensorflow":
     import tensorflow as tf
 
 
-def cond(condition: Any, yes: Callable[[], Any], no: Callable[[], Any]) -> Any:
+def cond(condition: Any, true_fn: Callable[[], Any], false_fn: Callable[[], Any]) -> Any:
     """Return what one of two functions of no arguments gives; `condition` may be a tensor that is not known yet."""
     if isinstance(condition, bool):
-        return yes() if condition else no()
-    return keras.ops.cond(condition, yes, no)
+        return true_fn() if condition else false_fn()
+    return keras.ops.cond(condition, true_fn, false_fn)
 
 
 def matmul(left: Any, right: Any, *, transpose_a: bool = False) -> Any:
@@ -30,10 +30,10 @@ def matmul(left: Any, right: Any, *, transpose_a: bool = False) -> Any:
     if single:
         left, right = left[0], right[0]
     if NAME == "tensorflow":
-        made = tf.matmul(left, right, transpose_a=transpose_a)
+        product = tf.matmul(left, right, transpose_a=transpose_a)
     else:
-        made = keras.ops.matmul(keras.ops.swapaxes(left, -1, -2) if transpose_a else left, right)
-    return made[None] if single else made
+        product = keras.ops.matmul(keras.ops.swapaxes(left, -1, -2) if transpose_a else left, right)
+    return product[None] if single else product
 
 
 def sum_of_squares(tensor: Any) -> Any:
@@ -43,7 +43,7 @@ def sum_of_squares(tensor: Any) -> Any:
     return keras.ops.sum(keras.ops.square(keras.ops.reshape(tensor, (tensor.shape[0], -1))), axis=1)
 
 
-def pad_edges(x: Any, inside: int, *, top: bool = True, bottom: bool = True) -> Any:
+def pad_edges(x: Any, offset: int, *, top: bool = True, bottom: bool = True) -> Any:
     """Return activations (n, h, w, c) with a column more at either side, and a row more above and below where asked.
 
     Parameters
@@ -53,8 +53,8 @@ def pad_edges(x: Any, inside: int, *, top: bool = True, bottom: bool = True) -> 
         where there is something that far.
     """
     if NAME == "tensorflow":
-        return _framed_by_index(x, inside, top, bottom)
-    row, column = min(inside, x.shape[1] - 1), min(inside, x.shape[2] - 1)
+        return _pad_edges_by_gather(x, offset, top, bottom)
+    row, column = min(offset, x.shape[1] - 1), min(offset, x.shape[2] - 1)
     above = [x[:, row : row + 1]] if top else []
     below = [x[:, -1 - row : -row or None]] if bottom else []
     if above or below:
@@ -62,35 +62,37 @@ def pad_edges(x: Any, inside: int, *, top: bool = True, bottom: bool = True) -> 
     return keras.ops.concatenate([x[:, :, column : column + 1], x, x[:, :, -1 - column : -column or None]], axis=2)
 
 
-def _framed_by_index(x: Any, inside: int, top: bool, bottom: bool) -> Any:
+def _pad_edges_by_gather(x: Any, offset: int, top: bool, bottom: bool) -> Any:
     """Copy once, and on the way back add up the frame alone; slices and joins copy five times as much."""
     shape = tf.shape(x)
     count, height, width, channels = shape[0], shape[1], shape[2], x.shape[3]
-    row, column = tf.minimum(inside, height - 1), tf.minimum(inside, width - 1)
+    row, column = tf.minimum(offset, height - 1), tf.minimum(offset, width - 1)
     above, below = [[row]] if top else [], [[height - 1 - row]] if bottom else []
     rows = tf.concat([*above, tf.range(height), *below], 0)
     columns = tf.concat([[column], tf.range(width), [width - 1 - column]], 0)
 
     @tf.custom_gradient  # type: ignore[untyped-decorator]
-    def frame(x: Any) -> tuple[Any, Callable[[Any], Any]]:
-        places = tf.reshape(rows[:, None] * width + columns, [-1])
-        found = tf.gather(tf.reshape(x, [count, height * width, channels]), places, axis=1)
+    def pad(x: Any) -> tuple[Any, Callable[[Any], Any]]:
+        indices = tf.reshape(rows[:, None] * width + columns, [-1])
+        padded = tf.gather(tf.reshape(x, [count, height * width, channels]), indices, axis=1)
 
-        def back(slope: Any) -> Any:
-            own = tf.reshape(tf.slice(slope, [0, int(top), 1, 0], [count, height, width, channels]), [-1, channels])
-            beside = slope[:, int(top) : -1 if bottom else None]
-            parts = [(tf.range(height) * width + columns[0], beside[:, :, 0])]
-            parts += [(tf.range(height) * width + columns[-1], beside[:, :, -1])]
-            parts += [(rows[0] * width + columns, slope[:, 0])] if top else []
-            parts += [(rows[-1] * width + columns, slope[:, -1])] if bottom else []
-            places = tf.range(count)[:, None] * (height * width) + tf.concat([place for place, _ in parts], 0)
-            added = tf.concat([part for _, part in parts], 1)
-            whole = tf.tensor_scatter_nd_add(own, tf.reshape(places, [-1, 1]), tf.reshape(added, [-1, channels]))
-            return tf.reshape(whole, [count, height, width, channels])
+        def gradient(upstream: Any) -> Any:
+            interior = tf.reshape(
+                tf.slice(upstream, [0, int(top), 1, 0], [count, height, width, channels]), [-1, channels]
+            )
+            rows_upstream = upstream[:, int(top) : -1 if bottom else None]
+            parts = [(tf.range(height) * width + columns[0], rows_upstream[:, :, 0])]
+            parts += [(tf.range(height) * width + columns[-1], rows_upstream[:, :, -1])]
+            parts += [(rows[0] * width + columns, upstream[:, 0])] if top else []
+            parts += [(rows[-1] * width + columns, upstream[:, -1])] if bottom else []
+            indices = tf.range(count)[:, None] * (height * width) + tf.concat([index for index, _ in parts], 0)
+            values = tf.concat([part for _, part in parts], 1)
+            total = tf.tensor_scatter_nd_add(interior, tf.reshape(indices, [-1, 1]), tf.reshape(values, [-1, channels]))
+            return tf.reshape(total, [count, height, width, channels])
 
-        return tf.reshape(found, [count, len(above) + height + len(below), width + 2, channels]), back
+        return tf.reshape(padded, [count, len(above) + height + len(below), width + 2, channels]), gradient
 
-    return frame(x)
+    return pad(x)
 
 
 def after(tensor: Any, first: Any) -> Any:
@@ -110,7 +112,7 @@ def relu(x: Any) -> Any:
         return keras.ops.relu(x)
 
     @tf.custom_gradient  # type: ignore[untyped-decorator]
-    def rectify(x: Any) -> tuple[Any, Callable[[Any], Any]]:
-        return tf.nn.relu(x), lambda slope: tf.raw_ops.ReluGrad(gradients=slope, features=x)
+    def relu_keeping_input(x: Any) -> tuple[Any, Callable[[Any], Any]]:
+        return tf.nn.relu(x), lambda upstream: tf.raw_ops.ReluGrad(gradients=upstream, features=x)
 
-    return rectify(x)
+    return relu_keeping_input(x)

@@ -43,7 +43,7 @@ def native_stderr_silenced() -> Iterator[None]:
         return
     sys.stderr.flush()
     try:
-        kept = os.dup(2)
+        saved_stderr = os.dup(2)
     except OSError:  # no stderr at all, as under pythonw or a daemon
         yield
         return
@@ -52,8 +52,8 @@ def native_stderr_silenced() -> Iterator[None]:
             os.dup2(null.fileno(), 2)
         yield
     finally:
-        os.dup2(kept, 2)
-        os.close(kept)
+        os.dup2(saved_stderr, 2)
+        os.close(saved_stderr)
 
 
 with native_stderr_silenced():

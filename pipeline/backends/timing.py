@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-_preparing = [0.0]
+_setup_seconds = [0.0]
 
 
 def setup_seconds() -> float:
@@ -16,21 +16,21 @@ def setup_seconds() -> float:
     That is what stood under `setup_timer`, and compiling: what a function's first call takes beyond
     the second at the same shapes.
     """
-    return _preparing[0]
+    return _setup_seconds[0]
 
 
 @contextlib.contextmanager
 def setup_timer() -> Iterator[None]:
     """Count what is done here as done once for all pictures that follow; a decorator, too."""
-    began = time.perf_counter()
+    start = time.perf_counter()
     try:
         yield
     finally:
-        _preparing[0] += time.perf_counter() - began
+        _setup_seconds[0] += time.perf_counter() - start
 
 
 def time_first_call(
-    function: Callable[..., Any], kind: Callable[[Any], str], shapes: Callable[[Any], str]
+    function: Callable[..., Any], compile_key: Callable[[Any], str], timing_key: Callable[[Any], str]
 ) -> Callable[..., Any]:
     """Count as `setup_timer` what a function's first call of a kind takes beyond the next with the same shapes.
 
@@ -39,22 +39,22 @@ def time_first_call(
     kind, shapes
         Give of the tuple of arguments what decides on compiling, and what on the time a call takes.
     """
-    first: dict[str, tuple[str, float] | None] = {}
+    first_calls: dict[str, tuple[str, float] | None] = {}
 
     def call(*arguments: Any) -> Any:
-        of = kind(arguments)
-        before = first.get(of)
-        if of in first and before is None:
+        key = compile_key(arguments)
+        first_call = first_calls.get(key)
+        if key in first_calls and first_call is None:
             return function(*arguments)
-        began = time.perf_counter()
+        start = time.perf_counter()
         result = function(*arguments)
-        seconds = time.perf_counter() - began
-        asked = shapes(arguments)
-        if before is None:
-            first[of] = asked, seconds
-        elif asked == before[0]:
-            first[of] = None
-            _preparing[0] += max(0.0, before[1] - seconds)
+        seconds = time.perf_counter() - start
+        timed_as = timing_key(arguments)
+        if first_call is None:
+            first_calls[key] = timed_as, seconds
+        elif timed_as == first_call[0]:
+            first_calls[key] = None
+            _setup_seconds[0] += max(0.0, first_call[1] - seconds)
         return result
 
     return call

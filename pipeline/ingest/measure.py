@@ -17,7 +17,7 @@ from stylebank.math import gaussian
 from stylebank.names import check_name
 from stylebank.style import PIXELS, Fingerprint, Gaussian, Header, Source, Style
 
-from ..backends import runtime as backend
+from ..backends.runtime import to_numpy, to_tensors
 from ..settings import IngestSettings
 from ..vgg.network import VGG19
 from ..vgg.weights import Weights
@@ -104,13 +104,13 @@ def measure_pixels(pixels: images.Pixels, network: VGG19, layers: tuple[str, ...
     pixels : ndarray, float32, shape (H, W, 3)
         In 0..255.
     """
-    image = backend.to_tensors(np.ascontiguousarray(pixels, np.float32))
-    wanted = set(layers)
-    measured = {PIXELS: _gaussian(pixels)}
+    image = to_tensors(np.ascontiguousarray(pixels, np.float32))
+    selected = set(layers)
+    gaussians = {PIXELS: _gaussian(pixels)}
     for layer, activations in network.iter_layers(image, network.parameters, network.last_of(layers)):
-        if layer in wanted:
-            measured[layer] = _gaussian(backend.to_numpy(activations))
-    return measured
+        if layer in selected:
+            gaussians[layer] = _gaussian(to_numpy(activations))
+    return gaussians
 
 
 def _gaussian(activations: npt.NDArray[np.floating]) -> Gaussian:
@@ -125,18 +125,18 @@ def _gaussian(activations: npt.NDArray[np.floating]) -> Gaussian:
     )
 
 
-def _sizes(own: tuple[int, int], scales: tuple[int, ...], path: str) -> dict[int, tuple[int, int]]:
+def _sizes(painting_size: tuple[int, int], scales: tuple[int, ...], path: str) -> dict[int, tuple[int, int]]:
     """Sizes to measure at by longest side: never above the painting's own, never too thin."""
-    longest = max(own)
-    wanted = sorted({min(scale, longest) for scale in scales} or {longest})
+    longest = max(painting_size)
+    longest_sides = sorted({min(scale, longest) for scale in scales} or {longest})
     sizes: dict[int, tuple[int, int]] = {}
-    for scale in wanted:
+    for scale in longest_sides:
         try:
-            sizes[scale] = images.fit(own, scale)
+            sizes[scale] = images.fit(painting_size, scale)
         except UsageError:
-            if scale == wanted[-1]:
+            if scale == longest_sides[-1]:
                 raise UsageError(
-                    f"{printable(path)}: {own[0]} x {own[1]} is too thin to be measured at "
-                    f"{' or '.join(map(str, wanted))} pixels. Give larger --scales."
+                    f"{printable(path)}: {painting_size[0]} x {painting_size[1]} is too thin to be measured at "
+                    f"{' or '.join(map(str, longest_sides))} pixels. Give larger --scales."
                 ) from None
     return sizes

@@ -7,9 +7,10 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from stylebank import images
 from stylebank.bank import Bank, similarity
 from stylebank.errors import UsageError, printable
-from stylebank.images import MAX_PIXELS, load
+from stylebank.images import MAX_PIXELS
 from stylebank.style import PIXELS, Header, Style, layer_order, nearest_scale
 
 from ..settings import IngestSettings
@@ -63,23 +64,26 @@ def similar(
         path = None
     if path is not None:
         header = bank.header(text)
-        own = nearest_scale(header.sizes, scale)
-        one = bank.get(text, scales=[own])
-        others = [pair for pair in entries if pair[1] != path]
+        query_scale = nearest_scale(header.sizes, scale)
+        style = bank.get(text, scales=[query_scale])
+        other_entries = [entry for entry in entries if entry[1] != path]
     else:
-        one = _measured(text, [header for header, _path in entries], scale, weights, allow_unknown_weights, max_pixels)
-        header, others = one.header, entries
-        (own,) = one.scales
-    chosen = layer_order(layers) if layers else header.fingerprint.layers
-    header.fingerprint.require(header.name, layers=chosen)
-    candidates, left_out = similarity.comparable(others, header, own, chosen)
+        style = _measure_query(
+            text, [header for header, _path in entries], scale, weights, allow_unknown_weights, max_pixels
+        )
+        header, other_entries = style.header, entries
+        (query_scale,) = style.scales
+    compared_layers = layer_order(layers) if layers else header.fingerprint.layers
+    header.fingerprint.require(header.name, layers=compared_layers)
+    candidates, left_out = similarity.comparable(other_entries, header, query_scale, compared_layers)
     if left_out:
-        note(f"{left_out} of {len(others)} styles were measured in another way or at other scales, and are left out")
-    found = similarity.nearest(one.scales[own], candidates, number, chosen)
-    return similarity.SearchResult(found.neighbours, (*damaged, *found.damaged), found.compared)
+        total = len(other_entries)
+        note(f"{left_out} of {total} styles were measured in another way or at other scales, and are left out")
+    result = similarity.nearest(style.scales[query_scale], candidates, number, compared_layers)
+    return similarity.SearchResult(result.neighbours, (*damaged, *result.damaged), result.compared)
 
 
-def _measured(
+def _measure_query(
     image: str,
     headers: Sequence[Header],
     scale: int,
@@ -90,18 +94,18 @@ def _measured(
     """Measure a picture as most styles were."""
     if not headers:
         raise UsageError(f"{printable(image)}: the bank has no style to compare it with. 'stylebank add' puts one in.")
-    load(image, max_pixels=max_pixels)  # a bad picture is refused before the network is loaded
-    most = Counter(header.fingerprint for header in headers).most_common(1)[0][0]
-    from ..vgg import weights as weight_files
-    from . import measure as ingest
+    images.load(image, max_pixels=max_pixels)  # a bad picture is refused before the network is loaded
+    fingerprint = Counter(header.fingerprint for header in headers).most_common(1)[0][0]
+    from ..vgg.weights import load
+    from .measure import measure
 
-    loaded = weight_files.load(weights, allow_unknown=allow_unknown_weights)
+    vgg_weights = load(weights, allow_unknown=allow_unknown_weights)
     settings = IngestSettings(
         scales=(scale,),
-        layers=tuple(layer for layer in most.layers if layer != PIXELS),
-        pooling=most.pooling,
-        padding=most.padding,
+        layers=tuple(layer for layer in fingerprint.layers if layer != PIXELS),
+        pooling=fingerprint.pooling,
+        padding=fingerprint.padding,
     )
-    style = ingest.measure(image, loaded, settings, name="the picture", max_pixels=max_pixels)
-    style.header.fingerprint.require(printable(image), weights_sha256=most.weights_sha256)
+    style = measure(image, vgg_weights, settings, name="the picture", max_pixels=max_pixels)
+    style.header.fingerprint.require(printable(image), weights_sha256=fingerprint.weights_sha256)
     return style

@@ -164,7 +164,7 @@ def _at(whole: npt.NDArray[np.uint8], digest: str, size: tuple[int, int]) -> Mas
         if key in _fitted:
             _fitted.move_to_end(key)
             return _fitted[key]
-    fitted = masks.resampled(whole.astype(np.float32) / np.float32(255), size)
+    fitted = masks.resample(whole.astype(np.float32) / np.float32(255), size)
     with _lock:
         _fitted[key] = fitted
         while len(_fitted) > _KEPT_FITTED:

@@ -37,10 +37,10 @@ def match_colors(
     ndarray, float32, shape (H, W, 3)
         In 0..255; what the map sends beyond is clipped.
     """
-    return _mapped(subject, palette.mean, palette.cov, strength, mask)
+    return _transfer_colors(subject, palette.mean, palette.cov, strength, mask)
 
 
-def keep_colors(picture: Pixels, subject: Pixels, how: str, mask: npt.NDArray[np.float32] | None = None) -> Pixels:
+def keep_colors(picture: Pixels, subject: Pixels, method: str, mask: npt.NDArray[np.float32] | None = None) -> Pixels:
     """Return a picture in the colours of a subject of the same shape.
 
     Parameters
@@ -53,9 +53,9 @@ def keep_colors(picture: Pixels, subject: Pixels, how: str, mask: npt.NDArray[np
     mask : ndarray, float32, shape (H, W), optional
         Whose mean and covariance: those of both pictures where it is.
     """
-    if how == "transport":
+    if method == "transport":
         mean, cov = _moments(subject, mask)
-        return _mapped(picture, mean, cov, 1.0, mask)
+        return _transfer_colors(picture, mean, cov, 1.0, mask)
     # R - Y, G - Y and B - Y are linear in Cb and Cr: keeping them keeps the chroma
     chroma = subject - (subject @ _LUMA)[..., None]
     luma = (picture @ _LUMA)[..., None]
@@ -63,20 +63,20 @@ def keep_colors(picture: Pixels, subject: Pixels, how: str, mask: npt.NDArray[np
     return np.asarray(np.clip(luma, lowest, highest) + chroma, np.float32)
 
 
-def _mapped(
+def _transfer_colors(
     picture: Pixels, mean: np.ndarray, cov: np.ndarray, strength: float, mask: npt.NDArray[np.float32] | None
 ) -> Pixels:
-    own_mean, own_cov = _moments(picture, mask)
-    transport = gaussian.transport(own_cov, cov, ridge=_RIDGE)
-    mapped = (picture - own_mean) @ transport + mean
-    return np.asarray(np.clip((1.0 - strength) * picture + strength * mapped, 0, 255), np.float32)
+    source_mean, source_cov = _moments(picture, mask)
+    transport = gaussian.transport(source_cov, cov, ridge=_RIDGE)
+    transferred = (picture - source_mean) @ transport + mean
+    return np.asarray(np.clip((1.0 - strength) * picture + strength * transferred, 0, 255), np.float32)
 
 
 def _moments(picture: Pixels, mask: npt.NDArray[np.float32] | None) -> tuple[np.ndarray, np.ndarray]:
     """Mean and covariance of the pixels, each counted as the mask has it."""
     if mask is None:
         return moments(picture)[:2]
-    rows, shares = picture.reshape(-1, 3), mask.ravel() / mask.sum(dtype=np.float64)
-    mean = shares @ rows
+    rows, weights = picture.reshape(-1, 3), mask.ravel() / mask.sum(dtype=np.float64)
+    mean = weights @ rows
     centred = rows - mean
-    return mean, (centred * shares[:, None]).T @ centred
+    return mean, (centred * weights[:, None]).T @ centred

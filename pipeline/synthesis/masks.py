@@ -17,9 +17,9 @@ from stylebank.images import Pixels
 Mask = npt.NDArray[np.float32]
 
 #: A region of the output needs this many pixels: the deepest layers have four positions of it then.
-FEWEST_PIXELS = 1024
+MIN_REGION_PIXELS = 1024
 #: What is fainter than this counts as nothing.
-_FAINTEST = 1 / 128
+_MIN_OPACITY = 1 / 128
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 
@@ -44,7 +44,7 @@ def load(path: str | os.PathLike[str], max_pixels: int = images.MAX_PIXELS) -> t
     return np.asarray(np.clip(mask, 0, 1), np.float32), picture.sha256
 
 
-def resampled(mask: Mask, size: tuple[int, int]) -> Mask:
+def resample(mask: Mask, size: tuple[int, int]) -> Mask:
     """Bring a mask to (width, height) by a triangle filter: nothing beyond its edge, where a sharper one rings."""
     if mask.shape[::-1] == tuple(size):
         return mask
@@ -52,19 +52,20 @@ def resampled(mask: Mask, size: tuple[int, int]) -> Mask:
     return np.asarray(np.clip(np.asarray(plane), 0, 1), np.float32)
 
 
-def check_shape(found: tuple[int, int], own: tuple[int, int], path: str | os.PathLike[str]) -> None:
+def check_shape(mask_size: tuple[int, int], subject_size: tuple[int, int], path: str | os.PathLike[str]) -> None:
     """Refuse a mask, of `found` (width, height), that has not the shape of a subject of `own`, at any size.
 
     Raises
     ------
     UsageError
     """
-    width, height = found
-    ratio = max(width, height) / max(own)
+    width, height = mask_size
+    ratio = max(width, height) / max(subject_size)
     rounding = max(1.0, ratio)
-    if abs(own[0] * ratio - width) > rounding or abs(own[1] * ratio - height) > rounding:
+    if abs(subject_size[0] * ratio - width) > rounding or abs(subject_size[1] * ratio - height) > rounding:
         raise UsageError(
-            f"mask {printable(path)}: {width} x {height} pixels, and the subject has {own[0]} x {own[1]}. "
+            f"mask {printable(path)}: {width} x {height} pixels, and the subject has "
+            f"{subject_size[0]} x {subject_size[1]}. "
             "Give a mask of the same shape, at whatever size."
         )
 
@@ -90,13 +91,13 @@ class RegionMasks:
         """Return the same at (width, height)."""
         if self.masks.shape[:0:-1] == tuple(size):
             return self
-        return RegionMasks(_shared(np.stack([resampled(mask, size) for mask in self.masks])))
+        return RegionMasks(_normalized(np.stack([resample(mask, size) for mask in self.masks])))
 
     def blended(self, pictures: Sequence[Pixels], subject: Pixels) -> Pixels:
         """Return each picture in its region, and the subject, bit by bit, where there is none."""
-        made = sum(mask[..., None] * picture for mask, picture in zip(self.masks, pictures, strict=True))
+        blend = sum(mask[..., None] * picture for mask, picture in zip(self.masks, pictures, strict=True))
         coverage = self.coverage[..., None]
-        return np.asarray(np.where(coverage > 0, made + (1 - coverage) * subject, subject), np.float32)
+        return np.asarray(np.where(coverage > 0, blend + (1 - coverage) * subject, subject), np.float32)
 
 
 def regions(masks: Sequence[Mask | None], size: tuple[int, int], names: Sequence[str] = ()) -> RegionMasks:
@@ -116,22 +117,22 @@ def regions(masks: Sequence[Mask | None], size: tuple[int, int], names: Sequence
     UsageError
         If a region has fewer than `FEWEST_PIXELS` pixels.
     """
-    given = [None if mask is None else resampled(mask, size) for mask in masks]
-    planes = _shared(np.stack([np.zeros(size[::-1], np.float32) if mask is None else mask for mask in given]))
+    resampled = [None if mask is None else resample(mask, size) for mask in masks]
+    planes = _normalized(np.stack([np.zeros(size[::-1], np.float32) if mask is None else mask for mask in resampled]))
     rest = 1 - planes.sum(axis=0)
-    for number, mask in enumerate(given):
+    for number, mask in enumerate(resampled):
         if mask is None:
-            planes[number] = np.where(rest < _FAINTEST, 0, rest)
-        if planes[number].sum() < FEWEST_PIXELS:
+            planes[number] = np.where(rest < _MIN_OPACITY, 0, rest)
+        if planes[number].sum() < MIN_REGION_PIXELS:
             name = f"region {printable(names[number])}" if names and names[number] else "the mask"
             raise UsageError(
                 f"{name}: {planes[number].sum():.0f} pixels at the output's {size[0]} x {size[1]}; "
-                f"expected {FEWEST_PIXELS} or more. Choose a larger region or --size."
+                f"expected {MIN_REGION_PIXELS} or more. Choose a larger region or --size."
             )
     return RegionMasks(planes)
 
 
-def _shared(planes: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+def _normalized(planes: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """Masks without what is too faint, scaled down where they are more than 1 together."""
-    planes = np.where(planes < _FAINTEST, np.float32(0), planes)
+    planes = np.where(planes < _MIN_OPACITY, np.float32(0), planes)
     return np.asarray(planes / np.maximum(planes.sum(axis=0), 1), np.float32)

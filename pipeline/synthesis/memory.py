@@ -5,7 +5,7 @@ from __future__ import annotations
 from stylebank.errors import UsageError
 
 from ..backends.host_memory import free_memory
-from . import optimizers as optimise
+from .optimizers import optimizer_bytes
 
 #: Measured on TensorFlow with all 16 layers and content, and a tenth or two more (`tests.bench.large`):
 #: Python, the library and the weights.
@@ -14,23 +14,32 @@ BASE_BYTES = 1_100_000_000
 BYTES_PER_PIXEL = {"float32": 2_700, "bfloat16": 2_400}
 #: What a region beyond the first takes a pixel of the whole picture, and more: measured when its gradients at all
 #: layers were there at once.
-_REGION = {"float32": 1_200, "bfloat16": 600}
-_STRIPS = {"float32": 300, "bfloat16": 300}
+_BYTES_PER_PIXEL_AND_REGION = {"float32": 1_200, "bfloat16": 600}
+_TILED_BYTES_PER_PIXEL = {"float32": 300, "bfloat16": 300}
 #: What one strip takes, whatever the picture's size.
-_STRIP = 800_000_000
+_TILE_BYTES = 800_000_000
 #: The subject, resized and recoloured, what is begun with, smoothness, and the like: arrays of three float32 a pixel.
-_PICTURES = 14
+_RGB_FLOAT32_ARRAYS = 14
 _NO_LIMIT = 1 << 60
 
 
 def estimate_bytes(
-    size: tuple[int, int], count: int, precision: str, *, strips: bool, optimizer: str = "lbfgs", regions: int = 1
+    size: tuple[int, int], count: int, precision: str, *, tiled: bool, optimizer: str = "lbfgs", regions: int = 1
 ) -> int:
     """Return the bytes a process needs to make `count` pictures of `size` (width, height)."""
     pixels = count * size[0] * size[1]
-    each = _STRIPS[precision] if strips else BYTES_PER_PIXEL[precision] + (regions - 1) * _REGION[precision]
-    kept = count * optimise.bytes_kept(optimizer, 3 * size[0] * size[1])
-    return BASE_BYTES + (_STRIP if strips else 0) + (each + 12 * _PICTURES) * pixels + kept
+    bytes_per_pixel = (
+        _TILED_BYTES_PER_PIXEL[precision]
+        if tiled
+        else BYTES_PER_PIXEL[precision] + (regions - 1) * _BYTES_PER_PIXEL_AND_REGION[precision]
+    )
+    optimizer_total = count * optimizer_bytes(optimizer, 3 * size[0] * size[1])
+    return (
+        BASE_BYTES
+        + (_TILE_BYTES if tiled else 0)
+        + (bytes_per_pixel + 12 * _RGB_FLOAT32_ARRAYS) * pixels
+        + optimizer_total
+    )
 
 
 def require_memory(
@@ -71,24 +80,30 @@ def require_memory(
         from ..backends import devices
 
         available = free_memory() if devices.device() == "cpu" else None
-    most = min(available if available is not None else _NO_LIMIT, limit if limit is not None else _NO_LIMIT)
-    if estimate_bytes(size, count, precision, strips=False, optimizer=optimizer, regions=regions) <= most:
+    limit_bytes = min(available if available is not None else _NO_LIMIT, limit if limit is not None else _NO_LIMIT)
+    if estimate_bytes(size, count, precision, tiled=False, optimizer=optimizer, regions=regions) <= limit_bytes:
         return False
-    least = estimate_bytes(size, count, precision, strips=True, optimizer=optimizer)
-    if least <= most:
+    tiled_bytes = estimate_bytes(size, count, precision, tiled=True, optimizer=optimizer)
+    if tiled_bytes <= limit_bytes:
         return True
     width, height = size
-    told = f"{width} x {height} pixels need about {least / 1e9:.1f} GB of memory, and {most / 1e9:.1f} GB "
-    told += "are allowed. " if most == limit else "are free. "
+    message = (
+        f"{width} x {height} pixels need about {tiled_bytes / 1e9:.1f} GB of memory, and {limit_bytes / 1e9:.1f} GB "
+    )
+    message += "are allowed. " if limit_bytes == limit else "are free. "
     longest = max(size)
     fits = 0
     while longest - fits > 1:
         side = (longest + fits) // 2
         smaller = max(1, side * width // max(size)), max(1, side * height // max(size))
-        if estimate_bytes(smaller, count, precision, strips=True, optimizer=optimizer) <= most:
+        if estimate_bytes(smaller, count, precision, tiled=True, optimizer=optimizer) <= limit_bytes:
             fits = side
         else:
             longest = side
     if fits < 32:
-        raise UsageError(f"{told}No size fits into that. " + ("Raise the limit." if most == limit else "Free some."))
-    raise UsageError(f"{told}Choose --size {fits} or less{', or a higher --memory-limit' if most == limit else ''}.")
+        raise UsageError(
+            f"{message}No size fits into that. " + ("Raise the limit." if limit_bytes == limit else "Free some.")
+        )
+    raise UsageError(
+        f"{message}Choose --size {fits} or less{', or a higher --memory-limit' if limit_bytes == limit else ''}."
+    )

@@ -15,7 +15,7 @@ from stylebank import images
 from stylebank.images import Pixels
 
 from ..settings import SynthesisSettings
-from . import color as palette
+from .color import keep_colors
 from .losses.objective import Objective
 from .losses.problem import StyleTarget
 from .masks import RegionMasks
@@ -36,13 +36,13 @@ class LevelProblem(Protocol):
     def match_colors(self, subject: Pixels, longest_side: int, regions: RegionMasks | None = None) -> Pixels:
         """Return the subject in the paintings' colours."""
 
-    def objective(self, strips: bool) -> Objective:
+    def objective(self, tiled: bool) -> Objective:
         """Return the compiled objective, whole or strip by strip."""
 
     def targets(self, objective: Objective, subject: Pixels, regions: RegionMasks | None) -> list[StyleTarget]:
         """Return the styles' targets for a subject at one size, with their masks."""
 
-    def beginning(self, subject: Pixels, init: Pixels | None) -> Pixels:
+    def initial_picture(self, subject: Pixels, init: Pixels | None) -> Pixels:
         """Return the picture to begin with at a subject's size."""
 
 
@@ -109,7 +109,7 @@ class MultiscaleLoop:
         self,
         problem: LevelProblem,
         subjects: Sequence[Pixels],
-        finals: Sequence[Pixels],
+        final_subjects: Sequence[Pixels],
         inits: Sequence[Pixels | None],
         regions: RegionMasks | None,
         sizes: Sequence[tuple[int, int]],
@@ -117,44 +117,46 @@ class MultiscaleLoop:
     ) -> None:
         self._problem = problem
         self._settings = problem.settings
-        self._subjects, self._finals, self._inits = subjects, finals, inits
-        self._whole = regions
+        self._subjects, self._final_subjects, self._inits = subjects, final_subjects, inits
+        self._regions = regions
         self._sizes = sizes
-        self._on_moment = on_step
-        self._prepared = list(subjects)
+        self._on_step = on_step
+        self._recolored = list(subjects)
         if self._settings.match_color:
-            at = None if regions is None else regions.resized((subjects[0].shape[1], subjects[0].shape[0]))
-            self._prepared = [problem.match_colors(subject, max(sizes[-1]), at) for subject in subjects]
-        self._work = [self._settings.steps * width * height for width, height in sizes]
-        self._taken = np.zeros(len(subjects), int)
+            masks = None if regions is None else regions.resized((subjects[0].shape[1], subjects[0].shape[0]))
+            self._recolored = [problem.match_colors(subject, max(sizes[-1]), masks) for subject in subjects]
+        self._pixel_steps = [self._settings.steps * width * height for width, height in sizes]
+        self._steps_taken = np.zeros(len(subjects), int)
         self._pixels: Pixels | None = None
 
-    def run_level(self, level: int, strips: bool) -> None:
+    def run_level(self, level: int, tiled: bool) -> None:
         """Work at one size, from what the one before has left."""
         settings, size = self._settings, self._sizes[level]
-        here = np.stack([images.resize(subject, size) for subject in self._prepared])
-        regions = None if self._whole is None else self._whole.resized(size)
-        self._objective = self._problem.objective(strips)
-        own = images.resize(self._subjects[0], size)
-        self._task = self._objective.problem(
-            self._problem.targets(self._objective, own, regions),
-            here,
+        subjects = np.stack([images.resize(subject, size) for subject in self._recolored])
+        regions = None if self._regions is None else self._regions.resized(size)
+        self._objective = self._problem.objective(tiled)
+        subject = images.resize(self._subjects[0], size)
+        self._level_problem = self._objective.problem(
+            self._problem.targets(self._objective, subject, regions),
+            subjects,
             content_weight=settings.content_weight,
             tv_weight=settings.tv_weight,
             layer_weights=self._problem.layer_weights,
             normalise=settings.normalise,
             strength=settings.strength,
         )
-        begun = [self._problem.beginning(subject, init) for subject, init in zip(here, self._inits, strict=True)]
+        starts = [
+            self._problem.initial_picture(subject, init) for subject, init in zip(subjects, self._inits, strict=True)
+        ]
         covered = None if regions is None else (regions.coverage > 0)[..., None]
         if covered is not None:
-            begun = [np.where(covered, one, subject) for one, subject in zip(begun, here, strict=True)]
-        self._beginning = np.stack(begun)
-        self._pixels = self._beginning if self._pixels is None else self._carried(level, here, covered)
-        objective, problem = self._objective, self._task
+            starts = [np.where(covered, start, subject) for start, subject in zip(starts, subjects, strict=True)]
+        self._start = np.stack(starts)
+        self._pixels = self._start if self._pixels is None else self._upscaled(level, subjects, covered)
+        objective, problem = self._objective, self._level_problem
 
-        def evaluate(at: Pixels) -> tuple[npt.NDArray[np.float64], Pixels]:
-            evaluation = objective(at, problem)
+        def evaluate(pixels: Pixels) -> tuple[npt.NDArray[np.float64], Pixels]:
+            evaluation = objective(pixels, problem)
             gradient = evaluation.gradient if covered is None else np.where(covered, evaluation.gradient, 0)
             return evaluation.value, gradient.astype(np.float32, copy=False)
 
@@ -164,56 +166,64 @@ class MultiscaleLoop:
             optimizer=settings.optimizer,
             steps=settings.steps,
             learning_rate=settings.rate,
-            on_step=self._told(level),
+            on_step=self._step_callback(level),
         )
         self._pixels = optimum.pixels
-        self._taken += optimum.steps
+        self._steps_taken += optimum.steps
 
-    def _carried(self, level: int, here: Pixels, covered: npt.NDArray[np.bool_] | None) -> Pixels:
+    def _upscaled(self, level: int, subjects: Pixels, covered: npt.NDArray[np.bool_] | None) -> Pixels:
         """What the size before has left, larger, with the subject's detail that it could not hold."""
         assert self._pixels is not None
         size, before = self._sizes[level], self._sizes[level - 1]
-        made = []
-        for picture, subject in zip(self._pixels, here, strict=True):
+        upscaled = []
+        for picture, subject in zip(self._pixels, subjects, strict=True):
             larger = images.resize(picture, size)
             if self._settings.init == "subject":
                 larger = np.clip(larger + subject - images.resize(images.resize(subject, before), size), 0, 255)
-            made.append(larger if covered is None else np.where(covered, larger, subject))
-        return np.stack(made)
+            upscaled.append(larger if covered is None else np.where(covered, larger, subject))
+        return np.stack(upscaled)
 
-    def _told(self, level: int) -> Callable[[int, int, float, Pixels], None]:
-        steps, work = self._settings.steps, self._work
+    def _step_callback(self, level: int) -> Callable[[int, int, float, Pixels], None]:
+        steps, pixel_steps = self._settings.steps, self._pixel_steps
 
-        def told(picture: int, step: int, loss: float, at: Pixels) -> None:
-            share = (sum(work[:level]) + work[level] * step / steps) / sum(work)
-            self._on_moment(
+        def on_level_step(picture: int, step: int, loss: float, pixels: Pixels) -> None:
+            progress = (sum(pixel_steps[:level]) + pixel_steps[level] * step / steps) / sum(pixel_steps)
+            self._on_step(
                 StepInfo(
-                    level * steps + step, len(work) * steps, share, loss, at, picture, partial(self._shown, picture)
+                    level * steps + step,
+                    len(pixel_steps) * steps,
+                    progress,
+                    loss,
+                    pixels,
+                    picture,
+                    partial(self._finish_colors, picture),
                 )
             )
 
-        return told
+        return on_level_step
 
-    def finished(self, began: float) -> list[SynthesisResult]:
+    def results(self, start_time: float) -> list[SynthesisResult]:
         """Measure the pictures, and put back what is the subject's."""
         assert self._pixels is not None
-        start = self._objective.evaluate_exact(self._beginning, self._task).value
-        final = self._objective.evaluate_exact(self._pixels, self._task).value
-        pictures = [self._shown(number, picture) for number, picture in enumerate(self._pixels)]
-        seconds = (time.perf_counter() - began) / len(pictures)
+        start = self._objective.evaluate_exact(self._start, self._level_problem).value
+        final = self._objective.evaluate_exact(self._pixels, self._level_problem).value
+        pictures = [self._finish_colors(number, picture) for number, picture in enumerate(self._pixels)]
+        seconds = (time.perf_counter() - start_time) / len(pictures)
         return [
-            SynthesisResult(picture, float(start[number]), float(final[number]), int(self._taken[number]), seconds)
+            SynthesisResult(
+                picture, float(start[number]), float(final[number]), int(self._steps_taken[number]), seconds
+            )
             for number, picture in enumerate(pictures)
         ]
 
-    def _shown(self, number: int, picture: Pixels) -> Pixels:
+    def _finish_colors(self, number: int, picture: Pixels) -> Pixels:
         """The picture in the subject's colours where that is wanted, and only where a mask has it."""
-        how = self._settings.keep_color
-        if how == "none" and self._whole is None:
+        method = self._settings.keep_color
+        if method == "none" and self._regions is None:
             return picture
         size = picture.shape[1], picture.shape[0]
-        subject = images.resize(self._finals[number], size)
-        coverage = None if self._whole is None else self._whole.resized(size).coverage
-        if how != "none":
-            picture = palette.keep_colors(picture, subject, how, coverage)
+        subject = images.resize(self._final_subjects[number], size)
+        coverage = None if self._regions is None else self._regions.resized(size).coverage
+        if method != "none":
+            picture = keep_colors(picture, subject, method, coverage)
         return picture if coverage is None else RegionMasks(coverage[None]).blended([picture], subject)

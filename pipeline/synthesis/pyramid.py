@@ -11,12 +11,12 @@ from stylebank.errors import UsageError
 from ..settings import SynthesisSettings
 
 #: The coarsest picture's longest side is at least this, where the size allows.
-COARSEST = 160
+MIN_COARSE_SIDE = 160
 #: A style's scale within this ratio of the size worked at is taken as it is.
-_SAME = 1.06
+_SAME_SCALE_RATIO = 1.06
 
 
-def pyramid(own: tuple[int, int], settings: SynthesisSettings) -> list[tuple[int, int]]:
+def pyramid(subject_size: tuple[int, int], settings: SynthesisSettings) -> list[tuple[int, int]]:
     """Sizes (width, height) to work at, coarsest first; the last is the output's.
 
     Raises
@@ -24,9 +24,9 @@ def pyramid(own: tuple[int, int], settings: SynthesisSettings) -> list[tuple[int
     UsageError
         If the final one is too thin for the network.
     """
-    final = images.fit(own, settings.size or max(own))
+    final = images.fit(subject_size, settings.size or max(subject_size))
     sizes = [final]
-    while settings.coarse_to_fine and max(sizes[0]) // 2 >= COARSEST:
+    while settings.coarse_to_fine and max(sizes[0]) // 2 >= MIN_COARSE_SIDE:
         try:
             sizes.insert(0, images.fit(final, max(sizes[0]) // 2))
         except UsageError:
@@ -46,7 +46,7 @@ def neighbouring_scales(scales: Iterable[int], side: float) -> tuple[int, int, f
     """
     ordered = sorted(scales)
     nearest = min(ordered, key=lambda scale: (max(scale, side) / min(scale, side), scale))
-    if max(nearest, side) <= _SAME * min(nearest, side) or not ordered[0] < side < ordered[-1]:
+    if max(nearest, side) <= _SAME_SCALE_RATIO * min(nearest, side) or not ordered[0] < side < ordered[-1]:
         return nearest, nearest, 0.0
     below = max(scale for scale in ordered if scale < side)
     above = min(scale for scale in ordered if scale > side)

@@ -15,10 +15,10 @@ from stylebank.errors import UsageError
 from stylebank.images import Pixels
 from stylebank.style import PIXELS, Style
 
-from ..backends import devices as precision
+from ..backends.devices import resolve_precision
 from ..settings import SynthesisSettings
 from ..vgg.weights import Weights
-from . import color as palette
+from .color import match_colors
 from .losses.objective import CONTENT_LAYER, Objective
 from .losses.problem import StyleTarget
 from .losses.targets import Targets
@@ -74,9 +74,9 @@ class Stylizer:
         self._layers = tuple(layer for layer in fingerprint.layers if layer in wanted)
         self.layer_weights = self.settings.weights_of(self._layers)
         #: Of the convolutions: the setting, or what a timing chose.
-        self.precision = precision.resolve_precision(self.settings.precision)
+        self.precision = resolve_precision(self.settings.precision)
         content_layers = (CONTENT_LAYER,) if self.settings.content_weight > 0 else ()
-        self._common = weights, fingerprint.pooling, fingerprint.padding, self._layers, content_layers
+        self._objective_options = weights, fingerprint.pooling, fingerprint.padding, self._layers, content_layers
         self._targets = [Targets(style, self._layers, self.settings) for style in self.styles]
 
     def stylize(
@@ -119,37 +119,37 @@ class Stylizer:
         OutOfMemory
             If the device's memory does not suffice after all.
         """
-        given = list(inits) if inits is not None else [None] * len(subjects)
-        placed = list(regions) if regions is not None else [None] * len(subjects)
-        if len(self.styles) > 1 and any(one is None for one in placed):
+        start_pictures = list(inits) if inits is not None else [None] * len(subjects)
+        region_masks = list(regions) if regions is not None else [None] * len(subjects)
+        if len(self.styles) > 1 and any(masks is None for masks in region_masks):
             raise UsageError(f"{len(self.styles)} styles and no masks: expected one a style, the rest for the last.")
         sizes = _common_pyramid(subjects, self.settings)
-        strips = [self._needs_strips(size, len(subjects)) for size in reversed(sizes)][::-1]
+        tiled = [self._needs_tiling(size, len(subjects)) for size in reversed(sizes)][::-1]
         # targets on the way from the subject's own, and masks, are each picture's alone
-        if len(subjects) > 1 and (self.settings.strength < 1 or any(one is not None for one in placed)):
-            made = []
-            for number, (subject, init, one) in enumerate(zip(subjects, given, placed, strict=True)):
+        if len(subjects) > 1 and (self.settings.strength < 1 or any(masks is not None for masks in region_masks)):
+            results = []
+            for number, (subject, init, masks) in enumerate(zip(subjects, start_pictures, region_masks, strict=True)):
 
-                def told(info: StepInfo, number: int = number) -> None:
+                def renumber(info: StepInfo, number: int = number) -> None:
                     on_step(replace(info, picture=number))
 
-                made.append(self.stylize(subject, init=init, regions=one, on_step=told))
-            return made
-        began = time.perf_counter()
-        whole = [
+                results.append(self.stylize(subject, init=init, regions=masks, on_step=renumber))
+            return results
+        start_time = time.perf_counter()
+        reduced = [
             images.resize(subject, sizes[-1]) if max(sizes[-1]) < max(subject.shape[:2]) else subject
             for subject in subjects
         ]
-        masks = placed[0].resized(sizes[-1]) if placed and placed[0] is not None else None
-        finals = [images.resize(subject, sizes[-1]) for subject in whole]
+        masks = region_masks[0].resized(sizes[-1]) if region_masks and region_masks[0] is not None else None
+        final_subjects = [images.resize(subject, sizes[-1]) for subject in reduced]
         if self.settings.strength == 0:
-            return [SynthesisResult(final, 0.0, 0.0, 0, time.perf_counter() - began) for final in finals]
-        work = MultiscaleLoop(self, whole, finals, given, masks, sizes, on_step)
+            return [SynthesisResult(final, 0.0, 0.0, 0, time.perf_counter() - start_time) for final in final_subjects]
+        loop = MultiscaleLoop(self, reduced, final_subjects, start_pictures, masks, sizes, on_step)
         for level in range(len(sizes)):
-            work.run_level(level, strips[level])
-        return work.finished(began)
+            loop.run_level(level, tiled[level])
+        return loop.results(start_time)
 
-    def _needs_strips(self, size: tuple[int, int], count: int) -> bool:
+    def _needs_tiling(self, size: tuple[int, int], count: int) -> bool:
         settings = self.settings
         return require_memory(
             size,
@@ -162,17 +162,19 @@ class Stylizer:
 
     def match_colors(self, subject: Pixels, longest_side: int, regions: RegionMasks | None = None) -> Pixels:
         """The subject, as far as strength has it, with the mean and covariance of the painting's pixels."""
-        made = []
+        pictures = []
         for number, targets in enumerate(self._targets):
-            own = targets.palette(longest_side)
+            palette = targets.palette(longest_side)
             mask = None if regions is None else regions.masks[number]
-            made.append(subject if own is None else palette.match_colors(subject, own, self.settings.strength, mask))
-        return made[0] if regions is None else regions.blended(made, subject)
+            pictures.append(
+                subject if palette is None else match_colors(subject, palette, self.settings.strength, mask)
+            )
+        return pictures[0] if regions is None else regions.blended(pictures, subject)
 
-    def objective(self, strips: bool) -> Objective:
+    def objective(self, tiled: bool) -> Objective:
         """Return the compiled objective, whole or strip by strip."""
-        objective = _objective(*self._common, self.precision)
-        return _in_strips(objective) if strips else objective
+        objective = _objective(*self._objective_options, self.precision)
+        return _tiled_objective(objective) if tiled else objective
 
     def targets(self, objective: Objective, subject: Pixels, regions: RegionMasks | None) -> list[StyleTarget]:
         """Return what the objective is to reach for a subject at the size worked at."""
@@ -181,9 +183,9 @@ class Stylizer:
             pairs = zip(self._targets, masks, strict=True)
             return [targets.interpolated(objective, subject, mask) for targets, mask in pairs]
         side = max(subject.shape[:2])
-        return [targets.region(side, mask) for targets, mask in zip(self._targets, masks, strict=True)]
+        return [targets.style_target(side, mask) for targets, mask in zip(self._targets, masks, strict=True)]
 
-    def beginning(self, subject: Pixels, init: Pixels | None) -> Pixels:
+    def initial_picture(self, subject: Pixels, init: Pixels | None) -> Pixels:
         """Return the picture to begin with at a subject's size."""
         height, width = subject.shape[:2]
         if init is not None:
@@ -208,13 +210,13 @@ def _objective(
 
 
 @lru_cache(maxsize=4)
-def _in_strips(objective: Objective) -> Objective:
+def _tiled_objective(objective: Objective) -> Objective:
     return in_strips(objective)
 
 
 def _common_pyramid(subjects: Sequence[Pixels], settings: SynthesisSettings) -> list[tuple[int, int]]:
     sizes = [pyramid((subject.shape[1], subject.shape[0]), settings) for subject in subjects]
     if any(other != sizes[0] for other in sizes):
-        told = ", ".join(sorted({f"{size[-1][0]} x {size[-1][1]}" for size in sizes}))
-        raise UsageError(f"pictures of {told}: expected one size. Make the others apart.")
+        listed = ", ".join(sorted({f"{size[-1][0]} x {size[-1][1]}" for size in sizes}))
+        raise UsageError(f"pictures of {listed}: expected one size. Make the others apart.")
     return sizes[0]

@@ -64,25 +64,25 @@ def add_swatches(
     missing = [name for name in names if again or not _has_swatch(bank, name)]
     if not missing:
         return 0
-    made = 0
-    from ..vgg import weights as weight_files
+    count = 0
+    from ..vgg.weights import load
 
-    loaded = weight_files.load(weights, allow_unknown=allow_unknown_weights)
+    vgg_weights = load(weights, allow_unknown=allow_unknown_weights)
     for number, name in enumerate(missing, start=1):
         try:
             header = bank.header(name)
             on_swatch(header, number, len(missing))
             style = bank.get(name, scales=[nearest_scale(header.sizes, SIDE)])
-            data = images.thumbnail(texture(style, loaded), SIDE)
+            data = images.thumbnail(texture(style, vgg_weights), SIDE)
 
             def change(whole: Style, data: bytes = data) -> Style:
                 return dataclasses.replace(whole, swatch=data)
 
             bank.update(name, change)
-            made += 1
+            count += 1
         except (StyleDamaged, FingerprintMismatch) as error:  # this style's alone
             note(f"no swatch: {error}")
-    return made
+    return count
 
 
 def texture(style: Style, weights: Weights, side: int = SIDE, steps: int = _STEPS) -> images.Pixels:

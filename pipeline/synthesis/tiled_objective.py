@@ -27,11 +27,10 @@ import numpy.typing as npt
 from stylebank.images import Pixels
 from stylebank.math.gaussian import MomentAccumulator
 
-from ..backends import compile as compiling
-from ..backends import ops as backend_ops
-from ..backends import runtime as backend
+from ..backends.compile import compile_bound, compile_step
 from ..backends.errors import memory_errors
-from ..backends.runtime import ops
+from ..backends.ops import relu
+from ..backends.runtime import ops, to_numpy, to_tensors
 from ..vgg.network import VGG19, Block, blocks
 from .losses.functional import feature_distance
 from .losses.moments import moments
@@ -66,7 +65,7 @@ class _Passes:
     """The two passes with one trunk; `step` and `distances` are as `Objective` has them."""
 
     def __init__(self, objective: Objective, network: VGG19, elements: int) -> None:
-        self._trunk = network
+        self._network = network
         self._elements = elements
         self._layers = objective.layers
         self._content_layers = objective.content_layers
@@ -76,83 +75,93 @@ class _Passes:
     def step(self, pictures: Pixels, inputs: Any) -> tuple[Array, Pixels]:
         """Return (parts, gradient) in NumPy, for `Objective.__call__`."""
         with memory_errors():
-            taken, merged, _ = self._forward(pictures, inputs, with_content=False)
-            found = self._matched(merged, inputs)
+            block_inputs, accumulators, _ = self._forward(pictures, inputs, with_content=False)
+            style_gradients = self._style_gradients(accumulators, inputs)
             content = np.zeros((len(pictures), len(self._content_layers)), np.float32)
             gradient: Array | None = None
             for number in reversed(range(len(self._blocks))):
-                gradient = self._backward(number, taken.pop(), gradient, inputs, found, merged, content)
+                gradient = self._backward(
+                    number, block_inputs.pop(), gradient, inputs, style_gradients, accumulators, content
+                )
         assert gradient is not None
-        style = [found[layer, region][0] for region in range(len(inputs["regions"])) for layer in self._layers]
-        return np.concatenate([np.stack(style, axis=1), content], axis=1), gradient
+        distances = [
+            style_gradients[layer, region][0] for region in range(len(inputs["regions"])) for layer in self._layers
+        ]
+        return np.concatenate([np.stack(distances, axis=1), content], axis=1), gradient
 
     def distances(self, pictures: Any, inputs: Any) -> tuple[Any, list[Any]]:
         """Return (distances, content features) in tensors, for `Objective.problem` and `Objective.evaluate_exact`."""
         with memory_errors():
-            _, merged, content = self._forward(backend.to_numpy(pictures), inputs, with_content=True)
-            found = self._matched(merged, inputs, weighted=False)
-            style = [found[layer, region][0] for region in range(len(inputs["regions"])) for layer in self._layers]
-            return backend.to_tensors(np.stack(style, axis=1)), [
-                backend.to_tensors(content[at]) for at in self._content_layers
+            _, accumulators, content = self._forward(to_numpy(pictures), inputs, with_content=True)
+            style_gradients = self._style_gradients(accumulators, inputs, weighted=False)
+            distances = [
+                style_gradients[layer, region][0] for region in range(len(inputs["regions"])) for layer in self._layers
+            ]
+            return to_tensors(np.stack(distances, axis=1)), [
+                to_tensors(content[layer]) for layer in self._content_layers
             ]
 
     def moments(self, pictures: Any, inputs: Any) -> list[Any]:
         """Return (mean, covariance) of every style layer, for `Objective.gaussians`."""
         with memory_errors():
-            _, merged, _ = self._forward(backend.to_numpy(pictures), inputs, with_content=False)
-            return [tuple(map(backend.to_tensors, merged[layer, 0].moments())) for layer in self._layers]
+            _, accumulators, _ = self._forward(to_numpy(pictures), inputs, with_content=False)
+            return [tuple(map(to_tensors, accumulators[layer, 0].moments())) for layer in self._layers]
 
     def _forward(
         self, pictures: Pixels, inputs: Any, *, with_content: bool
     ) -> tuple[list[Array], dict[tuple[str, int], MomentAccumulator], dict[str, Array]]:
         """Every block's input, the moments of every style layer by region, and the content features if wanted."""
-        taken: list[Array] = [np.asarray(pictures, np.float32)]
-        merged = {
+        block_inputs: list[Array] = [np.asarray(pictures, np.float32)]
+        accumulators = {
             (layer, region): MomentAccumulator() for layer in self._layers for region in range(len(inputs["regions"]))
         }
         content: dict[str, Array] = {}
         for number, block in enumerate(self._blocks):
-            x = taken[-1]
-            count, height, width = x.shape[:3]
-            divisor = 1 if self._trunk.pooling == "none" else 2
+            block_input = block_inputs[-1]
+            count, height, width = block_input.shape[:3]
+            divisor = 1 if self._network.pooling == "none" else 2
             if block.pools:
-                taken.append(np.empty((count, -(-height // divisor), -(-width // divisor), block.channels), np.float32))
+                block_inputs.append(
+                    np.empty((count, -(-height // divisor), -(-width // divisor), block.channels), np.float32)
+                )
             else:
-                taken.append(np.empty(0, np.float32))
-            for layer in self._content_here(block) if with_content else ():
+                block_inputs.append(np.empty(0, np.float32))
+            for layer in self._content_layers_of(block) if with_content else ():
                 content[layer] = np.empty((count, height, width, block.channels), np.float32)
             for strip in strips(block, height, width, self._elements):
                 masks = [self._masks(region, block, strip) for region in inputs["regions"]]
-                run = self._function("forward", number, strip, with_content=with_content)
-                gaussians, features, pooled = run(_tensor(x[:, strip.seen]), masks)
+                function = self._compiled_function("forward", number, strip, with_content=with_content)
+                gaussians, features, pooled = function(_tensor(block_input[:, strip.padded]), masks)
                 positions = (strip.end - strip.begin) * width
-                for region, (mask, here) in enumerate(zip(masks, gaussians, strict=True)):
-                    for at, (layer, (mean, cov)) in enumerate(zip(self._styles_here(block), here, strict=True)):
-                        weight = _sum(mask[at]) if mask else np.full(1, positions)
-                        merged[layer, region].update(backend.to_numpy(mean), backend.to_numpy(cov), weight)
-                for layer, feature in zip(self._content_here(block), features, strict=False):
-                    content[layer][:, strip.own] = backend.to_numpy(feature)
+                for region, (mask, layer_gaussians) in enumerate(zip(masks, gaussians, strict=True)):
+                    for index, (layer, (mean, cov)) in enumerate(
+                        zip(self._style_layers_of(block), layer_gaussians, strict=True)
+                    ):
+                        weight = _sum(mask[index]) if mask else np.full(1, positions)
+                        accumulators[layer, region].update(to_numpy(mean), to_numpy(cov), weight)
+                for layer, feature in zip(self._content_layers_of(block), features, strict=False):
+                    content[layer][:, strip.interior] = to_numpy(feature)
                 for part in pooled:
-                    taken[-1][:, strip.begin // divisor : -(-strip.end // divisor)] = backend.to_numpy(part)
-        return taken[:-1], merged, content
+                    block_inputs[-1][:, strip.begin // divisor : -(-strip.end // divisor)] = to_numpy(part)
+        return block_inputs[:-1], accumulators, content
 
-    def _matched(
-        self, merged: dict[tuple[str, int], MomentAccumulator], inputs: Any, *, weighted: bool = True
+    def _style_gradients(
+        self, accumulators: dict[tuple[str, int], MomentAccumulator], inputs: Any, *, weighted: bool = True
     ) -> dict[tuple[str, int], tuple[Array, Any]]:
         """By layer and region the distance, and the mean, L and d of its gradient at a row."""
-        found = {}
+        gradients = {}
         for number, region in enumerate(inputs["regions"]):
-            for at, layer in enumerate(self._layers):
-                sums = merged[layer, number]
-                mean, cov = (backend.to_tensors(part) for part in sums.moments())
+            for index, layer in enumerate(self._layers):
+                accumulator = accumulators[layer, number]
+                mean, cov = (to_tensors(part) for part in accumulator.moments())
                 weight = None
                 if weighted:
-                    counted = np.maximum(sums.count, 1e-12).astype(np.float32)
-                    weight = region["weights"][:, at] / backend.to_tensors(counted)
-                value, linear, constant = w2_from_moments(mean, cov, region["targets"][at], weight)
+                    count = np.maximum(accumulator.count, 1e-12).astype(np.float32)
+                    weight = region["weights"][:, index] / to_tensors(count)
+                value, linear, constant = w2_from_moments(mean, cov, region["targets"][index], weight)
                 parts = {"mean": mean, "linear": linear, "constant": constant} if weighted else None
-                found[layer, number] = backend.to_numpy(value), parts
-        return found
+                gradients[layer, number] = to_numpy(value), parts
+        return gradients
 
     def _backward(
         self,
@@ -160,116 +169,125 @@ class _Passes:
         x: Array,
         pooled: Array | None,
         inputs: Any,
-        found: dict[tuple[str, int], tuple[Array, Any]],
-        merged: dict[tuple[str, int], MomentAccumulator],
+        style_gradients: dict[tuple[str, int], tuple[Array, Any]],
+        accumulators: dict[tuple[str, int], MomentAccumulator],
         content: Array,
     ) -> Pixels:
         """The gradient by a block's input; adds to `content` what its strips differ from the subject by."""
         block = self._blocks[number]
         height, width = x.shape[1:3]
-        divisor = 1 if self._trunk.pooling == "none" else 2
+        divisor = 1 if self._network.pooling == "none" else 2
         gradient = np.zeros_like(x)
         for strip in strips(block, height, width, self._elements):
-            given: Any = {"regions": [], "content": [], "pooled": []}
-            for region, own in enumerate(inputs["regions"]):
-                layers = [found[layer, region][1] for layer in self._styles_here(block)]
-                given["regions"].append({"layers": layers, "masks": self._masks(own, block, strip)})
-            for layer in self._content_here(block):
+            head_inputs: Any = {"regions": [], "content": [], "pooled": []}
+            for region, region_inputs in enumerate(inputs["regions"]):
+                layers = [style_gradients[layer, region][1] for layer in self._style_layers_of(block)]
+                head_inputs["regions"].append({"layers": layers, "masks": self._masks(region_inputs, block, strip)})
+            for layer in self._content_layers_of(block):
                 subject = inputs["content"][self._content_layers.index(layer)]
-                share = np.float32((strip.end - strip.begin) / height)
-                given["content"].append(
+                fraction = np.float32((strip.end - strip.begin) / height)
+                head_inputs["content"].append(
                     {
-                        "features": subject["features"][:, strip.own],
+                        "features": subject["features"][:, strip.interior],
                         "variance": subject["variance"],
-                        "weight": inputs["content_weight"] * share,
-                        "share": backend.to_tensors(np.full(len(x), share)),
+                        "weight": inputs["content_weight"] * fraction,
+                        "fraction": to_tensors(np.full(len(x), fraction)),
                     }
                 )
             if pooled is not None:
-                part = pooled[:, strip.begin // divisor : -(-strip.end // divisor)]
-                given["pooled"].append(_tensor(part))
-            run = self._function("backward", number, strip)
-            differences, slope = run(np.ascontiguousarray(x[:, strip.seen]), given)
-            gradient[:, strip.seen] += slope
-            for at, layer in enumerate(self._content_here(block)):
-                content[:, self._content_layers.index(layer)] += differences[:, at]
+                pooled_gradient = pooled[:, strip.begin // divisor : -(-strip.end // divisor)]
+                head_inputs["pooled"].append(_tensor(pooled_gradient))
+            function = self._compiled_function("backward", number, strip)
+            differences, input_gradient = function(np.ascontiguousarray(x[:, strip.padded]), head_inputs)
+            gradient[:, strip.padded] += input_gradient
+            for index, layer in enumerate(self._content_layers_of(block)):
+                content[:, self._content_layers.index(layer)] += differences[:, index]
         return gradient
 
-    def _masks(self, region: Any, block: Block, strip: Strip) -> list[Any]:
-        if "masks" not in region:
+    def _masks(self, region_inputs: Any, block: Block, strip: Strip) -> list[Any]:
+        if "masks" not in region_inputs:
             return []
-        return [region["masks"][self._layers.index(layer)][:, strip.own] for layer in self._styles_here(block)]
+        return [
+            region_inputs["masks"][self._layers.index(layer)][:, strip.interior]
+            for layer in self._style_layers_of(block)
+        ]
 
-    def _styles_here(self, block: Block) -> list[str]:
-        return [layer for layer in block.wanted if layer in self._layers]
+    def _style_layers_of(self, block: Block) -> list[str]:
+        return [layer for layer in block.features if layer in self._layers]
 
-    def _content_here(self, block: Block) -> list[str]:
-        return [layer for layer in block.wanted if layer in self._content_layers]
+    def _content_layers_of(self, block: Block) -> list[str]:
+        return [layer for layer in block.features if layer in self._content_layers]
 
-    def _function(self, kind: str, number: int, strip: Strip, *, with_content: bool = False) -> Callable[..., Any]:
+    def _compiled_function(
+        self, kind: str, number: int, strip: Strip, *, with_content: bool = False
+    ) -> Callable[..., Any]:
         """Compile once a block and whether the picture ends at a strip's top and bottom."""
         key = kind, number, strip.top, strip.bottom, with_content
         if key not in self._compiled:
             block = self._blocks[number]
             network = partial(self._features, block, strip.top, strip.bottom)
             if kind == "forward":
-                function = partial(self._gathered, block, network, with_content)
-                self._compiled[key] = compiling.compile_bound(function, self._trunk.parameters)
+                function = partial(self._forward_outputs, block, network, with_content)
+                self._compiled[key] = compile_bound(function, self._network.parameters)
             else:
                 head = partial(self._cotangents, block)
-                self._compiled[key] = compiling.compile_step(network, head, self._trunk.parameters)
+                self._compiled[key] = compile_step(network, head, self._network.parameters)
         return self._compiled[key]
 
     def _features(self, block: Block, top: bool, bottom: bool, x: Any, parameters: Any) -> list[Any]:
         """The features wanted of a block, and what it gives the next, at a strip's own rows."""
         if block.convolutions[0] == "conv1_1":
             x = x - parameters["mean"]
-        x = ops.cast(x, self._trunk.precision)
-        beyond = len(block.convolutions)
-        found = []
+        x = ops.cast(x, self._network.precision)
+        margin = len(block.convolutions)
+        features = []
         for name in block.convolutions:
-            beyond -= 1
-            own = slice(0 if top else beyond, None if bottom else -beyond or None)
+            margin -= 1
+            rows = slice(0 if top else margin, None if bottom else -margin or None)
             kernel, bias = parameters["layers"][name]
-            x = self._trunk.convolved(x, kernel, top=top, bottom=bottom) + bias
-            if name in block.wanted:
-                found.append(x[:, own])
-            x = backend_ops.relu(x)
-            if f"relu{name[4:]}" in block.wanted:
-                found.append(x[:, own])
-        return [*found, self._trunk.pooled(x)] if block.pools else found
+            x = self._network.convolve(x, kernel, top=top, bottom=bottom) + bias
+            if name in block.features:
+                features.append(x[:, rows])
+            x = relu(x)
+            if f"relu{name[4:]}" in block.features:
+                features.append(x[:, rows])
+        return [*features, self._network.pool(x)] if block.pools else features
 
-    def _gathered(
+    def _forward_outputs(
         self, block: Block, network: Callable[..., Any], with_content: bool, x: Any, masks: Any, parameters: Any
     ) -> Any:
         features = network(x, parameters)
-        at = dict(zip(block.wanted, features, strict=False))
+        by_layer = dict(zip(block.features, features, strict=False))
         gaussians = []
         for mask in masks:
-            here = [
-                moments(at[layer], mask[number] if mask else None)
-                for number, layer in enumerate(self._styles_here(block))
+            region_moments = [
+                moments(by_layer[layer], mask[number] if mask else None)
+                for number, layer in enumerate(self._style_layers_of(block))
             ]
-            gaussians.append([(own["mean"], own["cov"]) for own in here])
-        content = [ops.cast(at[layer], "float32") for layer in self._content_here(block)] if with_content else []
-        return gaussians, content, [ops.cast(part, "float32") for part in features[len(block.wanted) :]]
+            gaussians.append([(layer_moments["mean"], layer_moments["cov"]) for layer_moments in region_moments])
+        content = (
+            [ops.cast(by_layer[layer], "float32") for layer in self._content_layers_of(block)] if with_content else []
+        )
+        return gaussians, content, [ops.cast(part, "float32") for part in features[len(block.features) :]]
 
     def _cotangents(self, block: Block, features: Sequence[Any], inputs: Any) -> tuple[Any, list[Any]]:
-        at = dict(zip(block.wanted, features, strict=False))
-        cotangents: dict[str, list[Any]] = {name: [] for name in block.wanted}
+        by_layer = dict(zip(block.features, features, strict=False))
+        cotangents: dict[str, list[Any]] = {name: [] for name in block.features}
         for region in inputs["regions"]:
-            for number, layer in enumerate(self._styles_here(block)):
-                own = region["layers"][number]
-                gradient = affine_gradient(at[layer], own["mean"], own["linear"], own["constant"])
+            for number, layer in enumerate(self._style_layers_of(block)):
+                coefficients = region["layers"][number]
+                gradient = affine_gradient(
+                    by_layer[layer], coefficients["mean"], coefficients["linear"], coefficients["constant"]
+                )
                 if region["masks"]:
                     gradient = gradient * ops.cast(region["masks"][number], gradient.dtype)
                 cotangents[layer].append(gradient)
         values = []
-        for subject, layer in zip(inputs["content"], self._content_here(block), strict=True):
-            value, gradient = feature_distance(at[layer], subject, subject["weight"])
-            values.append(value * subject["share"])
+        for subject, layer in zip(inputs["content"], self._content_layers_of(block), strict=True):
+            value, gradient = feature_distance(by_layer[layer], subject, subject["weight"])
+            values.append(value * subject["fraction"])
             cotangents[layer].append(gradient)
-        summed = [sum(cotangents[name][1:], cotangents[name][0]) for name in block.wanted]
+        summed = [sum(cotangents[name][1:], cotangents[name][0]) for name in block.features]
         summed += [ops.cast(part, features[-1].dtype) for part in inputs["pooled"]]
         parts = ops.stack(values, axis=1) if values else ops.zeros((features[0].shape[0], 0), "float32")
         return parts, summed
@@ -280,4 +298,4 @@ def _tensor(part: Array) -> Any:
 
 
 def _sum(mask: Any) -> Array:
-    return np.asarray(backend.to_numpy(mask).sum(axis=(1, 2, 3), dtype=np.float64))
+    return np.asarray(to_numpy(mask).sum(axis=(1, 2, 3), dtype=np.float64))

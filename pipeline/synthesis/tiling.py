@@ -8,19 +8,19 @@ from dataclasses import dataclass
 from ..vgg.network import Block
 
 #: Rows of a strip: even, for the pooling, and more than any block sees beyond it.
-_FEWEST_ROWS = 8
+_MIN_ROWS = 8
 
 
-def divide(height: int, rows: int) -> list[tuple[int, int]]:
+def split_rows(height: int, rows: int) -> list[tuple[int, int]]:
     """Split rows 0 to `height` into strips of `rows` or fewer, (begin, end): alike, even, none too short.
 
     >>> divide(50, 20)
     [(0, 18), (18, 36), (36, 50)]
     """
-    count = -(-height // max(rows, _FEWEST_ROWS))
-    even = max(_FEWEST_ROWS, 2 * -(-height // (2 * count)))
-    begins = list(range(0, height, even))
-    if len(begins) > 1 and height - begins[-1] < _FEWEST_ROWS // 2:
+    count = -(-height // max(rows, _MIN_ROWS))
+    strip_rows = max(_MIN_ROWS, 2 * -(-height // (2 * count)))
+    begins = list(range(0, height, strip_rows))
+    if len(begins) > 1 and height - begins[-1] < _MIN_ROWS // 2:
         begins.pop()
     return list(zip(begins, [*begins[1:], height], strict=True))
 
@@ -36,12 +36,12 @@ class Strip:
     halo: int
 
     @property
-    def seen(self) -> slice:
+    def padded(self) -> slice:
         """Its rows and those beyond."""
         return slice(0 if self.top else self.begin - self.halo, None if self.bottom else self.end + self.halo)
 
     @property
-    def own(self) -> slice:
+    def interior(self) -> slice:
         """Its rows."""
         return slice(self.begin, self.end)
 
@@ -49,5 +49,5 @@ class Strip:
 def strips(block: Block, height: int, width: int, elements: int) -> Iterator[Strip]:
     """Give the strips of a block's input so that all convolutions have `elements` activations together, or fewer."""
     halo = len(block.convolutions)
-    for begin, end in divide(height, elements // (width * block.channels * halo)):
+    for begin, end in split_rows(height, elements // (width * block.channels * halo)):
         yield Strip(begin, end, begin == 0, end == height, halo)

@@ -11,9 +11,8 @@ import numpy as np
 from stylebank.errors import UsageError
 from stylebank.style import CONVOLUTIONS, PADDINGS, POOLINGS
 
-from ..backends import ops as backend_ops
-from ..backends import runtime as backend
-from ..backends.runtime import ops
+from ..backends.ops import pad_edges, relu
+from ..backends.runtime import ops, to_tensors
 from .weights import Weights
 
 
@@ -48,7 +47,7 @@ class VGG19:
         #: Tensors of the network, as `iter_layers` takes them.
         self.parameters: Any = {
             "layers": tensors,
-            "mean": backend.to_tensors(np.ascontiguousarray(weights.mean_pixel_bgr[::-1])),
+            "mean": to_tensors(np.ascontiguousarray(weights.mean_pixel_bgr[::-1])),
         }
 
     def iter_layers(self, image: Any, parameters: Any, last: str = "conv5_4") -> Iterator[tuple[str, Any]]:
@@ -73,13 +72,13 @@ class VGG19:
             x = ops.expand_dims(x, 0)
         for name in CONVOLUTIONS:
             if name.endswith("_1") and name != "conv1_1":
-                x = self.pooled(x)
+                x = self.pool(x)
             kernel, bias = parameters["layers"][name]
-            x = self.convolved(x, kernel) + bias
+            x = self.convolve(x, kernel) + bias
             yield name, x
             if name == last:
                 return
-            x = backend_ops.relu(x)
+            x = relu(x)
             yield name.replace("conv", "relu"), x
             if name[4:] == last[4:]:
                 return
@@ -91,10 +90,10 @@ class VGG19:
 
     def features(self, image: Any, parameters: Any, layers: Sequence[str]) -> dict[str, Any]:
         """Return the activations of `layers` by name; arguments as for `iter_layers`."""
-        wanted = set(layers)
-        return {name: x for name, x in self.iter_layers(image, parameters, self.last_of(layers)) if name in wanted}
+        selected = set(layers)
+        return {name: x for name, x in self.iter_layers(image, parameters, self.last_of(layers)) if name in selected}
 
-    def convolved(self, x: Any, kernel: Any, *, top: bool = True, bottom: bool = True) -> Any:
+    def convolve(self, x: Any, kernel: Any, *, top: bool = True, bottom: bool = True) -> Any:
         """Return a 3 x 3 convolution of activations (n, h, w, c), padded.
 
         Parameters
@@ -107,15 +106,15 @@ class VGG19:
         if self.padding == "zero":
             x = ops.pad(x, [[0, 0], [int(top), int(bottom)], [1, 1], [0, 0]])
             return ops.conv(x, kernel, padding="valid", data_format="channels_last")
-        x = backend_ops.pad_edges(x, 1 if self.padding == "reflect" else 0, top=top, bottom=bottom)
+        x = pad_edges(x, 1 if self.padding == "reflect" else 0, top=top, bottom=bottom)
         return ops.conv(x, kernel, padding="valid", data_format="channels_last")
 
-    def pooled(self, x: Any) -> Any:
+    def pool(self, x: Any) -> Any:
         """Return activations (n, h, w, c) as the next block takes them: half as high and wide, rounded up."""
         if self.pooling == "none":
             return x
-        pool = ops.average_pool if self.pooling == "avg" else ops.max_pool
-        return pool(x, 2, strides=2, padding="same", data_format="channels_last")
+        pooling_function = ops.average_pool if self.pooling == "avg" else ops.max_pool
+        return pooling_function(x, 2, strides=2, padding="same", data_format="channels_last")
 
 
 @dataclass(frozen=True)
@@ -123,7 +122,7 @@ class Block:
     """What of a block is needed: its convolutions, the features asked for, and whether another block follows."""
 
     convolutions: tuple[str, ...]
-    wanted: tuple[str, ...]
+    features: tuple[str, ...]
     pools: bool
 
     @property
@@ -132,13 +131,15 @@ class Block:
         return CONVOLUTIONS[self.convolutions[0]]
 
 
-def blocks(wanted: Sequence[str]) -> list[Block]:
+def blocks(features: Sequence[str]) -> list[Block]:
     """Return the blocks that the features `wanted` need, from the first."""
-    last = VGG19.last_of(wanted)
-    walked = [name for name in CONVOLUTIONS if name[4:] <= last[4:]]
-    found = []
+    last = VGG19.last_of(features)
+    convolution_names = [name for name in CONVOLUTIONS if name[4:] <= last[4:]]
+    network_blocks = []
     for number in range(1, int(last[4]) + 1):
-        convolutions = tuple(name for name in walked if name[4] == str(number))
-        here = tuple(f"{kind}{name[4:]}" for name in convolutions for kind in ("conv", "relu"))
-        found.append(Block(convolutions, tuple(name for name in here if name in wanted), number < int(last[4])))
-    return found
+        convolutions = tuple(name for name in convolution_names if name[4] == str(number))
+        layers = tuple(f"{kind}{name[4:]}" for name in convolutions for kind in ("conv", "relu"))
+        network_blocks.append(
+            Block(convolutions, tuple(name for name in layers if name in features), number < int(last[4]))
+        )
+    return network_blocks

@@ -70,14 +70,14 @@ def _read_h5(path: Path) -> tuple[dict[str, Any], Any]:
 
 def _keras_layer(group: Any) -> tuple[Any, Any]:
     """Kernel and bias of ``blockN_convM``, whose datasets Keras has named in several ways."""
-    found: dict[int, Any] = {}
+    arrays: dict[int, Any] = {}
 
-    def visit(_key: str, item: Any) -> None:
-        if isinstance(item, h5py.Dataset):
-            found[item.ndim] = item[:]
+    def visit(_key: str, node: Any) -> None:
+        if isinstance(node, h5py.Dataset):
+            arrays[node.ndim] = node[:]
 
     group.visititems(visit)
-    return found[4], found[1]
+    return arrays[4], arrays[1]
 
 
 def _read_mat(path: Path) -> tuple[dict[str, Any], Any]:
@@ -86,10 +86,10 @@ def _read_mat(path: Path) -> tuple[dict[str, Any], Any]:
     content = scipy.io.loadmat(str(path), struct_as_record=True)
     layers: dict[str, Any] = {}
     for cell in content["layers"][0]:
-        entry = cell[0, 0]
-        name = str(entry["name"].item())
+        layer = cell[0, 0]
+        name = str(layer["name"].item())
         if name in CONVOLUTIONS:
-            weights = entry["weights"]
+            weights = layer["weights"]
             layers[name] = [weights[0, 0], weights[0, 1]]
     meta = content["meta"][0, 0] if "meta" in content else content
     average = np.asarray(meta["normalization"][0, 0]["averageImage"], np.float64)
@@ -124,7 +124,7 @@ def _rgb_to_bgr(layers: dict[str, Any]) -> dict[str, Any]:
 
 
 #: All that a pickled dictionary of arrays asks for.
-_OF_ARRAYS = frozenset(
+_ARRAY_GLOBALS = frozenset(
     {
         ("numpy.core.multiarray", "_reconstruct"),
         ("numpy._core.multiarray", "_reconstruct"),
@@ -144,7 +144,7 @@ class _ArraysOnly(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> Any:
         """Look a global up, if it is one that arrays are made of."""
-        if (module, name) not in _OF_ARRAYS:
+        if (module, name) not in _ARRAY_GLOBALS:
             raise WeightsRefused(
                 f"{printable(self._path)}: asks to run {printable(f'{module}.{name}')}; only arrays are allowed. "
                 "Do not trust this file."

@@ -80,14 +80,14 @@ def load(source: str | Path | None = None, *, allow_unknown: bool = False) -> We
     elif str(source) == "keras":
         path = _keras_file()
     else:
-        path = _expanded(Path(source))
+        path = _expand_user(Path(source))
     try:
-        stamp = path.stat()
+        status = path.stat()
     except OSError as error:
         raise WeightsRefused(f"{printable(path)}: {error.strerror}. Give --weights an existing file.") from error
     if not path.is_file():
         raise WeightsRefused(f"{printable(path)}: not a file. Give --weights a file of VGG-19's weights.")
-    return _load(path.resolve(), path.suffix.lower(), stamp.st_mtime_ns, allow_unknown)
+    return _load(path.resolve(), path.suffix.lower(), status.st_mtime_ns, allow_unknown)
 
 
 def matching(sha256: str, source: str | Path | None = None, *, allow_unknown: bool = False) -> Weights:
@@ -162,10 +162,10 @@ def _load(path: Path, suffix: str, _mtime_ns: int, allow_unknown: bool) -> Weigh
 
 
 def _keras_cache() -> Path:
-    return _expanded(Path(os.environ.get("KERAS_HOME") or "~/.keras")) / "models" / KERAS_FILE
+    return _expand_user(Path(os.environ.get("KERAS_HOME") or "~/.keras")) / "models" / KERAS_FILE
 
 
-def _expanded(path: Path) -> Path:
+def _expand_user(path: Path) -> Path:
     with contextlib.suppress(RuntimeError):  # no such user, or one without a home: a plain name then
         return path.expanduser()
     return path

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.backends import compile as compiling
-from pipeline.backends import ops as backend_ops
-from pipeline.backends import runtime as backend
+from pipeline.backends import runtime
+from pipeline.backends.compile import compile_function, vjp
+from pipeline.backends.ops import after, cond, relu
 
 
 def tensor(*shape: int, seed: int = 0) -> np.ndarray:
@@ -22,15 +22,15 @@ def test_one_compiled_choice_serves_either_size() -> None:
 
     def shortened(x: Any) -> Any:
         traces.append(1)
-        few = backend.keras.ops.shape(x)[0] < 4
-        return backend_ops.cond(few, lambda: backend.keras.ops.sum(x), lambda: -backend.keras.ops.sum(x))
+        few = runtime.keras.ops.shape(x)[0] < 4
+        return cond(few, lambda: runtime.keras.ops.sum(x), lambda: -runtime.keras.ops.sum(x))
 
-    compiled = compiling.compile_function(shortened)
+    compiled = compile_function(shortened)
     found = [
-        float(backend.to_numpy(compiled(backend.to_tensors(np.ones((rows, 2), np.float32))))) for rows in (3, 5, 2)
+        float(runtime.to_numpy(compiled(runtime.to_tensors(np.ones((rows, 2), np.float32))))) for rows in (3, 5, 2)
     ]
     assert found == [6, -10, 4]
-    assert backend.NAME != "tensorflow" or len(traces) == 1
+    assert runtime.NAME != "tensorflow" or len(traces) == 1
 
 
 def test_cotangents_may_be_made_one_after_another() -> None:
@@ -38,46 +38,46 @@ def test_cotangents_may_be_made_one_after_another() -> None:
     x, slopes = tensor(1, 4, 5, 3), [tensor(1, 4, 5, 3, seed=seed) for seed in (1, 2, 3)]
 
     def chain(at: Any) -> list[Any]:
-        first = backend_ops.relu(at)
+        first = relu(at)
         second = 3 * first
-        return [first, second, backend.keras.ops.square(second)]
+        return [first, second, runtime.keras.ops.square(second)]
 
-    features, pull = compiling.vjp(chain, backend.to_tensors(x))
-    at_once = backend.to_numpy(pull([backend.to_tensors(slope) for slope in slopes]))
+    features, pull = vjp(chain, runtime.to_tensors(x))
+    at_once = runtime.to_numpy(pull([runtime.to_tensors(slope) for slope in slopes]))
     called: list[Any] = []
 
     def late(number: int, above: Any) -> Any:
         called.append((number, None if above is None else tuple(above.shape)))
-        return backend_ops.after(features[number], above) * 0 + backend.to_tensors(slopes[number])
+        return after(features[number], above) * 0 + runtime.to_tensors(slopes[number])
 
-    features, pull = compiling.vjp(chain, backend.to_tensors(x))
-    in_turn = backend.to_numpy(pull([partial(late, number) for number in range(3)]))
+    features, pull = vjp(chain, runtime.to_tensors(x))
+    in_turn = runtime.to_numpy(pull([partial(late, number) for number in range(3)]))
     positive = np.maximum(x, 0)
     expected = np.where(x > 0, slopes[0] + 3 * slopes[1] + 18 * positive * slopes[2], 0)
     np.testing.assert_allclose(at_once, expected, rtol=1e-5, atol=1e-5)
     np.testing.assert_allclose(in_turn, expected, rtol=1e-5, atol=1e-5)
-    if backend.NAME != "jax":
+    if runtime.NAME != "jax":
         assert called == [(2, None), (1, x.shape), (0, x.shape)]
 
 
-@pytest.mark.skipif(backend.NAME == "jax", reason="pulls back from all features together")
+@pytest.mark.skipif(runtime.NAME == "jax", reason="pulls back from all features together")
 def test_features_that_are_no_chain_are_not_pulled_back_in_turn() -> None:
-    _features, pull = compiling.vjp(lambda at: [2 * at, 3 * at], backend.to_tensors(tensor(1, 2, 2, 1)))
+    _features, pull = vjp(lambda at: [2 * at, 3 * at], runtime.to_tensors(tensor(1, 2, 2, 1)))
     with pytest.raises(ValueError, match="made of the one before"):
-        pull([lambda above: backend.to_tensors(tensor(1, 2, 2, 1))] * 2)
+        pull([lambda above: runtime.to_tensors(tensor(1, 2, 2, 1))] * 2)
 
 
-@pytest.mark.skipif(backend.NAME != "tensorflow", reason="others compute in the order of the calls, or in their own")
+@pytest.mark.skipif(runtime.NAME != "tensorflow", reason="others compute in the order of the calls, or in their own")
 def test_what_is_made_late_waits_for_what_comes_back() -> None:
-    tf = backend.tf
+    tf = runtime.tf
 
     def chain(at: Any) -> list[Any]:
         doubled = 2 * at
         return [doubled, tf.exp(doubled)]
 
     def traced(x: Any) -> Any:
-        features, pull = compiling.vjp(chain, x)
-        return pull([lambda above, own=own: tf.sin(backend_ops.after(own, above)) for own in features])
+        features, pull = vjp(chain, x)
+        return pull([lambda above, own=own: tf.sin(after(own, above)) for own in features])
 
     graph = tf.function(traced).get_concrete_function(tf.TensorSpec([3], tf.float32)).graph
     sines = [found for found in graph.get_operations() if found.type == "Sin"]

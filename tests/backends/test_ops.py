@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.backends import compile as compiling
-from pipeline.backends import ops as backend_ops
-from pipeline.backends import runtime as backend
+from pipeline.backends import ops, runtime
+from pipeline.backends.compile import vjp
 
 
 def tensor(*shape: int, seed: int = 0) -> np.ndarray:
@@ -26,14 +25,12 @@ def test_a_frame_is_numpys_and_its_gradient_what_was_copied(
     around = ((0, 0), (int(top), int(bottom)), (1, 1), (0, 0))
     expected = np.pad(x, around, mode=mode)
     slope = tensor(*expected.shape, seed=1)
-    pad_edges, pull = compiling.vjp(
-        lambda at: [backend_ops.pad_edges(at, inside, top=top, bottom=bottom)], backend.to_tensors(x)
-    )
-    np.testing.assert_array_equal(backend.to_numpy(pad_edges[0]), expected)
+    pad_edges, pull = vjp(lambda at: [ops.pad_edges(at, inside, top=top, bottom=bottom)], runtime.to_tensors(x))
+    np.testing.assert_array_equal(runtime.to_numpy(pad_edges[0]), expected)
     # each place gets the slopes of all that it was copied to
     places = np.pad(np.arange(x.size).reshape(shape), around, mode=mode)
     gathered = np.bincount(places.ravel(), slope.ravel().astype(np.float64), x.size).reshape(shape)
-    np.testing.assert_allclose(backend.to_numpy(pull([backend.to_tensors(slope)])), gathered, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(runtime.to_numpy(pull([runtime.to_tensors(slope)])), gathered, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 1, 2), (2, 1, 4, 3), (1, 3, 1, 2)], ids=lambda shape: f"{shape}")
@@ -42,37 +39,37 @@ def test_what_has_nothing_to_reflect_stands_beside_itself(shape: tuple[int, ...]
     modes = ["edge" if side == 1 else "reflect" for side in shape[1:3]]
     expected = np.pad(x, ((0, 0), (1, 1), (0, 0), (0, 0)), mode=modes[0])  # type: ignore[call-overload]
     expected = np.pad(expected, ((0, 0), (0, 0), (1, 1), (0, 0)), mode=modes[1])  # type: ignore[call-overload]
-    pad_edges, pull = compiling.vjp(lambda at: [backend_ops.pad_edges(at, 1)], backend.to_tensors(x))
-    np.testing.assert_array_equal(backend.to_numpy(pad_edges[0]), expected)
-    back = backend.to_numpy(pull([backend.to_tensors(np.ones_like(expected))]))
+    pad_edges, pull = vjp(lambda at: [ops.pad_edges(at, 1)], runtime.to_tensors(x))
+    np.testing.assert_array_equal(runtime.to_numpy(pad_edges[0]), expected)
+    back = runtime.to_numpy(pull([runtime.to_tensors(np.ones_like(expected))]))
     assert back.shape == shape and back.sum() == pytest.approx(expected.size)
 
 
 def test_a_frame_is_exact_in_bfloat16() -> None:
-    x = backend.keras.ops.cast(backend.to_tensors(tensor(1, 3, 4, 2)), "bfloat16")
-    pad_edges = backend.keras.ops.cast(backend_ops.pad_edges(x, 1), "float32")
-    given = backend.to_numpy(backend.keras.ops.cast(x, "float32"))
+    x = runtime.keras.ops.cast(runtime.to_tensors(tensor(1, 3, 4, 2)), "bfloat16")
+    pad_edges = runtime.keras.ops.cast(ops.pad_edges(x, 1), "float32")
+    given = runtime.to_numpy(runtime.keras.ops.cast(x, "float32"))
     expected = np.pad(given, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="reflect")
-    np.testing.assert_array_equal(backend.to_numpy(pad_edges), expected)
+    np.testing.assert_array_equal(runtime.to_numpy(pad_edges), expected)
 
 
 @pytest.mark.parametrize(("left", "right"), [(1, 1), (3, 3), (1, 3), (3, 1)])
-@pytest.mark.parametrize("turned", [False, True])
-def test_products_are_numpys(left: int, right: int, turned: bool) -> None:
+@pytest.mark.parametrize("transpose_a", [False, True])
+def test_products_are_numpys(left: int, right: int, transpose_a: bool) -> None:
     one, other = tensor(left, 4, 5), tensor(right, 5, 2, seed=1)
-    given = np.ascontiguousarray(one.swapaxes(1, 2)) if turned else one
-    found = backend.to_numpy(backend_ops.matmul(backend.to_tensors(given), backend.to_tensors(other), turned=turned))
+    given = np.ascontiguousarray(one.swapaxes(1, 2)) if transpose_a else one
+    found = runtime.to_numpy(ops.matmul(runtime.to_tensors(given), runtime.to_tensors(other), transpose_a=transpose_a))
     np.testing.assert_allclose(found, one @ other, rtol=1e-4, atol=1e-5)
 
 
 def test_squares_are_summed_picture_by_picture() -> None:
     x = tensor(3, 4, 5)
-    found = backend.to_numpy(backend_ops.sum_of_squares(backend.to_tensors(x)))
+    found = runtime.to_numpy(ops.sum_of_squares(runtime.to_tensors(x)))
     np.testing.assert_allclose(found, np.square(x).sum(axis=(1, 2)), rtol=1e-5)
 
 
 def test_a_choice_known_beforehand_computes_one_side_alone() -> None:
     asked = []
-    assert backend_ops.cond(True, lambda: asked.append("yes") or 1, lambda: asked.append("no") or 2) == 1
-    assert backend_ops.cond(False, lambda: asked.append("yes") or 1, lambda: asked.append("no") or 2) == 2
+    assert ops.cond(True, lambda: asked.append("yes") or 1, lambda: asked.append("no") or 2) == 1
+    assert ops.cond(False, lambda: asked.append("yes") or 1, lambda: asked.append("no") or 2) == 2
     assert asked == ["yes", "no"]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.backends import runtime as backend
+from pipeline.backends import runtime
 from pipeline.backends.runtime import native_stderr_silenced
 
 ROOT = Path(__file__).parents[2]
@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.mark.parametrize("other", ["tensorflow", "torch", "jax"])
 def test_the_engine_is_exact_on_every_backend_installed(other: str) -> None:
     """In a process of its own, since a process has one backend."""
-    if other == backend.NAME or os.environ.get("STYLEBANK_ONE_BACKEND"):
+    if other == runtime.NAME or os.environ.get("STYLEBANK_ONE_BACKEND"):
         pytest.skip("this very backend")
     if importlib.util.find_spec(other) is None:
         pytest.skip(f"{other} is not installed")

@@ -27,7 +27,7 @@ from pipeline.backends import devices as precision
 from pipeline.backends import runtime as backend
 from pipeline.ingest.measure import measure_pixels
 from pipeline.settings import SynthesisSettings
-from pipeline.synthesis.losses.functional import EXACT, layer_target
+from pipeline.synthesis.losses.functional import EXACT_TOLERANCE, layer_target
 from pipeline.synthesis.losses.objective import Objective
 from pipeline.synthesis.losses.problem import StyleTarget
 from pipeline.synthesis.optimizers import minimize
@@ -73,7 +73,7 @@ def stylebank_step(objective: Objective, style: Pixels, subject: Pixels) -> Acti
     measured = measure_pixels(style, VGG19(_weights(), "avg", objective.network.padding), LAYERS)
     targets, exact = (
         [backend.to_tensors(layer_target(measured[layer], tolerance)) for layer in LAYERS]
-        for tolerance in (SynthesisSettings().tolerance, EXACT)
+        for tolerance in (SynthesisSettings().tolerance, EXACT_TOLERANCE)
     )
     task = objective.task([StyleTarget(targets, exact)], subject[None])
     return lambda: objective(subject[None], task)

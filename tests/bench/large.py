@@ -62,7 +62,7 @@ def main(
         "peak GB": round(peak() / 1e9, 2),
         "before GB": round(before / 1e9, 2),
         "told GB": {
-            name: round(memory.needed(size, 1, stylizer.precision, strips=name == "strips") / 1e9, 2)
+            name: round(memory.estimate_bytes(size, 1, stylizer.precision, tiled=name == "strips") / 1e9, 2)
             for name in ("whole", "strips")
         },
         "loss": [round(made.start_loss, 5), round(made.final_loss, 5)],

@@ -29,7 +29,7 @@ import scipy.optimize
 from pipeline.backends import runtime as backend
 from pipeline.ingest.measure import measure_pixels
 from pipeline.settings import SynthesisSettings
-from pipeline.synthesis.losses.functional import EXACT, layer_target
+from pipeline.synthesis.losses.functional import EXACT_TOLERANCE, layer_target
 from pipeline.synthesis.losses.objective import Objective
 from pipeline.synthesis.losses.problem import StyleTarget
 from pipeline.synthesis.pyramid import pyramid
@@ -98,7 +98,7 @@ class Pair:
         self._style = Style(header, scales)
         self.reference = Reference(self._vgg, scaled[size])
         self._objective = Objective(self._vgg, "avg", "zero", LAYERS)
-        exact = [backend.to_tensors(layer_target(scales[size][layer], EXACT)) for layer in LAYERS]
+        exact = [backend.to_tensors(layer_target(scales[size][layer], EXACT_TOLERANCE)) for layer in LAYERS]
         self._task = self._objective.task([StyleTarget(exact, exact)], self.subject[None], normalise=False)
 
     def _painting_at(self, side: int) -> Pixels:

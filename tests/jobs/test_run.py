@@ -29,7 +29,7 @@ def faster(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
 
     def let(kind: str) -> None:
         precision.resolve_precision.cache_clear()
-        monkeypatch.setattr(precision, "_convolution", lambda timed: 0.1 if timed == kind else 1.0)
+        monkeypatch.setattr(precision, "_convolution_seconds", lambda timed: 0.1 if timed == kind else 1.0)
 
     precision.resolve_precision.cache_clear()
     yield let  # type: ignore[misc]

@@ -48,10 +48,10 @@ def test_a_limit_is_kept_however_much_is_free() -> None:
 
 
 def test_pictures_side_by_side_and_the_optimisers_memory_count() -> None:
-    one, four = (estimate_bytes((512, 384), count, "float32", strips=False) for count in (1, 4))
+    one, four = (estimate_bytes((512, 384), count, "float32", tiled=False) for count in (1, 4))
     assert four > 2 * one
     # the pairs of steps and gradients are most of it in strips, and at least five pairs are kept
     with_pairs, without = (
-        estimate_bytes((4096, 3072), 1, "float32", strips=True, optimizer=optimizer) for optimizer in ("lbfgs", "adam")
+        estimate_bytes((4096, 3072), 1, "float32", tiled=True, optimizer=optimizer) for optimizer in ("lbfgs", "adam")
     )
     assert with_pairs - without == 5 * 2 * 4 * 3 * 4096 * 3072

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 import pipeline
-from pipeline.backends import runtime as backend
+from pipeline.backends import runtime
 from pipeline.ingest.measure import measure_pixels
 from pipeline.settings import SynthesisSettings
-from pipeline.synthesis import stylizer as synthesis
-from pipeline.synthesis import tiled_objective as strips
+from pipeline.synthesis import stylizer as stylizer_module
+from pipeline.synthesis import tiled_objective
 from pipeline.synthesis.masks import RegionMasks, regions
 from pipeline.synthesis.stylizer import Stylizer
 from pipeline.vgg.network import VGG19
@@ -99,12 +99,12 @@ def test_pictures_side_by_side_are_made_as_each_alone(wave: Style, vgg: Weights,
         assert np.abs(made.pixels - alone.pixels).mean() < 0.5
 
 
-@pytest.mark.skipif(backend.NAME != "tensorflow", reason="JAX compiles once a shape, PyTorch not at all")
+@pytest.mark.skipif(runtime.NAME != "tensorflow", reason="JAX compiles once a shape, PyTorch not at all")
 def test_the_second_picture_of_another_size_pays_no_retrace(
     wave: Style, vgg: Weights, china: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     traced: list[str] = []
-    compile_graph = backend.tf.function
+    compile_graph = runtime.tf.function
 
     def counted(function: Callable[..., object] | None = None, **options: object) -> object:
         if function is None:  # as Keras decorates its own
@@ -117,7 +117,7 @@ def test_the_second_picture_of_another_size_pays_no_retrace(
         return compile_graph(told, **options)
 
     monkeypatch.setattr("pipeline.backends.compile.tf.function", counted)
-    synthesis._objective.cache_clear()  # other tests' pictures have paid for it
+    stylizer_module._objective.cache_clear()  # other tests' pictures have paid for it
     stylizer = Stylizer(wave, vgg, dataclasses.replace(QUICK, steps=2))
     stylizer.stylize(china)
     of_the_first = list(traced)
@@ -186,8 +186,10 @@ def test_a_picture_in_strips_is_the_picture(
         asked.append((size, more["limit"]))
         return True
 
-    monkeypatch.setattr(synthesis, "require_memory", too_large)
-    monkeypatch.setattr(synthesis, "in_strips", lambda objective: strips.in_strips(objective, 64 * 16 * 128))
+    monkeypatch.setattr(stylizer_module, "require_memory", too_large)
+    monkeypatch.setattr(
+        stylizer_module, "in_strips", lambda objective: tiled_objective.in_strips(objective, 64 * 16 * 128)
+    )
     made = Stylizer(wave, vgg, dataclasses.replace(settings, memory_limit=2_000_000_000)).stylize(china)
     assert asked == [((64, 43), 2_000_000_000)]
     assert made.start_loss == pytest.approx(whole.start_loss, rel=1e-5)

@@ -12,15 +12,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.backends import compile as compiling
-from pipeline.backends import runtime as backend
+from pipeline.backends import runtime
 from pipeline.ingest.measure import measure_pixels
 from pipeline.synthesis import memory
 from pipeline.synthesis.losses.functional import layer_target
 from pipeline.synthesis.losses.objective import Objective
 from pipeline.synthesis.losses.problem import StyleTarget
 from pipeline.synthesis.tiled_objective import in_strips
-from pipeline.synthesis.tiling import divide
+from pipeline.synthesis.tiling import split_rows
 from pipeline.vgg.network import VGG19
 from pipeline.vgg.weights import Weights
 from tests.conftest import cosine
@@ -36,7 +35,8 @@ def eagerly(monkeypatch: pytest.MonkeyPatch) -> None:
     def bound(function: Callable[..., Any], parameters: Any) -> Callable[..., Any]:
         return lambda *arguments: function(*arguments, parameters)
 
-    monkeypatch.setattr(compiling, "compile_bound", bound)
+    for module in ("backends.compile", "synthesis.losses.objective", "synthesis.tiled_objective"):
+        monkeypatch.setattr(f"pipeline.{module}.compile_bound", bound)
 
 
 def picture(height: int, width: int, seed: int = 0) -> np.ndarray:
@@ -50,7 +50,7 @@ def picture(height: int, width: int, seed: int = 0) -> np.ndarray:
 def region(vgg: Weights, layers: tuple[str, ...], mask: np.ndarray | None = None, seed: int = 9) -> StyleTarget:
     network = VGG19(vgg, "avg", "reflect")
     style = measure_pixels(picture(48, 40, seed)[0], network, layers)
-    targets = [backend.to_tensors(layer_target(style[layer], 1e-4)) for layer in layers]
+    targets = [runtime.to_tensors(layer_target(style[layer], 1e-4)) for layer in layers]
     return StyleTarget(targets, targets, mask)
 
 
@@ -129,7 +129,7 @@ def test_there_is_no_seam(vgg: Weights) -> None:
     objective = Objective(vgg, "avg", "reflect", layers)
     whole, strips = compared(objective, [region(vgg, layers)], (128, 32), 16)
     border = np.zeros(127, bool)
-    border[[begin - 1 for begin, _ in divide(128, 16)[1:]]] = True
+    border[[begin - 1 for begin, _ in split_rows(128, 16)[1:]]] = True
     for gradient in (whole.gradient[0], strips.gradient[0]):
         steps = np.sqrt(np.square(np.diff(gradient, axis=0)).mean(axis=(1, 2)))
         # rows 16 apart are where the picture's own patches end, too
@@ -146,7 +146,7 @@ def test_all_blocks_compiled_serve_every_size(vgg: Weights) -> None:
     layers = ("conv1_1", "conv3_1", "conv5_1")
     objective = Objective(vgg, "avg", "reflect", layers, content_layers=("conv4_2",))
     agrees(*compared(objective, [region(vgg, layers)], (133, 40), 16))
-    if backend.NAME != "tensorflow":
+    if runtime.NAME != "tensorflow":
         return
     strips = in_strips(objective, 16 * 40 * 128)
     passes = strips._step.__self__  # type: ignore[attr-defined]
@@ -174,5 +174,5 @@ def test_no_more_memory_is_taken_than_told(how: str, precision: str) -> None:
         cwd=Path(__file__).parents[2],
     ).stdout
     told = json.loads(printed)
-    expected = memory.needed((768, 512), 1, precision, strips=how == "--strips") / 1e9
+    expected = memory.estimate_bytes((768, 512), 1, precision, tiled=how == "--strips") / 1e9
     assert 0.5 * expected < told["peak GB"] < expected

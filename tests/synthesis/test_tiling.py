@@ -1,12 +1,12 @@
 from __future__ import annotations
 
-from pipeline.synthesis.tiling import divide
+from pipeline.synthesis.tiling import split_rows
 
 
 def test_strips_are_even_and_none_is_too_short() -> None:
     for height in (2, 8, 9, 31, 64, 101, 1000):
         for rows in (0, 8, 9, 30, 64, 2000):
-            strips = divide(height, rows)
+            strips = split_rows(height, rows)
             assert [begin for begin, _ in strips] == [0, *(end for _, end in strips[:-1])]
             assert strips[-1][1] == height
             assert all(begin % 2 == 0 for begin, _ in strips)

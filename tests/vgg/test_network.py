@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipeline.backends import runtime as backend
+from pipeline.backends import runtime
 from pipeline.vgg.network import VGG19, blocks
 from pipeline.vgg.weights import Weights
 from stylebank.errors import UsageError
@@ -11,13 +11,13 @@ from stylebank.style import CONVOLUTIONS, PADDINGS, POOLINGS
 
 
 def _features(network: VGG19, pixels: np.ndarray, layers: list[str]) -> dict[str, np.ndarray]:
-    image = backend.to_tensors(np.ascontiguousarray(pixels, np.float32))
-    return {name: backend.to_numpy(x) for name, x in network.features(image, network.parameters, layers).items()}
+    image = runtime.to_tensors(np.ascontiguousarray(pixels, np.float32))
+    return {name: runtime.to_numpy(x) for name, x in network.features(image, network.parameters, layers).items()}
 
 
 def test_layers_come_in_order_with_their_channels(vgg: Weights, china: np.ndarray) -> None:
     network = VGG19(vgg, "avg", "reflect")
-    walked = list(network.iter_layers(backend.to_tensors(china), network.parameters))
+    walked = list(network.iter_layers(runtime.to_tensors(china), network.parameters))
     convolutions = [(name, x.shape[-1]) for name, x in walked if name.startswith("conv")]
     assert convolutions == list(CONVOLUTIONS.items())
     assert [name for name, _ in walked[:3]] == ["conv1_1", "relu1_1", "conv1_2"]
@@ -80,6 +80,6 @@ def test_an_unknown_pooling_or_padding_names_the_known_ones(vgg: Weights, poolin
 
 def test_blocks_end_with_the_last_feature_wanted() -> None:
     first, second, third = blocks(["relu1_2", "conv3_2", "conv1_1"])
-    assert first.convolutions == ("conv1_1", "conv1_2") and first.wanted == ("conv1_1", "relu1_2")
-    assert second.convolutions == ("conv2_1", "conv2_2") and second.wanted == () and second.pools
-    assert third.convolutions == ("conv3_1", "conv3_2") and third.wanted == ("conv3_2",) and not third.pools
+    assert first.convolutions == ("conv1_1", "conv1_2") and first.features == ("conv1_1", "relu1_2")
+    assert second.convolutions == ("conv2_1", "conv2_2") and second.features == () and second.pools
+    assert third.convolutions == ("conv3_1", "conv3_2") and third.features == ("conv3_2",) and not third.pools

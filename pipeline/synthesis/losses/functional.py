@@ -34,15 +34,15 @@ from stylebank.style import Gaussian
 
 from ...backends.runtime import ops
 from ...backends.timing import setup_timer
-from .wasserstein import Gradient, layer_against
+from .wasserstein import Gradient, layer_distance
 
 #: Share of the largest eigenvalue below which a style's tail is left out where a loss is told: what the
 #: float32 of the bank's files rounds away.
-EXACT = 1e-7
+EXACT_TOLERANCE = 1e-7
 
 
 @setup_timer()
-def layer_target(style: Gaussian, tolerance: float = EXACT) -> dict[str, npt.NDArray[np.float32]]:
+def layer_target(style: Gaussian, tolerance: float = EXACT_TOLERANCE) -> dict[str, npt.NDArray[np.float32]]:
     """Return what the objective needs of a style's layer.
 
     Parameters
@@ -88,9 +88,9 @@ def distance(
         ``gradient(above)`` gives a tensor like `activations`. In layers of few channels it keeps these and little
         else until it is called, and TensorFlow makes nothing of it before `above` is there, which may be None.
     """
-    layer = layer_against(activations, target, weight, mask)
-    cross, gradient = layer.cross_term()
-    value = ops.sum(ops.square(layer.offset), axis=(1, 2)) + layer.spread + target["trace"] - 2 * cross
+    term = layer_distance(activations, target, weight, mask)
+    cross, gradient = term.cross_term()
+    value = ops.sum(ops.square(term.offset), axis=(1, 2)) + term.trace_cov + target["trace"] - 2 * cross
     return value, gradient
 
 
@@ -114,7 +114,7 @@ def mask_at(mask: npt.NDArray[np.float32], layer: str, pooling: str) -> npt.NDAr
 
 
 #: Grey levels: differences well below this are no edges, and cost as their square.
-_EDGE = 8.0
+_TV_EPSILON = 8.0
 
 
 def total_variation(pictures: Pixels) -> tuple[npt.NDArray[np.float64], Pixels]:
@@ -136,16 +136,16 @@ def total_variation(pictures: Pixels) -> tuple[npt.NDArray[np.float64], Pixels]:
     ndarray, float32, shape (n, H, W, 3)
     """
     right = np.zeros_like(pictures)
-    below = np.zeros_like(pictures)
+    down = np.zeros_like(pictures)
     np.subtract(pictures[:, :, 1:], pictures[:, :, :-1], out=right[:, :, :-1])
-    np.subtract(pictures[:, 1:], pictures[:, :-1], out=below[:, :-1])
-    length = np.sqrt(np.square(right) + np.square(below) + np.float32(_EDGE**2))
+    np.subtract(pictures[:, 1:], pictures[:, :-1], out=down[:, :-1])
+    length = np.sqrt(np.square(right) + np.square(down) + np.float32(_TV_EPSILON**2))
     count = pictures[0].size
-    value = length.sum(axis=(1, 2, 3), dtype=np.float64) / count - _EDGE
+    value = length.sum(axis=(1, 2, 3), dtype=np.float64) / count - _TV_EPSILON
     length *= np.float32(count)
     right /= length
-    below /= length
-    gradient = -right - below
+    down /= length
+    gradient = -right - down
     gradient[:, :, 1:] += right[:, :, :-1]
-    gradient[:, 1:] += below[:, :-1]
+    gradient[:, 1:] += down[:, :-1]
     return value, gradient

@@ -37,17 +37,17 @@ def inverse_sqrt_factor(product: Any, noise: Any) -> tuple[Any, Any, Any]:
     noise = noise + EIGH_NOISE_FLOOR * ops.trace(product, axis1=1, axis2=2)[:, None] + 1e-30
     above_noise = values > noise
     cross = ops.where(above_noise, ops.sqrt(ops.maximum(values, noise)), values / ops.sqrt(noise))
-    half = vectors * ops.maximum(values, noise)[:, None, :] ** -0.25
+    factor = vectors * ops.maximum(values, noise)[:, None, :] ** -0.25
     noise_trace = ops.where(above_noise, 0.0, ops.sqrt(noise))
-    return half, ops.cast(ops.sum(cross, axis=1), "float32"), ops.cast(ops.sum(noise_trace, axis=1), "float32")
+    return factor, ops.cast(ops.sum(cross, axis=1), "float32"), ops.cast(ops.sum(noise_trace, axis=1), "float32")
 
 
-def product_noise(product: Any, mean: Any, spread: Any, factor_transposed: Any) -> Any:
+def product_noise(product: Any, mean: Any, trace_cov: Any, factor_transposed: Any) -> Any:
     """The noise of F^T C F made in float32, (n, k)."""
     columns = ops.sum(ops.square(factor_transposed), axis=1)
-    own = ops.maximum(ops.diagonal(product, axis1=1, axis2=2), 0)
-    size = _COV_ROUNDING * spread[:, None] + _MEAN_ROUNDING * ops.sum(ops.square(mean), axis=2)
-    return _PRODUCT_ROUNDING * own + size * columns
+    diagonal = ops.maximum(ops.diagonal(product, axis1=1, axis2=2), 0)
+    scale = _COV_ROUNDING * trace_cov[:, None] + _MEAN_ROUNDING * ops.sum(ops.square(mean), axis=2)
+    return _PRODUCT_ROUNDING * diagonal + scale * columns
 
 
 def transpose_a(matrices: Any) -> Any:

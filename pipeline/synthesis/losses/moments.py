@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...backends import ops as backend_ops
+from ...backends.ops import matmul
 from ...backends.runtime import ops
 
 
@@ -22,31 +22,31 @@ def moments(activations: Any, mask: Any = None) -> dict[str, Any]:
     dict of float32 tensors
         ``mean`` (n, 1, c) and ``cov`` (n, c, c).
     """
-    mean, rows, share = centred(activations, mask)
-    return {"mean": mean, "cov": covariance(rows, share)}
+    mean, rows, row_weight = center_rows(activations, mask)
+    return {"mean": mean, "cov": covariance(rows, row_weight)}
 
 
-def centred(activations: Any, mask: Any) -> tuple[Any, Any, Any]:
+def center_rows(activations: Any, mask: Any) -> tuple[Any, Any, Any]:
     """Return means (n, 1, c), rows less these (n, h * w, c), and a row's share, a number or (n or 1, h * w, 1)."""
     activations = ops.cast(activations, "float32")
     rows = rows_of(activations)
     # row by row of the picture: added up at once, 175 000 positions put the mean off by as much as 4e-4 of itself
     if mask is None:
-        share = 1 / ops.cast(ops.shape(rows)[1], "float32")
+        row_weight = 1 / ops.cast(ops.shape(rows)[1], "float32")
         counts = ops.ones_like(activations[:, :, None, :, 0])
-        mean = share * ops.sum(backend_ops.matmul(counts, activations), axis=1)
+        mean = row_weight * ops.sum(matmul(counts, activations), axis=1)
     else:
-        share = _shares(mask)
-        shares = ops.reshape(share, (mask.shape[0], *ops.shape(mask)[1:2], 1, -1))
-        mean = ops.sum(backend_ops.matmul(shares, activations), axis=1)
-    return mean, rows - mean, share
+        row_weight = _row_weights(mask)
+        picture_weights = ops.reshape(row_weight, (mask.shape[0], *ops.shape(mask)[1:2], 1, -1))
+        mean = ops.sum(matmul(picture_weights, activations), axis=1)
+    return mean, rows - mean, row_weight
 
 
-def covariance(centred: Any, share: Any) -> Any:
+def covariance(centred: Any, row_weight: Any) -> Any:
     """Return (n, c, c) of what `centred` returns."""
-    if len(share.shape) == 0:
-        return share * backend_ops.matmul(centred, centred, transpose_a=True)
-    return backend_ops.matmul(centred, share * centred, transpose_a=True)
+    if len(row_weight.shape) == 0:
+        return row_weight * matmul(centred, centred, transpose_a=True)
+    return matmul(centred, row_weight * centred, transpose_a=True)
 
 
 def rows_of(activations: Any) -> Any:
@@ -54,7 +54,7 @@ def rows_of(activations: Any) -> Any:
     return ops.reshape(activations, (activations.shape[0], -1, activations.shape[-1]))
 
 
-def _shares(mask: Any) -> Any:
+def _row_weights(mask: Any) -> Any:
     """The mask as a column whose sum is 1, (n or 1, h * w, 1); 0 where there is none of it."""
     column = rows_of(mask)
     return column / ops.maximum(ops.sum(column, axis=1, keepdims=True), 1e-12)

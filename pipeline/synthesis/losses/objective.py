@@ -23,9 +23,8 @@ import numpy.typing as npt
 from stylebank.images import Pixels
 from stylebank.style import layer_order
 
-from ...backends import compile as compiling
-from ...backends import runtime as backend
-from ...backends.runtime import ops
+from ...backends.compile import compile_bound, compile_step
+from ...backends.runtime import ops, to_numpy, to_tensors
 from ...vgg.network import VGG19
 from ...vgg.weights import Weights
 from .functional import distance, feature_distance, mask_at, total_variation
@@ -40,9 +39,9 @@ CONTENT_UNIT = 0.1
 #: Makes a smoothness of 1 a sensible middle: a share of the loss for every grey level of total variation.
 SMOOTHNESS_UNIT = 0.002
 #: A layer where a region has fewer positions than this takes no part in it.
-_FEWEST_POSITIONS = 4.0
+_MIN_POSITIONS = 4.0
 #: A layer's distance at the subject is not divided by less than this share of the style's own spread.
-_SMALLEST_SHARE = 1e-3
+_MIN_DISTANCE_RATIO = 1e-3
 
 
 class Objective:
@@ -73,12 +72,12 @@ class Objective:
         self.layers = tuple(layers)
         self.content_layers = tuple(content_layers)
         self.precision = precision
-        self._wanted = layer_order([*layers, *content_layers])
+        self._feature_layers = layer_order([*layers, *content_layers])
         self.network = VGG19(weights, pooling, padding, precision)
         self.exact_network = self.network if precision == "float32" else VGG19(weights, pooling, padding)
-        self._step = compiling.compile_step(self._forward, self._head, self.network.parameters)
-        self._distances = compiling.compile_bound(self._looked, self.exact_network.parameters)
-        self._moments = compiling.compile_bound(self._gathered, self.exact_network.parameters)
+        self._step = compile_step(self._forward, self._head, self.network.parameters)
+        self._distances = compile_bound(self._style_distances, self.exact_network.parameters)
+        self._moments = compile_bound(self._style_moments, self.exact_network.parameters)
 
     def with_backend(
         self, step: Callable[..., Any], distances: Callable[..., Any], moments: Callable[..., Any]
@@ -89,40 +88,40 @@ class Objective:
         return other
 
     def _forward(self, images: Any, parameters: Any) -> list[Any]:
-        features = self.network.features(images, parameters, self._wanted)
-        return [features[name] for name in self._wanted]
+        features = self.network.features(images, parameters, self._feature_layers)
+        return [features[name] for name in self._feature_layers]
 
     def _head(self, features: Sequence[Any], inputs: Any) -> tuple[Any, list[Any]]:
-        at = dict(zip(self._wanted, features, strict=True))
-        parts: list[Any] = []
-        gradients: dict[str, list[Any]] = {name: [] for name in self._wanted}
+        features_of = dict(zip(self._feature_layers, features, strict=True))
+        terms: list[Any] = []
+        gradients: dict[str, list[Any]] = {name: [] for name in self._feature_layers}
         for region in inputs["regions"]:
             for number, layer in enumerate(self.layers):
                 mask = region["masks"][number] if "masks" in region else None
                 weight = region["weights"][:, number]
-                value, gradient = distance(at[layer], region["targets"][number], weight, mask)
-                parts.append(value)
+                value, gradient = distance(features_of[layer], region["targets"][number], weight, mask)
+                terms.append(value)
                 gradients[layer].append(gradient)
         for layer, subject in zip(self.content_layers, inputs.get("content", ()), strict=True):
-            value, gradient = feature_distance(at[layer], subject, inputs["content_weight"])
-            parts.append(value)
-            gradients[layer].append(partial(_given, gradient))
-        return ops.stack(parts, axis=1), [partial(_summed, gradients[name]) for name in self._wanted]
+            value, gradient = feature_distance(features_of[layer], subject, inputs["content_weight"])
+            terms.append(value)
+            gradients[layer].append(partial(_ignore_upstream, gradient))
+        return ops.stack(terms, axis=1), [partial(_sum_gradients, gradients[name]) for name in self._feature_layers]
 
-    def _looked(self, images: Any, inputs: Any, parameters: Any) -> tuple[Any, list[Any]]:
-        at = self.exact_network.features(images, parameters, self._wanted)
+    def _style_distances(self, images: Any, inputs: Any, parameters: Any) -> tuple[Any, list[Any]]:
+        features_of = self.exact_network.features(images, parameters, self._feature_layers)
         values = [
-            distance(at[layer], target, None, region["masks"][number] if "masks" in region else None)[0]
+            distance(features_of[layer], target, None, region["masks"][number] if "masks" in region else None)[0]
             for region in inputs["regions"]
             for number, (layer, target) in enumerate(zip(self.layers, region["targets"], strict=True))
         ]
-        return ops.stack(values, axis=1), [at[layer] for layer in self.content_layers]
+        return ops.stack(values, axis=1), [features_of[layer] for layer in self.content_layers]
 
-    def _gathered(self, images: Any, inputs: Any, parameters: Any) -> list[Any]:
-        at = self.exact_network.features(images, parameters, self.layers)
+    def _style_moments(self, images: Any, inputs: Any, parameters: Any) -> list[Any]:
+        features_of = self.exact_network.features(images, parameters, self.layers)
         masks = inputs["regions"][0].get("masks", [None] * len(self.layers))
-        found = [moments(at[layer], mask) for layer, mask in zip(self.layers, masks, strict=True)]
-        return [(own["mean"], own["cov"]) for own in found]
+        layer_moments = [moments(features_of[layer], mask) for layer, mask in zip(self.layers, masks, strict=True)]
+        return [(part["mean"], part["cov"]) for part in layer_moments]
 
     def gaussians(
         self, picture: Pixels, mask: npt.NDArray[np.float32] | None = None
@@ -137,10 +136,10 @@ class Objective:
             As `StyleTarget` has it.
         """
         region = {} if mask is None else {"masks": self._masks(mask)}
-        found = self._moments(
-            backend.to_tensors(np.ascontiguousarray(picture[None], np.float32)), {"regions": [region]}
+        layer_moments = self._moments(
+            to_tensors(np.ascontiguousarray(picture[None], np.float32)), {"regions": [region]}
         )
-        return [(backend.to_numpy(mean)[0, 0], backend.to_numpy(cov)[0]) for mean, cov in found]
+        return [(to_numpy(mean)[0, 0], to_numpy(cov)[0]) for mean, cov in layer_moments]
 
     def problem(
         self,
@@ -176,33 +175,36 @@ class Objective:
         """
         count = len(subjects)
         exact: Any = {"regions": [self._region(region, region.exact) for region in regions]}
-        looked, features = self._distances(backend.to_tensors(np.ascontiguousarray(subjects, np.float32)), exact)
-        found = backend.to_numpy(looked).astype(np.float64).reshape(count, len(regions), len(self.layers))
-        chosen = np.ones(len(self.layers)) if layer_weights is None else np.asarray(layer_weights, np.float64)
-        weights = np.broadcast_to(chosen, found.shape).copy()
-        shares = np.array([1.0 if region.mask is None else region.mask.mean(dtype=np.float64) for region in regions])
-        weights *= shares[None, :, None] * self._counted(regions)
+        distance_tensor, features = self._distances(to_tensors(np.ascontiguousarray(subjects, np.float32)), exact)
+        distances = to_numpy(distance_tensor).astype(np.float64).reshape(count, len(regions), len(self.layers))
+        base_weights = np.ones(len(self.layers)) if layer_weights is None else np.asarray(layer_weights, np.float64)
+        weights = np.broadcast_to(base_weights, distances.shape).copy()
+        coverage = np.array([1.0 if region.mask is None else region.mask.mean(dtype=np.float64) for region in regions])
+        weights *= coverage[None, :, None] * self._active_layers(regions)
         if normalise:
-            spread = np.array([[float(target["trace"]) for target in region.exact] for region in regions])
-            lowest = np.maximum(_SMALLEST_SHARE * spread, 1e-6)
-            total = (chosen * self._counted(regions)).sum(axis=-1)[None, :, None]
-            weights /= np.maximum(total, 1e-12) * np.maximum(found / strength**2, lowest)
+            style_traces = np.array([[float(target["trace"]) for target in region.exact] for region in regions])
+            floor = np.maximum(_MIN_DISTANCE_RATIO * style_traces, 1e-6)
+            total = (base_weights * self._active_layers(regions)).sum(axis=-1)[None, :, None]
+            weights /= np.maximum(total, 1e-12) * np.maximum(distances / strength**2, floor)
         inputs: Any = {
             "regions": [
                 {
                     **self._region(region, region.targets),
-                    "weights": backend.to_tensors(weights[:, number].astype(np.float32)),
+                    "weights": to_tensors(weights[:, number].astype(np.float32)),
                 }
                 for number, region in enumerate(regions)
             ]
         }
         if self.content_layers:
             unit = content_weight * CONTENT_UNIT / len(self.content_layers)
-            variances = [ops.maximum(ops.mean(ops.var(at, axis=(1, 2)), axis=1), 1.0) for at in features]
-            exact["content"] = [
-                {"features": at, "variance": variance} for at, variance in zip(features, variances, strict=True)
+            variances = [
+                ops.maximum(ops.mean(ops.var(features_at, axis=(1, 2)), axis=1), 1.0) for features_at in features
             ]
-            exact["content_weight"] = backend.to_tensors(np.full(count, unit, np.float32))
+            exact["content"] = [
+                {"features": features_at, "variance": variance}
+                for features_at, variance in zip(features, variances, strict=True)
+            ]
+            exact["content_weight"] = to_tensors(np.full(count, unit, np.float32))
             inputs["content_weight"] = exact["content_weight"]
             inputs["content"] = [
                 {**subject, "features": ops.cast(subject["features"], self.precision)} for subject in exact["content"]
@@ -210,23 +212,23 @@ class Objective:
             content_weight = unit
         return Problem(inputs, exact, weights, content_weight, tv_weight * SMOOTHNESS_UNIT)
 
-    def _counted(self, regions: Sequence[StyleTarget]) -> npt.NDArray[np.float64]:
+    def _active_layers(self, regions: Sequence[StyleTarget]) -> npt.NDArray[np.float64]:
         """1 where a region has the positions for a layer's moments, else 0; shape (regions, layers)."""
-        counted = np.ones((len(regions), len(self.layers)))
+        active = np.ones((len(regions), len(self.layers)))
         for number, region in enumerate(regions):
             if region.mask is not None:
                 positions = [mask_at(region.mask, layer, self.network.pooling).sum() for layer in self.layers]
-                counted[number] = np.asarray(positions) >= _FEWEST_POSITIONS
-        return counted
+                active[number] = np.asarray(positions) >= _MIN_POSITIONS
+        return active
 
     def _masks(self, mask: npt.NDArray[np.float32]) -> list[Any]:
-        return [backend.to_tensors(mask_at(mask, layer, self.network.pooling)) for layer in self.layers]
+        return [to_tensors(mask_at(mask, layer, self.network.pooling)) for layer in self.layers]
 
     def _region(self, region: StyleTarget, targets: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        given: dict[str, Any] = {"targets": list(targets)}
+        inputs: dict[str, Any] = {"targets": list(targets)}
         if region.mask is not None:
-            given["masks"] = self._masks(region.mask)
-        return given
+            inputs["masks"] = self._masks(region.mask)
+        return inputs
 
     def __call__(self, pictures: Pixels, problem: Problem) -> Evaluation:
         """Evaluate the objective and its gradient at float32 `pictures` (n, H, W, 3) in 0..255."""
@@ -236,34 +238,34 @@ class Objective:
     def evaluate_exact(self, pictures: Pixels, problem: Problem) -> Evaluation:
         """Evaluate the objective in float32 with the whole of every style's covariance, without a gradient."""
         distances, features = self._distances(
-            backend.to_tensors(np.ascontiguousarray(pictures, np.float32)), problem.exact_style
+            to_tensors(np.ascontiguousarray(pictures, np.float32)), problem.exact_style
         )
         content = [
-            feature_distance(at, subject, problem.exact["content_weight"])[0]
-            for at, subject in zip(features, problem.exact.get("content", ()), strict=True)
+            feature_distance(features_at, subject, problem.exact["content_weight"])[0]
+            for features_at, subject in zip(features, problem.exact.get("content", ()), strict=True)
         ]
-        parts = np.stack([*backend.to_numpy(distances).T, *map(backend.to_numpy, content)], axis=1)
-        return self._evaluation(parts, problem, pictures, np.zeros((0, 0, 0, 3), np.float32))
+        terms = np.stack([*to_numpy(distances).T, *map(to_numpy, content)], axis=1)
+        return self._evaluation(terms, problem, pictures, np.zeros((0, 0, 0, 3), np.float32))
 
     def _evaluation(
-        self, parts: npt.NDArray[np.float32], problem: Problem, pictures: Pixels, gradient: Pixels
+        self, terms: npt.NDArray[np.float32], problem: Problem, pictures: Pixels, gradient: Pixels
     ) -> Evaluation:
         shape = problem.style_weights.shape
-        style = parts[:, : shape[1] * shape[2]].reshape(shape)
-        content = parts[:, shape[1] * shape[2] :]
+        style = terms[:, : shape[1] * shape[2]].reshape(shape)
+        content = terms[:, shape[1] * shape[2] :]
         value = (style * problem.style_weights).sum(axis=(1, 2)) + problem.content_weight * content.sum(axis=1)
         if problem.tv_weight:
-            variation, slope = total_variation(pictures)
+            variation, variation_gradient = total_variation(pictures)
             value = value + problem.tv_weight * variation
             if gradient.size:
-                gradient = gradient + np.float32(problem.tv_weight) * slope
+                gradient = gradient + np.float32(problem.tv_weight) * variation_gradient
         return Evaluation(value, style, content, gradient)
 
 
-def _given(tensor: Any, _above: Any) -> Any:
+def _ignore_upstream(tensor: Any, _upstream: Any) -> Any:
     return tensor
 
 
-def _summed(parts: Sequence[Gradient], above: Any) -> Any:
-    made = [part(above) for part in parts]
-    return sum(made[1:], made[0])
+def _sum_gradients(gradient_functions: Sequence[Gradient], upstream: Any) -> Any:
+    gradients = [function(upstream) for function in gradient_functions]
+    return sum(gradients[1:], gradients[0])

@@ -24,19 +24,19 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ...backends import ops as backend_ops
+from ...backends.ops import after, cond, matmul, sum_of_squares
 from ...backends.runtime import ops
 from .inverse_sqrt import inverse_sqrt_factor, product_noise, transpose_a
-from .moments import centred, covariance, rows_of
+from .moments import center_rows, covariance, rows_of
 
 #: What float32 may have made of nothing in Z^T Z or Z Z^T made in float64: as above, and of |F|^2 (|mu|^2 + tr C).
 _FACTOR_ROUNDING, _ROW_ROUNDING = 2.0**-40, 2.0**-44
 #: What of tr C + tr S a cross term may owe to rounding where it alone is asked for.
-_UNTOLD = 2.0**-16
+_NOISE_TOLERANCE = 2.0**-16
 #: From this many channels on X - Y is made of Z, in float32 whatever the network's precision, and not of T: deep layers
 #: have few positions, and of directions in which these hardly vary T's entries are so large that bfloat16's rounding of
 #: them is all there is. A picture of 128 pixels ended at a loss of 0.61 instead of 0.41. In other layers T costs less.
-_DEEP = 512
+MIN_FACTOR_CHANNELS = 512
 #: Six positions for five columns: below that Z Z^T is taken apart, since Z^T Z is as good as singular.
 GRAM_RATIO = (6, 5)
 
@@ -44,13 +44,13 @@ GRAM_RATIO = (6, 5)
 Gradient = Callable[[Any], Any]
 
 
-def layer_against(activations: Any, target: Mapping[str, Any], weight: Any, mask: Any) -> _Layer:
+def layer_distance(activations: Any, target: Mapping[str, Any], weight: Any, mask: Any) -> _LayerDistance:
     """Return a layer's activations beside a style's, arguments as for `distance`."""
-    kind = _FromFactor if activations.shape[-1] >= _DEEP else _FromCovariance
+    kind = _FromFactor if activations.shape[-1] >= MIN_FACTOR_CHANNELS else _FromCovariance
     return kind(activations, target, weight, mask)
 
 
-class _Layer(ABC):
+class _LayerDistance(ABC):
     """A layer's activations beside a style's.
 
     Attributes
@@ -67,15 +67,15 @@ class _Layer(ABC):
 
     def __init__(self, activations: Any, target: Mapping[str, Any], weight: Any, mask: Any) -> None:
         self.activations, self.mask = activations, mask
-        self.mean, self.centred, self.share = centred(activations, mask)
-        self.root = ops.sqrt(self.share)
+        self.mean, self.centred, self.row_weight = center_rows(activations, mask)
+        self.sqrt_row_weight = ops.sqrt(self.row_weight)
         self.offset = self.mean - target["mean"]
         self.scale = None if weight is None else 2 * ops.reshape(weight, (-1, 1, 1))
-        self.trace, self.factor_transposed = target["trace"], target["factor_transposed"]
+        self.trace_style, self.factor_transposed = target["trace"], target["factor_transposed"]
         self.factor = ops.transpose(self.factor_transposed)[None]
-        above, below = GRAM_RATIO
-        self.use_gram = below * ops.shape(self.centred)[1] < above * ops.shape(self.factor_transposed)[0]
-        self.spread: Any = None
+        numerator, denominator = GRAM_RATIO
+        self.use_gram = denominator * ops.shape(self.centred)[1] < numerator * ops.shape(self.factor_transposed)[0]
+        self.trace_cov: Any = None
 
     @abstractmethod
     def cross_term(self) -> tuple[Any, Gradient | None]:
@@ -84,53 +84,60 @@ class _Layer(ABC):
     def _z(self) -> Any:
         """Z, (n, h * w, k)."""
         if self.mask is None:
-            return backend_ops.matmul(self.centred, self.root * self.factor)
-        return self.root * backend_ops.matmul(self.centred, self.factor)
+            return matmul(self.centred, self.sqrt_row_weight * self.factor)
+        return self.sqrt_row_weight * matmul(self.centred, self.factor)
 
     def _decomposed(self, product: Any) -> tuple[Any, Any, Any]:
         """`inverse_sqrt_factor` of F^T C F made in float32, and whether all of it is told from rounding."""
-        noise = product_noise(product, self.mean, self.spread, self.factor_transposed)
-        half, cross, noise_trace = inverse_sqrt_factor(product, noise)
+        noise = product_noise(product, self.mean, self.trace_cov, self.factor_transposed)
+        inverse_factor, cross, noise_trace = inverse_sqrt_factor(product, noise)
         # a gradient has a direction for each eigenvalue; a value has but their sum
-        allowed = 0.0 if self.scale is not None else _UNTOLD * (self.spread + self.trace)
-        return half, cross, ops.all(noise_trace <= allowed)
+        allowed = 0.0 if self.scale is not None else _NOISE_TOLERANCE * (self.trace_cov + self.trace_style)
+        return inverse_factor, cross, ops.all(noise_trace <= allowed)
 
-    def _to_style(self, half: Any) -> Any:
+    def _style_map(self, inverse_factor: Any) -> Any:
         """(F^T C F)^{-1/2} F^T, (n, k, c)."""
-        half = ops.cast(half, "float32")
-        return backend_ops.matmul(half, backend_ops.matmul(half, self.factor_transposed[None], transpose_a=True))
+        inverse_factor = ops.cast(inverse_factor, "float32")
+        return matmul(inverse_factor, matmul(inverse_factor, self.factor_transposed[None], transpose_a=True))
 
-    def _exactly(self, *, rows: bool) -> tuple[Any, Callable[[], Any]]:
+    def _float64_cross_term(self, *, gram: bool) -> tuple[Any, Callable[[], Any]]:
         """Take Z Z^T apart if `rows`, else Z^T Z, made in float64; the gradient when it is asked for."""
         z = ops.cast(self._z(), "float64")
-        roots = ops.cast(self.root, "float64") * ops.ones_like(z[:, :, :1])
-        z = z - roots * ops.sum(roots * z, axis=1, keepdims=True)  # roots are of length 1: what is left has mean 0
+        sqrt_weights = ops.cast(self.sqrt_row_weight, "float64") * ops.ones_like(z[:, :, :1])
+        # the square roots of the weights have length 1: after the projection the rows have mean 0
+        z = z - sqrt_weights * ops.sum(sqrt_weights * z, axis=1, keepdims=True)
         columns = ops.sum(ops.square(self.factor_transposed), axis=1)
-        size = _ROW_ROUNDING * (self.spread + ops.sum(ops.square(self.mean), axis=(1, 2)))[:, None]
-        if rows:
-            product, size = (
+        noise_scale = _ROW_ROUNDING * (self.trace_cov + ops.sum(ops.square(self.mean), axis=(1, 2)))[:, None]
+        if gram:
+            product, noise_scale = (
                 z @ transpose_a(z),
-                size * ops.max(columns) * ops.cast(ops.square(roots[:, :, 0]), "float32"),
+                noise_scale * ops.max(columns) * ops.cast(ops.square(sqrt_weights[:, :, 0]), "float32"),
             )
         else:
-            product, size = transpose_a(z) @ z, size * columns
-        own = ops.diagonal(product, axis1=1, axis2=2)
-        half, cross, _untold = inverse_sqrt_factor(product, _FACTOR_ROUNDING * own + ops.cast(size, "float64"))
+            product, noise_scale = transpose_a(z) @ z, noise_scale * columns
+        diagonal = ops.diagonal(product, axis1=1, axis2=2)
+        inverse_factor, cross, _noise_trace = inverse_sqrt_factor(
+            product, _FACTOR_ROUNDING * diagonal + ops.cast(noise_scale, "float64")
+        )
 
         def gradient() -> Any:
-            carried = half @ (transpose_a(half) @ z) if rows else (z @ half) @ transpose_a(half)
-            return self._less_carried(ops.cast(carried, "float32"), self.factor_transposed[None])
+            mapped = (
+                inverse_factor @ (transpose_a(inverse_factor) @ z)
+                if gram
+                else (z @ inverse_factor) @ transpose_a(inverse_factor)
+            )
+            return self._mapped_gradient(ops.cast(mapped, "float32"), self.factor_transposed[None])
 
         return cross, gradient
 
-    def _less_carried(self, left: Any, right: Any) -> Any:
+    def _mapped_gradient(self, left: Any, right: Any) -> Any:
         """The gradient, the rows of Y - m being `left` (n, h * w, k) times `right` (n or 1, k, c) over `root`."""
-        gradient = self.scale * self.share * (self.centred + self.offset)
-        gradient = gradient - backend_ops.matmul(self.scale * self.root * left, right)
+        gradient = self.scale * self.row_weight * (self.centred + self.offset)
+        gradient = gradient - matmul(self.scale * self.sqrt_row_weight * left, right)
         return ops.reshape(ops.cast(gradient, self.activations.dtype), ops.shape(self.activations))
 
 
-class _FromCovariance(_Layer):
+class _FromCovariance(_LayerDistance):
     """Many positions, few channels: T from C.
 
     The gradient is made late, of the activations alone; where Z is needed it is taken apart once more for it.
@@ -138,70 +145,72 @@ class _FromCovariance(_Layer):
 
     def __init__(self, activations: Any, target: Mapping[str, Any], weight: Any, mask: Any) -> None:
         super().__init__(activations, target, weight, mask)
-        cov = covariance(self.centred, self.share)
-        self.spread = ops.trace(cov, axis1=1, axis2=2)
-        self.half: Any = None
+        cov = covariance(self.centred, self.row_weight)
+        self.trace_cov = ops.trace(cov, axis1=1, axis2=2)
+        self.inverse_factor: Any = None
         self.cross: Any = None
-        self.plain: Any = False
+        self.float32_suffices: Any = False
         if self.use_gram is not True:
-            product = backend_ops.matmul(backend_ops.matmul(self.factor_transposed[None], cov), self.factor)
-            self.half, self.cross, above_noise = self._decomposed(product)
-            self.plain = ops.logical_and(above_noise, ops.logical_not(self.use_gram))
+            product = matmul(matmul(self.factor_transposed[None], cov), self.factor)
+            self.inverse_factor, self.cross, above_noise = self._decomposed(product)
+            self.float32_suffices = ops.logical_and(above_noise, ops.logical_not(self.use_gram))
 
     def cross_term(self) -> tuple[Any, Gradient | None]:
-        cross = backend_ops.cond(self.plain, lambda: self.cross, lambda: self._either_exactly(lambda found: found[0]))
+        cross = cond(self.float32_suffices, lambda: self.cross, lambda: self._float64_branch(lambda result: result[0]))
         self.centred = None  # as large as the activations, and the gradient holds on to the layer
         return cross, None if self.scale is None else self._gradient
 
-    def _either_exactly(self, wanted: Callable[[tuple[Any, Callable[[], Any]]], Any]) -> Any:
-        return backend_ops.cond(
-            self.use_gram, lambda: wanted(self._exactly(rows=True)), lambda: wanted(self._exactly(rows=False))
+    def _float64_branch(self, select: Callable[[tuple[Any, Callable[[], Any]]], Any]) -> Any:
+        return cond(
+            self.use_gram,
+            lambda: select(self._float64_cross_term(gram=True)),
+            lambda: select(self._float64_cross_term(gram=False)),
         )
 
-    def _gradient(self, above: Any) -> Any:
-        late = copy.copy(self)
-        late.activations = backend_ops.after(self.activations, above)
-        return backend_ops.cond(self.plain, late._plain_gradient, late._exact_gradient)
+    def _gradient(self, upstream: Any) -> Any:
+        delayed = copy.copy(self)
+        delayed.activations = after(self.activations, upstream)
+        return cond(self.float32_suffices, delayed._float32_gradient, delayed._float64_gradient)
 
-    def _plain_gradient(self) -> Any:
+    def _float32_gradient(self) -> Any:
         linear = ops.eye(self.activations.shape[-1], dtype="float32")
-        linear = self.scale * (linear - backend_ops.matmul(self.factor, self._to_style(self.half)))
+        linear = self.scale * (linear - matmul(self.factor, self._style_map(self.inverse_factor)))
         if self.mask is None:
-            linear, constant = self.share * linear, self.scale * self.share * self.offset
+            linear, constant = self.row_weight * linear, self.scale * self.row_weight * self.offset
             return affine_gradient(self.activations, self.mean, linear, constant)
         gradient = affine_gradient(self.activations, self.mean, linear, self.scale * self.offset)
-        return gradient * ops.reshape(ops.cast(self.share, gradient.dtype), ops.shape(self.mask))
+        return gradient * ops.reshape(ops.cast(self.row_weight, gradient.dtype), ops.shape(self.mask))
 
-    def _exact_gradient(self) -> Any:
+    def _float64_gradient(self) -> Any:
         self.centred = ops.cast(rows_of(self.activations), "float32") - self.mean
-        return self._either_exactly(lambda found: found[1]())
+        return self._float64_branch(lambda result: result[1]())
 
 
-class _FromFactor(_Layer):
+class _FromFactor(_LayerDistance):
     """Few positions, many channels: Y from Z, which is there for the value already. All is small, and made at once."""
 
     def __init__(self, activations: Any, target: Mapping[str, Any], weight: Any, mask: Any) -> None:
         super().__init__(activations, target, weight, mask)
         self.z = self._z()
-        self.product = backend_ops.matmul(self.z, self.z, transpose_a=True)
-        squares = backend_ops.sum_of_squares(self.centred if mask is None else self.root * self.centred)
-        self.spread = squares * (self.share if mask is None else 1)
+        self.product = matmul(self.z, self.z, transpose_a=True)
+        squares = sum_of_squares(self.centred if mask is None else self.sqrt_row_weight * self.centred)
+        self.trace_cov = squares * (self.row_weight if mask is None else 1)
 
     def cross_term(self) -> tuple[Any, Gradient | None]:
-        cross, *gradient = backend_ops.cond(
-            self.use_gram, lambda: self._made(*self._exactly(rows=True)), self._by_columns
+        cross, *gradient = cond(
+            self.use_gram, lambda: self._outputs(*self._float64_cross_term(gram=True)), self._from_columns
         )
-        return cross, (lambda _above: gradient[0]) if gradient else None
+        return cross, (lambda _upstream: gradient[0]) if gradient else None
 
-    def _made(self, cross: Any, gradient: Callable[[], Any]) -> tuple[Any, ...]:
+    def _outputs(self, cross: Any, gradient: Callable[[], Any]) -> tuple[Any, ...]:
         return (cross,) if self.scale is None else (cross, gradient())
 
-    def _by_columns(self) -> tuple[Any, ...]:
-        half, cross, above_noise = self._decomposed(self.product)
-        return backend_ops.cond(  # type: ignore[no-any-return]
+    def _from_columns(self) -> tuple[Any, ...]:
+        inverse_factor, cross, above_noise = self._decomposed(self.product)
+        return cond(  # type: ignore[no-any-return]
             above_noise,
-            lambda: self._made(cross, lambda: self._less_carried(self.z, self._to_style(half))),
-            lambda: self._made(*self._exactly(rows=False)),
+            lambda: self._outputs(cross, lambda: self._mapped_gradient(self.z, self._style_map(inverse_factor))),
+            lambda: self._outputs(*self._float64_cross_term(gram=False)),
         )
 
 
@@ -224,30 +233,36 @@ def w2_from_moments(mean: Any, cov: Any, target: Mapping[str, Any], weight: Any 
     """
     factor_transposed = target["factor_transposed"]
     factor = ops.transpose(factor_transposed)[None]
-    product = backend_ops.matmul(backend_ops.matmul(factor_transposed[None], cov), factor)
-    spread, apart = ops.trace(cov, axis1=1, axis2=2), mean - target["mean"]
-    half, cross, _untold = inverse_sqrt_factor(product, product_noise(product, mean, spread, factor_transposed))
-    value = ops.sum(ops.square(apart), axis=(1, 2)) + spread + target["trace"] - 2 * cross
+    product = matmul(matmul(factor_transposed[None], cov), factor)
+    trace_cov, offset = ops.trace(cov, axis1=1, axis2=2), mean - target["mean"]
+    inverse_factor, cross, _noise_trace = inverse_sqrt_factor(
+        product, product_noise(product, mean, trace_cov, factor_transposed)
+    )
+    value = ops.sum(ops.square(offset), axis=(1, 2)) + trace_cov + target["trace"] - 2 * cross
     if weight is None:
         return value, None, None
-    half = backend_ops.matmul(factor, ops.cast(half, "float32"))
+    inverse_factor = matmul(factor, ops.cast(inverse_factor, "float32"))
     scale = 2 * ops.reshape(weight, (-1, 1, 1))
-    return value, scale * (ops.eye(cov.shape[-1], dtype="float32") - half @ transpose_a(half)), scale * apart
+    return (
+        value,
+        scale * (ops.eye(cov.shape[-1], dtype="float32") - inverse_factor @ transpose_a(inverse_factor)),
+        scale * offset,
+    )
 
 
 def affine_gradient(activations: Any, mean: Any, linear: Any, constant: Any) -> Any:
     """Return (X - mean) L + d, like the activations X (n, h, w, c)."""
-    kept = activations.dtype
-    if kept == mean.dtype or activations.shape[-1] >= _DEEP:
+    dtype = activations.dtype
+    if dtype == mean.dtype or activations.shape[-1] >= MIN_FACTOR_CHANNELS:
         rows = ops.cast(rows_of(activations), mean.dtype) - mean
         activations = ops.reshape(rows, ops.shape(activations))
     else:
-        linear = ops.cast(linear, kept)  # as the rows are multiplied by, so is their mean
+        linear = ops.cast(linear, dtype)  # as the rows are multiplied by, so is their mean
         constant = constant - ops.matmul(mean, ops.cast(linear, mean.dtype))
     linear, constant = ops.cast(linear, activations.dtype), ops.cast(constant, activations.dtype)
     if activations.shape[0] == 1:
         # backends add the constant as the convolution goes
-        made = ops.conv(activations, linear[None], padding="valid", data_format="channels_last") + constant[0, 0]
+        gradient = ops.conv(activations, linear[None], padding="valid", data_format="channels_last") + constant[0, 0]
     else:
-        made = ops.matmul(rows_of(activations), linear) + constant
-    return ops.cast(ops.reshape(made, ops.shape(activations)), kept)
+        gradient = ops.matmul(rows_of(activations), linear) + constant
+    return ops.cast(ops.reshape(gradient, ops.shape(activations)), dtype)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipeline.backends import runtime as backend
+from pipeline.backends import runtime
 from pipeline.synthesis.losses.functional import distance, layer_target
 from stylebank.math import gaussian
 from stylebank.math.gaussian import Array, moments
@@ -23,12 +23,12 @@ def by_the_engine(
     activations: Array, style: Gaussian, tolerance: float = 1e-12, mask: Array | None = None, kind: str = "float32"
 ) -> tuple[float, Array]:
     """Value and gradient, shaped like the activations (h, w, c)."""
-    given = backend.keras.ops.cast(backend.to_tensors(activations.astype(np.float32)[None]), kind)
-    target = backend.to_tensors(layer_target(style, tolerance))
-    shares = None if mask is None else backend.to_tensors(mask.astype(np.float32)[None])
-    value, gradient = distance(given, target, backend.to_tensors(np.ones(1, np.float32)), shares)
-    gradient = backend.to_numpy(backend.keras.ops.cast(gradient(None), "float32"))[0]
-    return float(backend.to_numpy(value)[0]), gradient.astype(np.float64)
+    given = runtime.keras.ops.cast(runtime.to_tensors(activations.astype(np.float32)[None]), kind)
+    target = runtime.to_tensors(layer_target(style, tolerance))
+    shares = None if mask is None else runtime.to_tensors(mask.astype(np.float32)[None])
+    value, gradient = distance(given, target, runtime.to_tensors(np.ones(1, np.float32)), shares)
+    gradient = runtime.to_numpy(runtime.keras.ops.cast(gradient(None), "float32"))[0]
+    return float(runtime.to_numpy(value)[0]), gradient.astype(np.float64)
 
 
 def by_singular_values(

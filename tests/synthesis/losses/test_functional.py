@@ -7,10 +7,10 @@ import gc
 import numpy as np
 import pytest
 
-from pipeline.backends import runtime as backend
+from pipeline.backends import runtime
 from pipeline.ingest.measure import measure_pixels
 from pipeline.settings import SynthesisSettings
-from pipeline.synthesis.losses.functional import EXACT, distance, layer_target, mask_at, total_variation
+from pipeline.synthesis.losses.functional import EXACT_TOLERANCE, distance, layer_target, mask_at, total_variation
 from pipeline.vgg.network import VGG19
 from pipeline.vgg.weights import Weights
 from stylebank import images
@@ -37,12 +37,12 @@ def great_wave(network: VGG19) -> dict[str, Gaussian]:
 
 def activations_of(network: VGG19, size: tuple[int, int]) -> dict[str, Array]:
     pixels = images.resize(images.load(DATA / "subjects/china.jpg").pixels, size)
-    found = network.features(backend.to_tensors(pixels[None]), network.parameters, LAYERS)
-    return {layer: backend.to_numpy(at)[0] for layer, at in found.items()}
+    found = network.features(runtime.to_tensors(pixels[None]), network.parameters, LAYERS)
+    return {layer: runtime.to_numpy(at)[0] for layer, at in found.items()}
 
 
 @pytest.mark.parametrize("size", [(16, 16), (96, 64), (256, 171), (384, 256)], ids=lambda size: f"{size}")
-@pytest.mark.parametrize("tolerance", [EXACT, SynthesisSettings().tolerance], ids=["told", "step"])
+@pytest.mark.parametrize("tolerance", [EXACT_TOLERANCE, SynthesisSettings().tolerance], ids=["told", "step"])
 def test_a_photograph_has_the_value_and_gradient_of_float64(
     network: VGG19, great_wave: dict[str, Gaussian], size: tuple[int, int], tolerance: float
 ) -> None:
@@ -62,19 +62,19 @@ def test_half_a_photograph_has_the_value_and_gradient_of_float64(
     for layer, activations in activations_of(network, size).items():
         shares = mask_at(mask, layer, "avg")[0]
         if np.count_nonzero(shares) > 1:
-            found = by_the_engine(activations, great_wave[layer], EXACT, shares)
-            assert_agree(found, by_singular_values(activations, great_wave[layer], EXACT, shares))
+            found = by_the_engine(activations, great_wave[layer], EXACT_TOLERANCE, shares)
+            assert_agree(found, by_singular_values(activations, great_wave[layer], EXACT_TOLERANCE, shares))
 
 
 def test_deep_layers_are_as_exact_of_rounded_activations(network: VGG19, great_wave: dict[str, Gaussian]) -> None:
     """What bfloat16 does to a deep layer's gradient is to round it once, when all is done."""
     for layer, activations in activations_of(network, (256, 171)).items():
         if activations.shape[-1] == 512:
-            rounded = backend.keras.ops.cast(
-                backend.keras.ops.cast(backend.to_tensors(activations), "bfloat16"), "float32"
+            rounded = runtime.keras.ops.cast(
+                runtime.keras.ops.cast(runtime.to_tensors(activations), "bfloat16"), "float32"
             )
             found = by_the_engine(activations, great_wave[layer], 3e-4, kind="bfloat16")
-            assert_agree(found, by_singular_values(backend.to_numpy(rounded), great_wave[layer], 3e-4))
+            assert_agree(found, by_singular_values(runtime.to_numpy(rounded), great_wave[layer], 3e-4))
 
 
 @pytest.mark.parametrize("masked", [False, True], ids=["whole", "masked"])
@@ -84,26 +84,26 @@ def test_pictures_side_by_side_have_distances_of_their_own(
     for layer, activations in activations_of(network, (96, 64)).items():
         pair = np.stack([activations, 2 * activations[::-1] + 1])
         mask = np.random.default_rng(5).uniform(0, 1, (*activations.shape[:2], 1)) if masked else None
-        shares = backend.to_tensors(mask.astype(np.float32)[None]) if mask is not None else None
-        target = backend.to_tensors(layer_target(great_wave[layer], 3e-4))
+        shares = runtime.to_tensors(mask.astype(np.float32)[None]) if mask is not None else None
+        target = runtime.to_tensors(layer_target(great_wave[layer], 3e-4))
         values, gradients = distance(
-            backend.to_tensors(pair), target, backend.to_tensors(np.ones(2, np.float32)), shares
+            runtime.to_tensors(pair), target, runtime.to_tensors(np.ones(2, np.float32)), shares
         )
         for number in range(2):
             value, gradient = by_the_engine(pair[number], great_wave[layer], 3e-4, mask)
-            assert backend.to_numpy(values)[number] == pytest.approx(value, rel=1e-4)
-            assert cosine(backend.to_numpy(gradients(None))[number], gradient) > 0.99999
+            assert runtime.to_numpy(values)[number] == pytest.approx(value, rel=1e-4)
+            assert cosine(runtime.to_numpy(gradients(None))[number], gradient) > 0.99999
 
 
-@pytest.mark.skipif(backend.NAME != "torch", reason="compiled functions have their tensors elsewhere")
+@pytest.mark.skipif(runtime.NAME != "torch", reason="compiled functions have their tensors elsewhere")
 def test_a_gradient_to_be_made_keeps_the_activations_alone() -> None:
-    activations = backend.to_tensors(np.random.default_rng(0).normal(size=(1, 31, 37, 8)).astype(np.float32))
+    activations = runtime.to_tensors(np.random.default_rng(0).normal(size=(1, 31, 37, 8)).astype(np.float32))
     style = measured(np.random.default_rng(1).normal(size=(20, 20, 8)))
     _value, gradient = distance(
-        activations, backend.to_tensors(layer_target(style)), backend.to_tensors(np.ones(1, np.float32))
+        activations, runtime.to_tensors(layer_target(style)), runtime.to_tensors(np.ones(1, np.float32))
     )
     gc.collect()
-    alive = [found for found in gc.get_objects() if isinstance(found, backend.torch.Tensor)]
+    alive = [found for found in gc.get_objects() if isinstance(found, runtime.torch.Tensor)]
     assert sum(found.shape[-1:] == (8,) and found.numel() >= activations.numel() for found in alive) == 1
     assert gradient is not None and gradient(None).shape == activations.shape
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipeline.backends import runtime as backend
+from pipeline.backends import runtime
 from pipeline.synthesis.losses.inverse_sqrt import inverse_sqrt_factor
 
 
 def decomposed(product: np.ndarray, noise: float) -> tuple[np.ndarray, float, float]:
     half, cross, noise_trace = inverse_sqrt_factor(
-        backend.to_tensors(product[None]), backend.to_tensors(np.full((1, len(product)), noise, np.float32))
+        runtime.to_tensors(product[None]), runtime.to_tensors(np.full((1, len(product)), noise, np.float32))
     )
-    return backend.to_numpy(half)[0], float(backend.to_numpy(cross)[0]), float(backend.to_numpy(noise_trace)[0])
+    return runtime.to_numpy(half)[0], float(runtime.to_numpy(cross)[0]), float(runtime.to_numpy(noise_trace)[0])
 
 
 def test_the_factor_times_itself_is_the_inverse_root() -> None:

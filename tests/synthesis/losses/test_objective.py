@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.backends import runtime as backend
+from pipeline.backends import runtime
 from pipeline.ingest.measure import measure_pixels
 from pipeline.settings import SYNTHESIS_PRESETS, SynthesisSettings
-from pipeline.synthesis.losses.functional import EXACT, layer_target, total_variation
+from pipeline.synthesis.losses.functional import EXACT_TOLERANCE, layer_target, total_variation
 from pipeline.synthesis.losses.objective import Objective
 from pipeline.synthesis.losses.problem import Problem, StyleTarget
 from pipeline.synthesis.optimizers import minimize
@@ -44,9 +44,11 @@ def style(reference: dict[str, np.ndarray], network: VGG19) -> dict[str, Gaussia
     return measure_pixels(reference["style"].astype(np.float32), network, LAYERS)
 
 
-def region(style: dict[str, Gaussian], layers: tuple[str, ...] = LAYERS, tolerance: float = EXACT) -> StyleTarget:
+def region(
+    style: dict[str, Gaussian], layers: tuple[str, ...] = LAYERS, tolerance: float = EXACT_TOLERANCE
+) -> StyleTarget:
     targets, exact = (
-        [backend.to_tensors(layer_target(style[layer], t)) for layer in layers] for t in (tolerance, EXACT)
+        [runtime.to_tensors(layer_target(style[layer], t)) for layer in layers] for t in (tolerance, EXACT_TOLERANCE)
     )
     return StyleTarget(targets, exact)
 
@@ -106,9 +108,9 @@ def test_the_default_tolerance_keeps_the_gradients_direction(
     thin = objective.problem([region(style, tolerance=tolerance)], subject, normalise=False)
     whole, cut = objective(subject, problem), objective(subject, thin)
     assert cosine(whole.gradient, cut.gradient) > 0.9999
-    features = objective.network.features(backend.to_tensors(subject), objective.network.parameters, LAYERS)
+    features = objective.network.features(runtime.to_tensors(subject), objective.network.parameters, LAYERS)
     for number, layer in enumerate(LAYERS):
-        cov = moments(backend.to_numpy(features[layer]))[1]
+        cov = moments(runtime.to_numpy(features[layer]))[1]
         values = gaussian.eigh_descending(style[layer].cov)[0]
         tail = values[values <= tolerance * values[0]].sum()
         lost = float(cut.style[0, 0, number] - whole.style[0, 0, number])
@@ -138,7 +140,13 @@ def test_ten_adam_steps_follow_the_originals(
 def test_the_original_preset_ends_where_the_original_does(
     reference: dict[str, np.ndarray], style: dict[str, Gaussian], vgg: Weights, objective: Objective, problem: Problem
 ) -> None:
-    """Such runs are chaotic, a few percent up or down; the original's own count of its end is low, too."""
+    """The end of 80 iterations, against the original's picture measured as exactly as ours.
+
+    The original drops eigenvalues below 0.1, so its own count of its last loss is 15 % below the exact loss of
+    its picture. Runs are chaotic: starts that differ by 0.01 grey levels, and another tolerance, end 2 to 6 %
+    above that count, so a bound of 2 % above it is chance. All end 8 to 12 % below the exact loss: exact is compared
+    with exact, and the bound is 5 % below.
+    """
     header = Header(
         name="reference",
         fingerprint=Fingerprint(vgg.sha256, (PIXELS, *LAYERS), "avg", "zero"),
@@ -150,9 +158,8 @@ def test_the_original_preset_ends_where_the_original_does(
     synthesis = Stylizer(Style(header, {120: style}), vgg, settings).stylize(subject)
     assert synthesis.steps == 80
     assert synthesis.start_loss == pytest.approx(float(reference["loss"]), rel=0.01)
-    assert synthesis.final_loss < 1.1 * float(reference["lbfgs80_loss"])
     originals = reference["lbfgs80_image"].astype(np.float32)[None]
-    assert synthesis.final_loss < objective.evaluate_exact(originals, problem).value[0]
+    assert synthesis.final_loss < 0.95 * objective.evaluate_exact(originals, problem).value[0]
     assert synthesis.pixels.min() >= 0 and synthesis.pixels.max() <= 255
 
 
@@ -235,7 +242,7 @@ def test_one_trace_serves_every_size_and_style(vgg: Weights, china: np.ndarray, 
     for size, tolerance in (((64, 64), 1e-6), ((48, 40), 1e-6), ((64, 64), 1e-2)):
         subject = np.ascontiguousarray(china[None, : size[1], : size[0]])
         objective(subject, objective.problem([region(style, layers, tolerance)], subject, content_weight=1.0))
-    if backend.NAME == "tensorflow":
+    if runtime.NAME == "tensorflow":
         assert len(traced) == 1
 
 

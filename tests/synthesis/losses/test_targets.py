@@ -35,7 +35,7 @@ def test_halfway_is_half_the_distance_at_every_layer(wave: Style, vgg: Weights, 
 def test_style_scale_takes_the_style_at_another_size(night: Style) -> None:
     def mean(style_scale: float, side: int = 128) -> np.ndarray:
         targets = Targets(night, LAYERS, dataclasses.replace(QUICK, style_scale=style_scale))
-        return np.asarray(targets.region(side).exact[2]["mean"])
+        return np.asarray(targets.style_target(side).exact[2]["mean"])
 
     for style_scale, scale in ((1, 128), (2, 256), (0.5, 64)):
         np.testing.assert_array_equal(mean(style_scale), night.scales[scale]["conv3_1"].mean)
@@ -44,7 +44,7 @@ def test_style_scale_takes_the_style_at_another_size(night: Style) -> None:
 def test_between_two_scales_lies_what_is_nearer_than_either(night: Style) -> None:
     """At 90 pixels the painting was measured, too: it is left out, and found again from 64 and 128."""
     two = Style(night.header, {scale: night.scales[scale] for scale in (64, 128)})
-    point = Targets(two, LAYERS, QUICK)._at(90)
+    point = Targets(two, LAYERS, QUICK).at_scale(90)
     for layer in LAYERS:
         wanted = night.scales[90][layer]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipeline.backends import runtime as backend
-from pipeline.synthesis.losses import wasserstein as module
+from pipeline.backends import runtime
+from pipeline.synthesis.losses import wasserstein
 from pipeline.synthesis.losses.functional import layer_target
 from stylebank.math import gaussian
 from stylebank.math.gaussian import Array, moments
@@ -19,7 +19,7 @@ from .exact import assert_agree, by_singular_values, by_the_engine, measured
 def either_way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Few channels make a layer shallow; what is true of the one way is true of the other."""
     if request.param == "as deep layers":
-        monkeypatch.setattr(module, "_DEEP", 1)
+        monkeypatch.setattr(wasserstein, "MIN_FACTOR_CHANNELS", 1)
 
 
 def picture_and_style(shape: tuple[int, int], scale: float) -> tuple[Array, Array]:
@@ -146,13 +146,15 @@ def test_a_covariance_alone_promises_no_more_than_is_there(share: float) -> None
     picture, style = np.float32(on_axes(weak, 1)), measured(on_axes(spread, 2))
     own_mean, own_cov, count = moments(picture.astype(np.float64))
     given = (
-        backend.to_tensors(own_mean.astype(np.float32)[None, None]),
-        backend.to_tensors(own_cov.astype(np.float32)[None]),
+        runtime.to_tensors(own_mean.astype(np.float32)[None, None]),
+        runtime.to_tensors(own_cov.astype(np.float32)[None]),
     )
-    target = backend.to_tensors(layer_target(style, 1e-12))
-    value, linear, constant = module.matched(*given, target, backend.to_tensors(np.full(1, 1 / count, np.float32)))
+    target = runtime.to_tensors(layer_target(style, 1e-12))
+    value, linear, constant = wasserstein.w2_from_moments(
+        *given, target, runtime.to_tensors(np.full(1, 1 / count, np.float32))
+    )
     rows = picture.reshape(-1, 24).astype(np.float64)
-    gradient = (rows - own_mean) @ backend.to_numpy(linear)[0] + backend.to_numpy(constant)[0]
+    gradient = (rows - own_mean) @ runtime.to_numpy(linear)[0] + runtime.to_numpy(constant)[0]
     exact = by_singular_values(picture, style)
-    assert backend.to_numpy(value)[0] == pytest.approx(exact[0], rel=1e-3)
+    assert runtime.to_numpy(value)[0] == pytest.approx(exact[0], rel=1e-3)
     assert np.linalg.norm(gradient) < 1.1 * np.linalg.norm(exact[1])

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.backends import compile as compiling
-from pipeline.backends import runtime as backend
-from pipeline.synthesis.losses import wasserstein as transport
-from pipeline.synthesis.losses.functional import EXACT, distance, layer_target
+from pipeline.backends import runtime
+from pipeline.backends.compile import compile_function
+from pipeline.synthesis.losses import wasserstein
+from pipeline.synthesis.losses.functional import EXACT_TOLERANCE, distance, layer_target
 from stylebank.math import gaussian
 from stylebank.math.gaussian import Array, moments, wasserstein2
 from stylebank.style import Gaussian
@@ -66,11 +66,11 @@ def _compiled(deepest: int) -> Callable[..., Any]:
     """As a step has it."""
 
     def traced(picture: Any, target: Any, one: Any) -> Any:
-        with mock.patch.object(transport, "_DEEP", deepest):
+        with mock.patch.object(wasserstein, "MIN_FACTOR_CHANNELS", deepest):
             value, gradient = distance(picture, target, one)
             return value, gradient(None)  # type: ignore[misc]
 
-    return compiling.compile_function(traced)
+    return compile_function(traced)
 
 
 _ways = {"as shallow layers": _compiled(CHANNELS + 1), "as deep layers": _compiled(CHANNELS)}
@@ -78,10 +78,10 @@ _ways = {"as shallow layers": _compiled(CHANNELS + 1), "as deep layers": _compil
 
 def by_the_engine(subject: Array, style: Array, way: str) -> tuple[float, Array]:
     """Value and gradient as a step has them."""
-    picture = backend.to_tensors(subject.astype(np.float32).reshape(1, 1, *subject.shape))
-    target = backend.to_tensors(layer_target(measured(style), EXACT))
-    value, gradient = _ways[way](picture, target, backend.to_tensors(np.ones(1, np.float32)))
-    return float(backend.to_numpy(value)[0]), backend.to_numpy(gradient).reshape(subject.shape).astype(np.float64)
+    picture = runtime.to_tensors(subject.astype(np.float32).reshape(1, 1, *subject.shape))
+    target = runtime.to_tensors(layer_target(measured(style), EXACT_TOLERANCE))
+    value, gradient = _ways[way](picture, target, runtime.to_tensors(np.ones(1, np.float32)))
+    return float(runtime.to_numpy(value)[0]), runtime.to_numpy(gradient).reshape(subject.shape).astype(np.float64)
 
 
 def by_singular_values(subject: Array, style: Array) -> tuple[float, Array, bool]:
