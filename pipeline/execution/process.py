@@ -82,7 +82,8 @@ def _init_process(config: WorkerConfig) -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the run's to answer
     loky = sys.modules.get("joblib.externals.loky.process_executor")
     if loky is not None and os.getpid() != config.parent:
-        # where psutil is installed, loky takes a larger picture for a leak and starts the process anew, set-up and all
+        # With psutil, loky takes the memory of a larger image for a leak and replaces the process, and TensorFlow loads
+        # again. joblib has no public switch for that: pyproject.toml bounds its version because of this line.
         loky._USE_PSUTIL = False  # type: ignore[attr-defined]
     if config.threads and "tensorflow" not in sys.modules:
         os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(config.threads))

@@ -51,6 +51,7 @@ class ProcessExecutor:
 
     def __enter__(self) -> ProcessExecutor:
         self._folder = tempfile.mkdtemp(prefix="stylebank-")
+        self._pool_started = False
         threads = None if self._devices else max(1, (os.cpu_count() or 1) // self.workers)
         self._config = WorkerConfig(
             os.getpid(), threads, self._devices, self._folder, self.device_kind, self._deterministic
@@ -58,13 +59,15 @@ class ProcessExecutor:
         return self
 
     def __exit__(self, kind: object, *_error: object) -> None:
-        _shut_down_loky(at_once=kind is not None)
+        if self._pool_started:
+            _shut_down_loky(kill_workers=kind is not None)
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def run_once(self, question: Callable[[WorkerConfig], T]) -> T:
         """Return one process' answer to a question of `worker`."""
         import joblib
 
+        self._pool_started = True
         told: list[T] = list(_parallel(max(2, self.workers))([joblib.delayed(question)(self._config)]))
         return told[0]
 
@@ -92,6 +95,7 @@ class ProcessExecutor:
         import joblib
 
         # never one job: joblib would run it in this process
+        self._pool_started = True
         run = _parallel(max(2, self.workers), pre_dispatch=ahead)
         delayed = joblib.delayed(self.work)
         batch_results = run(delayed(self._config, context, batch) for context, batch in flight)
@@ -172,11 +176,10 @@ def closed_quietly(batch_results: Any) -> Iterator[None]:
                 batch_results.close()
 
 
-def _shut_down_loky(*, at_once: bool) -> None:
-    from joblib.externals.loky import reusable_executor
+def _shut_down_loky(*, kill_workers: bool) -> None:
+    """Shut down the pool that joblib keeps for its next call; a pool not there yet would have no processes."""
+    from joblib.externals.loky import get_reusable_executor
 
-    executor = reusable_executor._executor
-    if executor is not None:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            executor.shutdown(wait=True, kill_workers=at_once)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        get_reusable_executor(reuse=True, kill_workers=kill_workers).shutdown(wait=True, kill_workers=kill_workers)
