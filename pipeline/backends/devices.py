@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import subprocess
+import os
 import time
 from collections.abc import Iterator
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -25,6 +26,8 @@ else:
 #: bfloat16 is taken when a convolution takes less than this share of float32's time.
 _MAX_TIME_RATIO = 0.8
 _TIMED_CHANNELS, _TIMED_SIDE, _TIMED_RUNS = 128, 96, 5
+#: Assume 4 GiB where NVML is missing: a batch too large is halved on out-of-memory, one too small is never enlarged.
+_ASSUMED_BYTES = 4 << 30
 
 
 @lru_cache(maxsize=8)
@@ -117,13 +120,45 @@ def make_deterministic() -> None:
         )
 
 
-def device_bytes() -> int | None:
-    """Memory of the GPU that computes in this process; None on a CPU."""
-    if device() != "gpu":
+def device_bytes(name: str | None = None) -> int | None:
+    """Return the total memory of a GPU in bytes, None on a CPU.
+
+    Parameters
+    ----------
+    name
+        As for `device_scope`; None for the first GPU that this process sees.
+
+    Notes
+    -----
+    NVML counts the GPUs in the order of the bus, as CUDA does where ``CUDA_DEVICE_ORDER`` is ``PCI_BUS_ID``.
+    """
+    if name == "cpu" or device() != "gpu":
         return None
-    command = ["nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
+    number = int((name or "").partition(":")[2] or 0)
     try:
-        told = subprocess.run(command, capture_output=True, text=True, check=True, timeout=20).stdout.split()
-        return min(int(megabytes) for megabytes in told) << 20
-    except (OSError, ValueError, subprocess.SubprocessError):
-        return 4 << 30  # a small one: halving makes good what is too many, nothing what is too few
+        import pynvml
+    except ImportError:
+        return _ASSUMED_BYTES
+    try:
+        pynvml.nvmlInit()
+        try:
+            return int(pynvml.nvmlDeviceGetMemoryInfo(_nvml_handle(number)).total)
+        finally:
+            pynvml.nvmlShutdown()
+    except (pynvml.NVMLError, LookupError, ValueError):
+        return _ASSUMED_BYTES
+
+
+def _nvml_handle(number: int) -> Any:
+    """Return NVML's handle of a GPU by its number among the visible ones, which are named by index or UUID."""
+    import pynvml
+
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    entry = str(number) if visible is None else visible.split(",")[number].strip()
+    if entry.isdigit():
+        return pynvml.nvmlDeviceGetHandleByIndex(int(entry))
+    for index in range(pynvml.nvmlDeviceGetCount()):
+        handle = pynvml.nvmlDeviceGetHandleByIndex(index)
+        if pynvml.nvmlDeviceGetUUID(handle).startswith(entry):  # CUDA accepts the beginning of a UUID
+            return handle
+    return pynvml.nvmlDeviceGetHandleByUUID(entry)  # a part of a GPU (MIG)

@@ -115,7 +115,7 @@ def device_info(config: WorkerConfig) -> DeviceInfo:
         from ..backends import runtime as backend
 
         device = device_kind(config)
-        return DeviceInfo(backend.NAME, device, devices.device_bytes() if device == "gpu" else None)
+        return DeviceInfo(backend.NAME, device, devices.device_bytes(config.device) if device == "gpu" else None)
 
 
 def benchmark_precision(config: WorkerConfig) -> str:
