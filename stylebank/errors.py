@@ -72,7 +72,7 @@ class StyleDamaged(StylebankError):
     path: Path | None = None
     reason: str = ""
 
-    def at(self, path: Path, reason: str) -> StyleDamaged:
+    def located(self, path: Path, reason: str) -> StyleDamaged:
         """Return itself, knowing where and why."""
         self.path, self.reason = path, reason
         return self
@@ -94,5 +94,10 @@ def printable(text: str | os.PathLike[str]) -> str:
     File names are bytes on POSIX; one that is not UTF-8, or holds an escape
     sequence, is shown escaped rather than crashing the message that names it.
     """
-    shown = os.fspath(text).encode("utf-8", "backslashreplace").decode("utf-8")
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in shown)
+    valid = os.fspath(text).encode("utf-8", "backslashreplace").decode("utf-8")
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in valid)
+
+
+def plural(count: int, noun: str) -> str:
+    """Return `count` with `noun`, in the plural unless there is one: ``1 style``, ``1,200 styles``."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 import pipeline
-from stylebank.errors import BankBusy, StylebankError, StyleDamaged, UsageError, WeightsRefused, printable
+from stylebank.errors import BankBusy, StylebankError, StyleDamaged, UsageError, WeightsRefused, plural, printable
 from stylebank.style import CONVOLUTIONS, PADDINGS
 
 from ..settings import MEASURED_POOLINGS, IngestSettings, ingest_settings
@@ -82,8 +82,9 @@ def command(
             if shared.verbose:
                 fingerprint = header.fingerprint
                 shared.note(
-                    f"detail: {len(fingerprint.layers)} layers, {fingerprint.pooling} pooling, {fingerprint.padding} "
-                    f"padding, weights {fingerprint.weights_sha256[:12]}, digest {header.content_sha256[:12]}"
+                    f"detail: {plural(len(fingerprint.layers), 'layer')}, {fingerprint.pooling} pooling, "
+                    f"{fingerprint.padding} padding, weights {fingerprint.weights_sha256[:12]}, "
+                    f"digest {header.content_sha256[:12]}"
                 )
             click.echo(f"{header.name}: measured at {scales} ({size}) in {time.perf_counter() - began:.1f} s")
     return code

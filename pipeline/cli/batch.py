@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from stylebank.errors import printable
+from stylebank.errors import plural, printable
 
 from . import options
 from .console import clock, print_summary, reporter
@@ -94,7 +94,7 @@ def _tell(shared: options.CliContext, runs: Any, workers: int, *, with_json: boo
     else:
         _print(estimates)
         click.echo(
-            f"in all: {pictures} pictures, about {clock(setup + seconds)} in one process"
+            f"in all: {plural(pictures, 'picture')}, about {clock(setup + seconds)} in one process"
             f"{f' of {workers}, which share the cores or have a GPU each' if workers > 1 else ''}, "
             f"{clock(setup)} of it setting up, {disk / 1e6:.1f} MB of {free / 1e6:,.0f} MB free"
         )
@@ -106,7 +106,7 @@ def _tell(shared: options.CliContext, runs: Any, workers: int, *, with_json: boo
 def _print(estimates: Sequence[Estimate]) -> None:
     for told in estimates:
         sizes = ", ".join(f"{count} of {width} x {height}" for (width, height), count in told.sizes.most_common(5))
-        more = f" and {len(told.sizes) - 5} more sizes" if len(told.sizes) > 5 else ""
+        more = f" and {plural(len(told.sizes) - 5, 'more size')}" if len(told.sizes) > 5 else ""
         takes = f"; {clock(told.seconds)}" if told.seconds is not None else ""
         click.echo(
             f"{printable(told.folder)}: {told.style}: {told.to_make} to make, {told.made} made already"

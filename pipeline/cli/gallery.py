@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from stylebank.errors import printable
+from stylebank.errors import plural, printable
 from stylebank.pages import gallery as pages
 from stylebank.pages import html
 from stylebank.style import Header
@@ -63,5 +63,5 @@ def command(
     if not shown:
         which = "holds none with these tags" if tag else "is empty"
         shared.note(f"No style is shown: the bank {which}. 'stylebank list' shows all.")
-    click.echo(f"{printable(path)}: {len(shown)} style{'' if len(shown) == 1 else 's'}, {options.megabytes(path)}")
+    click.echo(f"{printable(path)}: {plural(len(shown), 'style')}, {options.megabytes(path)}")
     return options.warn_damaged(damaged)

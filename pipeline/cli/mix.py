@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from stylebank.bank.combine import mix
-from stylebank.errors import UsageError
+from stylebank.errors import UsageError, plural
 from stylebank.math.barycenter import Convergence
 from stylebank.names import check_name
 
@@ -17,6 +17,7 @@ from . import options
 @click.option(
     "--from",
     "parts",
+    type=options.StyleName(),
     metavar="NAME:WEIGHT",
     multiple=True,
     required=True,
@@ -47,13 +48,15 @@ def command(shared: options.CliContext, new: str, parts: tuple[str, ...], tag: t
         if not convergence.converged:
             unfinished.append(f"{layer} at {scale} (last step {convergence.residual:.2g} of the spread)")
         if shared.verbose:
-            shared.note(f"detail: {scale} {layer}: {convergence.iterations} iterations, {convergence.residual:.2g}")
+            shared.note(
+                f"detail: {scale} {layer}: {plural(convergence.iterations, 'iteration')}, {convergence.residual:.2g}"
+            )
 
     made = mix(styles, [weight for _name, weight in pairs], new, tags=tag, on_layer=on_layer)
     header = shared.bank.add(made, replace=replace)
     for text in unfinished:
         shared.note(f"note: {new}: not converged: {text}")
-    how = f"in up to {most} iterations" if most else "in closed form"
+    how = f"in up to {plural(most, 'iteration')}" if most else "in closed form"
     scales = ", ".join(map(str, header.sizes))
     click.echo(f"{header.name}: {header.source.filename}, at {scales}, {how}")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from stylebank.bank import similarity
+from stylebank.errors import plural
 
 from ..ingest.similar import similar
 from . import options
@@ -70,7 +71,7 @@ def command(
         if not search.neighbours:
             shared.note("There is no other style to compare with.")
     if shared.verbose:
-        shared.note(f"detail: {search.compared} styles compared in full")
+        shared.note(f"detail: {plural(search.compared, 'style')} compared in full")
     return options.warn_damaged(list(search.damaged))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import re
 import subprocess
@@ -18,8 +19,10 @@ from click.shell_completion import ShellComplete
 import pipeline
 import stylebank
 from pipeline import cli
+from pipeline.cli.commands import COMMANDS as COMMAND_HELP
 from pipeline.cli.options import StyleName
 from stylebank import __version__
+from stylebank.bank import Bank
 from tests.conftest import DATA, Result
 
 Run = Callable[..., Result]
@@ -132,7 +135,7 @@ def test_subjects_that_cannot_be_read_are_reported_without_loading_a_backend(
 
 def test_the_list_of_commands_has_their_own_words_and_loads_none(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, command in COMMANDS.items():
-        assert cli._COMMANDS[name] == command.get_short_help_str(1000), name
+        assert COMMAND_HELP[name] == command.get_short_help_str(1000), name
     for columns in ("80", "60", "120"):
         monkeypatch.setenv("COLUMNS", columns)
         told = run("--help").stdout
@@ -214,6 +217,55 @@ def test_errors_are_one_line_and_a_code(run: Run, arguments: list[str], code: in
     assert result.stdout == ""
 
 
+@pytest.mark.parametrize(
+    ("arguments", "usage"),
+    [
+        (
+            ["apply", "--bank", "X", "--style", "wave", "x.jpg"],
+            "--bank stands before the command: stylebank --bank FOLDER apply ...",
+        ),
+        (["list", "--bank=X"], "--bank stands before the command: stylebank --bank FOLDER list ..."),
+        (["list", "-q"], "-q stands before the command: stylebank -q list ..."),
+        (["apply", "photo.jpg", "--quiet"], "--quiet stands before the command: stylebank --quiet apply ..."),
+        (["verify", "-v"], "-v stands before the command: stylebank -v verify ..."),
+        (["batch", "--verbose", "jobs.toml"], "--verbose stands before the command: stylebank --verbose batch ..."),
+    ],
+)
+def test_an_option_after_the_command_that_belongs_before_it_is_named_with_its_place(
+    run: Run, arguments: list[str], usage: str
+) -> None:
+    result = run(*arguments)
+    assert result.code == 2 and usage in result.stderr
+    assert "Did you mean" not in result.stderr and "No such option" not in result.stderr
+
+
+def test_a_misspelt_option_still_gets_the_nearest_one(run: Run) -> None:
+    result = run("apply", "--stpes", "3")
+    assert result.code == 2 and "No such option '--stpes'" in result.stderr and "--steps" in result.stderr
+
+
+@pytest.mark.parametrize("arguments", [["apply", "photo.jpg"], ["show"], ["remove"], ["mix", "new"]])
+def test_a_missing_style_lists_those_of_the_bank(run: Run, bank_folder: Path, arguments: list[str]) -> None:
+    result = run(*arguments)
+    assert result.code == 2 and "Missing " in result.stderr
+    assert f"The bank {bank_folder} has 1 style: wave." in result.stderr
+
+
+def test_ten_styles_are_listed_and_the_rest_counted(run: Run, bank: Bank) -> None:
+    wave = bank.get("wave")
+    for number in range(12):
+        bank.add(dataclasses.replace(wave, header=dataclasses.replace(wave.header, name=f"style {number:02}")))
+    listed = ", ".join(f"style {number:02}" for number in range(10))
+    assert f"has 13 styles: {listed}, and 3 more." in run("apply", "photo.jpg").stderr
+
+
+def test_a_missing_style_in_an_empty_bank_says_how_to_add_one(run: Run, tmp_path: Path) -> None:
+    result = run("--bank", tmp_path / "empty", "apply", "photo.jpg")
+    assert result.code == 2 and "Missing option '--style'." in result.stderr
+    assert f"The bank {tmp_path / 'empty'} is empty. 'stylebank add IMAGE' adds a style." in result.stderr
+    assert not (tmp_path / "empty").exists()
+
+
 def test_a_damaged_style_is_exit_3_and_the_others_stay_usable(run: Run, bank_folder: Path) -> None:
     whole = next(bank_folder.glob("*.stylebank.h5"))
     (bank_folder / "broken.stylebank.h5").write_bytes(whole.read_bytes()[:5000])
@@ -224,8 +276,6 @@ def test_a_damaged_style_is_exit_3_and_the_others_stay_usable(run: Run, bank_fol
 
 
 def test_a_busy_bank_is_exit_4(run: Run, bank_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from stylebank.bank import Bank
-
     before = Bank.__init__
     monkeypatch.setattr(Bank, "__init__", lambda self, folder=None: before(self, folder, lock_timeout=0.2))
     with filelock.FileLock(bank_folder / ".lock"):
