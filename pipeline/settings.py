@@ -7,11 +7,29 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
+
+from msgspec import Meta
 
 from stylebank.errors import UsageError
 from stylebank.images import SMALLEST_SIDE, WRITE_FORMATS, check_depth
 from stylebank.style import CONVOLUTIONS, PADDINGS, PIXELS, layer_order
+
+from .validation import (
+    Count,
+    Flag,
+    Integer,
+    Natural,
+    Number,
+    Percent,
+    Sides,
+    Text,
+    Texts,
+    Weight,
+    check_fields,
+    checked,
+    shown,
+)
 
 MEASURED_POOLINGS = ("avg", "max")
 OPTIMIZERS = ("lbfgs", "adam", "rmsprop")
@@ -23,6 +41,7 @@ KEEP_COLORS = ("none", "luma", "transport")
 LEARNING_RATES: Mapping[str, float] = {"adam": 4.0, "rmsprop": 1.0}
 #: Changes whenever the same settings would give another picture.
 ALGORITHM = 3
+LAYER_WEIGHTS = Meta(description='a list of texts such as "conv4=0.5", or a table of layers and weights')
 
 
 @dataclass(frozen=True)
@@ -40,16 +59,15 @@ class IngestSettings:
     padding : {"reflect", "replicate", "zero"}
     """
 
-    scales: tuple[int, ...] = (256, 512, 1024)
-    layers: tuple[str, ...] = tuple(CONVOLUTIONS)
-    pooling: str = "avg"
-    padding: str = "reflect"
+    scales: Sides = (256, 512, 1024)
+    layers: Texts = tuple(CONVOLUTIONS)
+    pooling: Text = "avg"
+    padding: Text = "reflect"
 
     def __post_init__(self) -> None:
+        check_fields(self)
         _one_of("pooling", self.pooling, MEASURED_POOLINGS)
         _one_of("padding", self.padding, PADDINGS)
-        for scale in self.scales:
-            _at_least("scales", scale, 32)
         object.__setattr__(self, "layers", _network_layers(self.layers))
         object.__setattr__(self, "scales", tuple(sorted(set(self.scales))))
 
@@ -114,39 +132,34 @@ class SynthesisSettings:
         take more it is worked on in strips, which gives the same within rounding: not in the record.
     """
 
-    size: int = 512
-    steps: int = 40
-    optimizer: str = "lbfgs"
-    learning_rate: float | None = None
-    layers: tuple[str, ...] = ()
-    layer_weights: tuple[tuple[str, float], ...] = ()
-    content_weight: float = 1.0
-    tv_weight: float = 1.0
-    strength: float = 1.0
-    style_scale: float = 1.0
-    keep_color: str = "none"
-    match_color: bool = True
-    coarse_to_fine: bool = True
-    normalise: bool = True
-    precision: str = "auto"
-    tolerance: float = 3e-4
-    init: str = "subject"
-    seed: int = 0
-    format: str = "jpg"
-    quality: int = 95
-    depth: int = 8
-    metadata: bool = True
-    memory_limit: int | None = None
+    size: Integer = 512
+    steps: Count = 40
+    optimizer: Text = "lbfgs"
+    learning_rate: Number | None = None
+    layers: Texts = ()
+    layer_weights: Annotated[tuple[tuple[str, Weight], ...], LAYER_WEIGHTS] = ()
+    content_weight: Weight = 1.0
+    tv_weight: Weight = 1.0
+    strength: Number = 1.0
+    style_scale: Number = 1.0
+    keep_color: Text = "none"
+    match_color: Flag = True
+    coarse_to_fine: Flag = True
+    normalise: Flag = True
+    precision: Text = "auto"
+    tolerance: Number = 3e-4
+    init: Text = "subject"
+    seed: Natural = 0
+    format: Text = "jpg"
+    quality: Percent = 95
+    depth: Integer = 8
+    metadata: Flag = True
+    memory_limit: Count | None = None
 
     def __post_init__(self) -> None:
-        # plain types, whatever they were given as: the record keeps them as JSON
-        for key, plain in (
-            *((key, int) for key in ("size", "steps", "seed", "quality", "depth")),
-            *((key, float) for key in ("content_weight", "tv_weight", "strength", "style_scale")),
-            ("metadata", bool),
-        ):
-            object.__setattr__(self, key, plain(getattr(self, key)))
-        object.__setattr__(self, "init", os.fspath(self.init))
+        object.__setattr__(self, "init", os.fspath(self.init) if isinstance(self.init, os.PathLike) else self.init)
+        object.__setattr__(self, "layer_weights", _layer_weights(self.layer_weights))
+        check_fields(self)
         _one_of("optimizer", self.optimizer, OPTIMIZERS)
         _one_of("precision", self.precision, PRECISIONS)
         if not 0 <= self.tolerance < 1:
@@ -154,29 +167,19 @@ class SynthesisSettings:
         _one_of("format", self.format, tuple(WRITE_FORMATS))
         if self.size and self.size < SMALLEST_SIDE:
             raise UsageError(f"size {self.size}: expected {SMALLEST_SIDE} or more, or 0 for the subject's own.")
-        _at_least("steps", self.steps, 1)
-        for key in ("seed", "content_weight", "tv_weight"):
-            _at_least(key, getattr(self, key), 0)
         if not 0 <= self.strength <= 1:
             raise UsageError(f"strength {self.strength:g}: expected 0, the subject as it is, to 1, the full style.")
         if not 1 / 16 <= self.style_scale <= 16:
             raise UsageError(f"style_scale {self.style_scale:g}: expected 0.0625 to 16; 1 is the painting's own.")
         _one_of("keep_color", self.keep_color, KEEP_COLORS)
-        object.__setattr__(self, "layer_weights", _layer_weights(self.layer_weights))
-        if self.memory_limit is not None:
-            _at_least("memory_limit", self.memory_limit, 1)
-            object.__setattr__(self, "memory_limit", int(self.memory_limit))
-        _at_least("quality", self.quality, 1)
         check_depth(self.depth, self.format)
-        if self.quality > 100:
-            raise UsageError(f"quality {self.quality}: expected 1 to 100.")
         if self.learning_rate is not None:
             if self.optimizer not in LEARNING_RATES:
                 raise UsageError(
                     f"learning_rate {self.learning_rate:g}: {self.optimizer} finds its own step. "
                     f"Leave it out, or choose optimizer {' or '.join(LEARNING_RATES)}."
                 )
-            if not 0 < self.learning_rate < float("inf"):
+            if self.learning_rate <= 0:
                 raise UsageError(f"learning_rate {self.learning_rate:g}: expected a number above 0.")
         if self.layers:
             object.__setattr__(self, "layers", _network_layers(self.layers))
@@ -257,29 +260,26 @@ def _combined(preset: str | None, presets: Presets, given: Mapping[str, Any], ki
         _one_of("preset", preset, tuple(presets))
     chosen = dict(presets[preset]) if preset else {}
     chosen.update({key: value for key, value in given.items() if value is not None})
-    for key in ("layers", "scales"):
-        if key in chosen:
-            chosen[key] = tuple(chosen[key])
     return chosen
 
 
-def _layer_weights(given: Any) -> tuple[tuple[str, float], ...]:
-    """Weights by layer or block, in order, of a mapping, pairs, or texts such as ``conv4_1=2``."""
-    pairs = list(given.items()) if isinstance(given, Mapping) else list(given)
-    found: dict[str, float] = {}
-    for pair in pairs:
-        name, weight = pair.partition("=")[::2] if isinstance(pair, str) else pair
-        name = name.strip()
+def _layer_weights(weights: Any) -> tuple[tuple[str, float], ...]:
+    """Return sorted pairs of layer or block and weight, from a mapping, pairs, or texts such as ``conv4_1=2``."""
+    if not isinstance(weights, Mapping | list | tuple):
+        raise UsageError(f"layer_weights {shown(weights)}: expected {LAYER_WEIGHTS.description}.")
+    by_layer: dict[str, float] = {}
+    for pair in weights.items() if isinstance(weights, Mapping) else weights:
         try:
-            found[name] = float(weight)
-        except ValueError:
+            name, weight = pair.split("=") if isinstance(pair, str) else pair
+            name, weight = name.strip(), float(weight) if isinstance(weight, str) else weight
+        except (AttributeError, TypeError, ValueError):
             raise UsageError(
-                f"layer_weights {pair!r}: expected LAYER=WEIGHT, such as conv4_1=2 or conv5=0.5."
+                f"layer_weights {shown(pair)}: expected LAYER=WEIGHT, such as conv4_1=2 or conv5=0.5."
             ) from None
-        _at_least(f"layer_weights {name}", found[name], 0)
+        by_layer[name] = checked(f"layer_weights {name}", weight, Weight)
         if not re.fullmatch(r"(conv|relu)[1-5]", name):
             _network_layers((name,))
-    return tuple(sorted(found.items()))
+    return tuple(sorted(by_layer.items()))
 
 
 def _network_layers(layers: tuple[str, ...]) -> tuple[str, ...]:
@@ -291,8 +291,3 @@ def _network_layers(layers: tuple[str, ...]) -> tuple[str, ...]:
 def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
         raise UsageError(f"{name} {value!r}: expected one of {', '.join(allowed)}.")
-
-
-def _at_least(name: str, value: float, lowest: float) -> None:
-    if not lowest <= value < float("inf"):
-        raise UsageError(f"{name} {value:g}: expected {lowest:g} or more.")

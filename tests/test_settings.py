@@ -1,8 +1,14 @@
 from __future__ import annotations
 
+import dataclasses
+import json
+import pickle
+from pathlib import Path
+
+import numpy as np
 import pytest
 
-from pipeline.settings import ingest_settings, synthesis_settings
+from pipeline.settings import IngestSettings, SynthesisSettings, ingest_settings, synthesis_settings
 from stylebank.errors import UsageError
 from stylebank.style import CONVOLUTIONS
 
@@ -74,3 +80,79 @@ def test_a_memory_limit_decides_nothing_that_is_recorded() -> None:
     assert limited.recorded() == synthesis_settings().recorded()
     with pytest.raises(UsageError, match=r"memory_limit 0: expected 1 or more"):
         synthesis_settings(memory_limit=0)
+
+
+HUGE = int("9" * 400)
+INTEGERS = ("size", "steps", "seed", "quality", "depth", "memory_limit")
+NUMBERS = (*INTEGERS, "content_weight", "tv_weight", "strength", "style_scale", "tolerance")
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"metadata": "no"}, "metadata 'no': expected true or false."),
+        ({"metadata": 1}, "metadata 1: expected true or false."),
+        ({"coarse_to_fine": None}, "coarse_to_fine None: expected true or false."),
+        ({"size": 512.7}, "size 512.7: expected a whole number."),
+        ({"size": "512"}, "size '512': expected a whole number."),
+        ({"size": True}, "size True: expected a whole number."),
+        ({"size": [512]}, r"size \[512\]: expected a whole number."),
+        ({"steps": 2.5}, "steps 2.5: expected 1 or more, a whole number."),
+        ({"content_weight": "1"}, "content_weight '1': expected 0 or more, a finite number."),
+        ({"layers": "conv1_1"}, "layers 'conv1_1': expected a list of texts."),
+        ({"layers": [1]}, r"layers \[1\]: expected a list of texts."),
+        ({"layer_weights": "conv1=1"}, "layer_weights 'conv1=1': expected a list of texts such as"),
+        ({"layer_weights": {"conv1": "much"}}, r"layer_weights \('conv1', 'much'\): expected LAYER=WEIGHT"),
+        ({"layer_weights": {"conv1": True}}, "layer_weights conv1 True: expected 0 or more"),
+        ({"layer_weights": [3]}, "layer_weights 3: expected LAYER=WEIGHT"),
+        ({"init": 7}, "init 7: expected a text."),
+        ({"learning_rate": "4", "optimizer": "adam"}, "learning_rate '4': expected a finite number."),
+        ({"tolerance": None}, "tolerance None: expected a finite number."),
+    ],
+)
+def test_a_setting_of_another_type_is_refused(values: dict[str, object], message: str) -> None:
+    with pytest.raises(UsageError, match=f"^{message}"):
+        SynthesisSettings(**values)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [float("nan"), float("inf"), -float("inf"), 1e400, HUGE, -HUGE, 10**5000],
+    ids=["nan", "inf", "-inf", "1e400", "400-digits", "-400-digits", "5001-digits"],
+)
+@pytest.mark.parametrize("key", [*NUMBERS, "learning_rate", "layer_weights", "scales"])
+def test_numbers_that_are_not_finite_or_have_hundreds_of_digits_are_refused(key: str, value: float) -> None:
+    values = {"learning_rate": {"optimizer": "adam", key: value}, "layer_weights": {key: {"conv1": value}}}
+    with pytest.raises(UsageError, match=rf"^{key}.*: expected") as refused:
+        if key == "scales":
+            IngestSettings(scales=(64, value))  # type: ignore[arg-type]
+        else:
+            SynthesisSettings(**values.get(key, {key: value}))  # type: ignore[arg-type]
+    assert len(str(refused.value)) < 200
+
+
+def test_exact_numbers_of_numpy_are_taken_as_pythons_own() -> None:
+    settings = SynthesisSettings(
+        size=np.int64(64),  # type: ignore[arg-type]
+        steps=np.float64(3.0),  # type: ignore[arg-type]
+        content_weight=np.float32(0.5),  # type: ignore[arg-type]
+        strength=np.int8(1),
+        metadata=np.bool_(False),  # type: ignore[arg-type]
+        layer_weights={"conv1": np.float32(2)},  # type: ignore[arg-type]
+    )
+    expected = SynthesisSettings(size=64, steps=3, content_weight=0.5, metadata=False, layer_weights=(("conv1", 2.0),))
+    assert settings == expected and hash(settings) == hash(expected)
+    assert json.dumps(settings.recorded()) == json.dumps(expected.recorded())
+    scales = IngestSettings(scales=np.array([512, 64])).scales  # type: ignore[arg-type]
+    assert scales == (64, 512) and {type(scale) for scale in scales} == {int}
+
+
+def test_settings_are_frozen_replaced_and_sent_to_other_processes() -> None:
+    settings = SynthesisSettings(size=64, layers=("conv1_1",), init=Path("a.jpg"))  # type: ignore[arg-type]
+    assert settings.init == "a.jpg"
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        settings.size = 3  # type: ignore[misc]
+    assert dataclasses.replace(settings, size=128).size == 128
+    with pytest.raises(UsageError, match=r"size 33\.5"):
+        dataclasses.replace(settings, size=33.5)
+    assert pickle.loads(pickle.dumps(settings)) == settings

@@ -78,7 +78,9 @@ def read(path: str | os.PathLike[str]) -> list[Job]:
     try:
         content = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{printable(path)}: {printable(str(error))}. Mend the TOML there.") from None
+        raise UsageError(f"{printable(path)}: {printable(str(error))}. Correct the TOML at that place.") from None
+    except ValueError:  # Python reads no integer of more than 4300 digits
+        raise UsageError(f"{printable(path)}: a number has thousands of digits. Use a shorter one.") from None
     except RecursionError:
         raise UsageError(f"{printable(path)}: nested too deeply. Job files hold tables of plain values.") from None
     where = Where(path, text)

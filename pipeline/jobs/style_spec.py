@@ -117,6 +117,8 @@ def parse(styles: Sequence[str], masks: Sequence[str] = (), *, exists: Callable[
         )
     regions = []
     for region, parts in found.items():
+        if sum(parts.values()) == float("inf"):
+            raise UsageError(f"style {printable(next(iter(parts)))}: the sum of the weights is not finite. Lower them.")
         shares = normalised(list(parts.values()))
         pairs = tuple((name, float(share)) for name, share in zip(parts, shares, strict=True) if share > 0)
         regions.append(RegionSpec(region, pairs, paths.get(region)))
@@ -135,7 +137,7 @@ def _style(text: str, exists: Callable[[str], bool]) -> tuple[str, str, float]:
         except ValueError:
             return region[1] if region else "", check_name(given), 1.0
         if not 0 <= value < float("inf"):
-            raise UsageError(f"style {printable(text)}: weight {weight}; expected a number from 0 up.")
+            raise UsageError(f"style {printable(text)[:80]}: expected a finite weight, a number from 0 up.")
         return region[1] if region else "", check_name(name), value
     return region[1] if region else "", check_name(given), 1.0
 

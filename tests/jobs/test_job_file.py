@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import pipeline
 from pipeline.jobs import job_file as jobs
-from pipeline.jobs import job_schema
+from pipeline.jobs import job_schema, toml_lines
 from stylebank.bank import Bank
 from stylebank.errors import UsageError
 from tests.conftest import DATA
 
-BYTES_PER_PIXEL = """\
+JOBS = """\
 # a night's work
 [defaults]
 size = 64
@@ -45,7 +47,7 @@ def two_styles(bank: Bank) -> Bank:
     return bank
 
 
-def _write(folder: Path, text: str = BYTES_PER_PIXEL) -> Path:
+def _write(folder: Path, text: str = JOBS) -> Path:
     path = folder / "jobs.toml"
     path.write_text(text, "utf-8")
     return path
@@ -111,10 +113,10 @@ def test_styles_are_crossed_with_subjects_and_all_are_made_and_resumed(
         ("match-color", "match-colour", r"line 13: match-colour: unknown key\. Did you mean match_color\?"),
         ("size = 64", "sise = 64", r"line 3: sise: unknown key\. Did you mean size\?"),
         ("[defaults]", "[default]", r"line 2: default: unknown key\. Did you mean defaults\?"),
-        ("steps = 2", "jobs = 2", r"line 4: jobs: not a job's to say\. Give --jobs"),
-        ("steps = 2", 'device = "cpu"', r"line 4: device: not a job's to say\. Give --device"),
-        ("steps = 1", "steps = 1.5", r"line 19: steps = 1\.5: expected a whole number"),
-        ("steps = 1", "steps = true", r"line 19: steps = True: expected a whole number"),
+        ("steps = 2", "jobs = 2", r"line 4: jobs: an option of the whole run\. Give --jobs"),
+        ("steps = 2", 'device = "cpu"', r"line 4: device: an option of the whole run\. Give --device"),
+        ("steps = 1", "steps = 1.5", r"line 19: steps = 1\.5: expected 1 or more, a whole number"),
+        ("steps = 1", "steps = true", r"line 19: steps = True: expected 1 or more, a whole number"),
         ("match-color = false", 'match-color = "no"', r"line 13: match-color = 'no': expected true or false"),
         ('  "in/r*.jpg",', "  7,", r"line 8: subjects = .*expected a list of texts"),
         ('styles = ["wave", "again"]', 'styles = { wave = "0.5" }', r"line 16: styles = .*expected a list of texts"),
@@ -124,21 +126,21 @@ def test_styles_are_crossed_with_subjects_and_all_are_made_and_resumed(
         ('style = "wave"\n', "", r"line 6: no style\. Add style"),
         ('style = "wave"\n', 'style = "wave"\nstyles = ["again"]\n', "line 6: both style and styles"),
         ('subjects = "in"\n', "", "line 15: no subjects"),
-        ("[[job]]", "[job]", "Mend the TOML there"),
+        ("[[job]]", "[job]", "Correct the TOML at that place"),
         ("size = 64", "size = ", r"\(at line 3, column 8\)"),
     ],
 )
 def test_what_is_wrong_is_named_with_its_line(tmp_path: Path, old: str, new: str, said: str) -> None:
-    assert old in BYTES_PER_PIXEL
+    assert old in JOBS
     with pytest.raises(UsageError, match=said):
-        jobs.read(_write(tmp_path, BYTES_PER_PIXEL.replace(old, new)))
+        jobs.read(_write(tmp_path, JOBS.replace(old, new)))
 
 
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
         ('"in/a*.jpg"', '"in/zz*.jpg"', r"job at line 6: .*no file matches"),
-        ("steps = 2", "steps = 0", r"job at line 6: steps 0: expected 1"),
+        ("steps = 2", "steps = 0", r"line 4: steps = 0: expected 1 or more"),
         ('style = "wave"', 'style = "wafe"', r"job at line 6: style 'wafe'.*Did you mean wave\?"),
         ('output = "all"', 'output = "../all"', r"job at line 15: output \.\./all: leads out of the output folder"),
         ('output = "all"', 'output = "/tmp/all"', r"leads out of the output folder"),
@@ -154,9 +156,9 @@ def test_what_cannot_be_done_is_refused_before_any_work(
     out = tmp_path / "out"
     out.mkdir()
     (out / "way").symlink_to(tmp_path)
-    assert old in BYTES_PER_PIXEL
+    assert old in JOBS
     with pytest.raises(UsageError, match=said):
-        jobs.prepare(two_styles, _write(tmp_path, BYTES_PER_PIXEL.replace(old, new)), out)
+        jobs.prepare(two_styles, _write(tmp_path, JOBS.replace(old, new)), out)
     assert [path.name for path in out.iterdir()] == ["way"]
 
 
@@ -200,4 +202,119 @@ def test_every_option_of_apply_about_pictures_is_known() -> None:
         "list_devices",
         "deterministic",
     }
-    assert options - executor <= job_schema.known_keys()
+    assert options - executor <= set(job_schema.key_types())
+
+
+DIGITS = "9" * 400
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        (
+            "steps = 1",
+            f"steps = {DIGITS}",
+            r"line 19: steps = \(400 digits, more than 64 bits hold\): expected 1",
+        ),
+        ("steps = 1", f"steps = {DIGITS * 20}", r"jobs\.toml: a number has thousands of digits\. Use a shorter one\."),
+        ("steps = 1", "steps = nan", "line 19: steps = nan: expected 1 or more"),
+        ("steps = 1", "strength = inf", "line 19: strength = inf: expected a finite number"),
+        ("steps = 1", "style_scale = 1e400", "line 19: style_scale = inf: expected a finite number"),
+        ("steps = 1", f"content_weight = {DIGITS}", r"line 19: content_weight = \(400 digits.*expected 0 or more"),
+        ("steps = 1", "layer_weights = { conv4 = 1e400 }", "line 19: layer_weights = {'conv4': inf}: expected"),
+        ("steps = 1", f'layer_weights = ["conv4={DIGITS}"]', "job at line 15: layer_weights conv4 inf: expected 0 or"),
+        ("steps = 1", f"max_pixels = {DIGITS}", r"line 19: max_pixels = \(400 digits.*expected a whole number"),
+        ('["wave", "again"]', "{ wave = nan, again = 1 }", "line 16: styles = .*names and weights"),
+        ('["wave", "again"]', f"{{ wave = {DIGITS}, again = 1 }}", "line 16: styles = .*names and weights"),
+        (
+            '["wave", "again"]',
+            '[["wave:1e400", "again"]]',
+            "job at line 15: style wave:1e400: expected a finite",
+        ),
+        ("steps = 1", "steps = 2020-01-01", "line 19: steps = .*2020.*: expected 1 or more, a whole number"),
+        ("steps = 1", "size = 64.0", r"line 19: size = 64: expected a whole number"),
+    ],
+)
+def test_numbers_that_are_not_finite_or_have_hundreds_of_digits_are_refused(
+    bank: Bank, photographs: Path, tmp_path: Path, old: str, new: str, said: str
+) -> None:
+    assert old in JOBS
+    with pytest.raises(UsageError, match=said) as refused:
+        jobs.prepare(bank, _write(tmp_path, JOBS.replace(old, new)), tmp_path / "out")
+    assert len(str(refused.value)) < 400
+
+
+SIMILAR_LINES = """\
+# [[job]]
+[[job]] # the first
+style = "wave"
+subjects = [ # [[job]]
+  "in/[[job]].jpg",
+  '''
+[[job]]
+''',
+]
+name_template = \"\"\"
+[[job]]
+steps = 1
+\"\"\"
+steps = 2
+
+  [[ "job" ]]
+  "style" = 'wave'
+  subjects = "in"
+  [job.layer-weights]
+  conv4 = 1
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("steps = 2", "steps = 'two'", "line 14: steps = 'two'"),
+        ("style = ", "[job.styel]\nx = ", "line 3: styel: unknown key"),
+        ("conv4 = 1", "conv4 = -1", "line 19: layer-weights = "),
+        ('"style"', '"stile"', "line 17: stile: unknown key"),
+        ("conv4 = 1", "conv4 = 1\n[defaults]\nsize = 'x'", "line 22: size = 'x'"),
+        ("conv4 = 1", "conv4 = 1\n[[jobs]]", "line 21: jobs: unknown key. Did you mean job?"),
+        ('  subjects = "in"\n', "", "line 16: no subjects"),
+        (
+            "conv4 = 1",
+            "conv4 = 1\n[[job]]\nstyle = 'wave'\nsubjects = 'in'\nsubject = 'in'",
+            "line 24: subject: unknown",
+        ),
+    ],
+)
+def test_lines_that_look_like_headers_or_keys_inside_values_do_not_count(
+    tmp_path: Path, old: str, new: str, said: str
+) -> None:
+    valid = SIMILAR_LINES.replace("conv4 = 1", "conv4 = 1")
+    assert [job.line for job in jobs.read(_write(tmp_path, valid))] == [2, 16]
+    with pytest.raises(UsageError, match=re.escape(said)):
+        jobs.read(
+            _write(tmp_path, SIMILAR_LINES.replace(old, new, 1) if "conv4" in old else valid.replace(old, new, 1))
+        )
+
+
+def test_a_thousand_jobs_are_parsed_once_and_a_fault_in_one_parses_little_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parsed: list[int] = []
+
+    def loads(text: str) -> Any:
+        parsed.append(len(text))
+        return tomllib_loads(text)
+
+    tomllib_loads = toml_lines.tomllib.loads
+    monkeypatch.setattr(toml_lines.tomllib, "loads", loads)
+    job = '[[job]]\nstyle = "wave"\nsubjects = [\n  "in/{0}.jpg",\n]\noutput = "out/{0}"\nmatch-color = false\n\n'
+    text = "[defaults]\nsize = 64\n\n" + "".join(job.format(number) for number in range(1000))
+    entries = jobs.read(_write(tmp_path, text))
+    assert [entry.line for entry in entries] == [4 + 8 * index for index in range(1000)]
+    assert sum(parsed) < 1.2 * len(text) and len(parsed) <= 1 + 1001  # the text once, and each header
+    parsed.clear()
+    with pytest.raises(UsageError, match=f"line {4 + 8 * 900 + 6}: match-color = 'no': expected true or false"):
+        jobs.read(
+            _write(tmp_path, text.replace("match-color = false", 'match-color = "no"').replace('"no"', "true", 900))
+        )
+    assert sum(parsed) < 1.2 * len(text) and len(parsed) <= 1 + 1001 + 5  # and the statements of one job

@@ -54,7 +54,11 @@ def test_names_in_the_bank_win_over_the_grammar() -> None:
     [
         ((), (), "no style"),
         (("a", "a"), (), "named twice"),
-        (("a:-1", "b"), (), "expected a number from 0 up"),
+        (("a:-1", "b"), (), "expected a finite weight"),
+        (("a:nan", "b"), (), "expected a finite weight"),
+        (("a:1e400", "b"), (), "expected a finite weight"),
+        ((f"a:{'9' * 400}", "b"), (), "expected a finite weight"),
+        (("a:1e308", "b:1e308"), (), "the sum of the weights is not finite"),
         (("a:0", "b:0"), (), "one of them above 0"),
         (("a", "sky=b"), (), r"a: no region.*REGION=NAME"),
         (("sky=a", "rest=b"), (), "no masks.*--mask REGION=FILE"),

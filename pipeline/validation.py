@@ -1,0 +1,96 @@
+"""Strict types for settings and job files: a text is no number, a number is no bool, and numbers are finite."""
+
+from __future__ import annotations
+
+import functools
+import sys
+import types
+import typing
+from collections.abc import Hashable
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
+
+import msgspec
+import numpy as np
+from msgspec import Meta
+
+from stylebank.errors import UsageError, printable
+
+INT_MAX, FLOAT_MAX = 2**63 - 1, sys.float_info.max
+
+Integer = Annotated[int, Meta(ge=-INT_MAX, le=INT_MAX, description="a whole number")]
+Natural = Annotated[int, Meta(ge=0, le=INT_MAX, description="0 or more, a whole number")]
+Count = Annotated[int, Meta(ge=1, le=INT_MAX, description="1 or more, a whole number")]
+Side = Annotated[int, Meta(ge=32, le=INT_MAX, description="32 or more, a whole number")]
+Percent = Annotated[int, Meta(ge=1, le=100, description="1 to 100, a whole number")]
+Number = Annotated[float, Meta(ge=-FLOAT_MAX, le=FLOAT_MAX, description="a finite number")]
+Weight = Annotated[float, Meta(ge=0, le=FLOAT_MAX, description="0 or more, a finite number")]
+Text = Annotated[str, Meta(description="a text")]
+Texts = Annotated[tuple[str, ...], Meta(description="a list of texts")]
+Sides = Annotated[tuple[Side, ...], Meta(description="a list of whole numbers, each 32 or more")]
+Flag = Annotated[bool, Meta(description="true or false")]
+
+
+@functools.cache
+def field_types(dataclass: Hashable) -> dict[str, Any]:
+    """Return the type of each field, with its bounds and its description."""
+    return get_type_hints(dataclass, include_extras=True)
+
+
+def check_fields(instance: Any) -> None:
+    """Replace each field of a frozen dataclass by its value as `checked` returns it.
+
+    Raises
+    ------
+    UsageError
+    """
+    for name, hint in field_types(instance.__class__).items():
+        object.__setattr__(instance, name, checked(name, getattr(instance, name), hint))
+
+
+def checked(name: str, value: Any, hint: Any) -> Any:
+    """Return a value as the type `hint`.
+
+    Only exact conversions are made: a NumPy scalar to Python's type, 512.0 to an integer, 2 to a float,
+    a list to a tuple.
+
+    Raises
+    ------
+    UsageError
+        ``NAME VALUE: expected DESCRIPTION.``
+    """
+    value = (
+        [_exact(part, hint) for part in value] if isinstance(value, list | tuple | np.ndarray) else _exact(value, hint)
+    )
+    try:
+        return msgspec.convert(value, hint)
+    except (msgspec.ValidationError, ValueError):
+        raise UsageError(f"{name} {shown(value)}: expected {description(hint)}.") from None
+
+
+def _exact(value: Any, hint: Any) -> Any:
+    value = value.item() if isinstance(value, np.generic) else value
+    integral = isinstance(value, float) and value.is_integer() and any(base is int for base, _ in _members(hint))
+    return int(value) if integral else value
+
+
+def description(hint: Any) -> str:
+    """Return in words what a type accepts; None goes without saying."""
+    return " or ".join(words for _base, words in _members(hint))
+
+
+def _members(hint: Any) -> list[tuple[Any, str]]:
+    """Return each type of a union, or the type alone, with its description."""
+    members = get_args(hint) if get_origin(hint) in {typing.Union, types.UnionType} else (hint,)
+    annotated = [get_args(member)[:2] for member in members if get_origin(member) is Annotated]
+    return [(base, meta.description or "") for base, meta in annotated]
+
+
+def shown(value: Any) -> str:
+    """Return a value as a message shows it, cut to 80 characters; of a long integer, the number of its digits."""
+    try:
+        if isinstance(value, int) and abs(value) > INT_MAX:
+            return f"({len(str(abs(value)))} digits, more than 64 bits hold)"
+        text = f"{value:g}" if isinstance(value, float) else repr(value)
+    except ValueError:  # Python prints no integer of more than 4300 digits
+        text = "(thousands of digits, more than 64 bits hold)"
+    return printable(text if len(text) <= 80 else f"{text[:77]}...")
