@@ -1,1 +1,1 @@
-"""Keras and what lies below it: the one place that knows TensorFlow, JAX and PyTorch apart."""
+"""The layer around Keras: the only modules that distinguish TensorFlow, JAX and PyTorch."""

@@ -1,4 +1,4 @@
-"""Functions compiled by the backend, and the gradient through the network."""
+"""Compiled functions, and gradients through the network."""
 
 from __future__ import annotations
 
@@ -22,15 +22,18 @@ else:
 
 #: The network: ``(images, parameters) -> features``, a list of tensors.
 Forward = Callable[[Any, Any], Any]
-#: What the features are worth: ``(features, inputs) -> (parts, cotangents)``, a vector a picture and a
-#: tensor a feature, the derivative of the pictures' values by it, or a function that makes it: see `vjp`.
+#: The loss on the features: ``(features, inputs) -> (terms, cotangents)``. `terms` has shape (n, terms). There is
+#: one cotangent per feature, as a tensor or as a function that returns one: see `vjp`.
 Head = Callable[[Any, Any], tuple[Any, Any]]
-#: Both compiled: ``(images, inputs) -> (parts, gradient)`` in NumPy.
+#: Network and head, compiled: ``(images, inputs) -> (terms, gradient)`` in NumPy.
 Step = Callable[[npt.NDArray[np.float32], Any], tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]]
 
 
 def compile_function(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compile a function of nested tensors; another size of any axis but the last costs TensorFlow no new trace."""
+    """Compile a function of nested tensors.
+
+    TensorFlow reuses one trace for every size of every axis but the last.
+    """
     if NAME == "jax":
         return time_first_call(jax.jit(function), _shapes, _shapes)
     if NAME == "torch":
@@ -53,15 +56,18 @@ def _shapes(arguments: Any) -> str:
 
 
 def compile_bound(function: Callable[..., Any], parameters: Any) -> Callable[..., Any]:
-    """Compile ``function(*arguments, parameters)`` to be called without the parameters, which stay."""
-    if NAME == "jax":  # a closure's tensors would be compiled in as constants
+    """Compile ``function(*arguments, parameters)`` with `parameters` bound.
+
+    The result is called as ``compiled(*arguments)``.
+    """
+    if NAME == "jax":  # JAX compiles the tensors of a closure as constants
         compiled = jax.jit(function)
         return time_first_call(lambda *arguments: compiled(*arguments, parameters), _shapes, _shapes)
     return compile_function(lambda *arguments: function(*arguments, parameters))
 
 
 def _tensor_spec(tensor: Any) -> Any:
-    """The TensorSpec of a tensor: channels stay, and the number of pictures."""
+    """Return the TensorSpec of a tensor, with a fixed number of channels and of images, and any other sizes."""
     shape = tensor.shape.as_list()
     if len(shape) == 4:
         shape = [shape[0], None, None, shape[3]]
@@ -71,26 +77,30 @@ def _tensor_spec(tensor: Any) -> Any:
 
 
 def vjp(forward: Callable[[Any], Any], images: Any) -> tuple[Any, Callable[[Any], Any]]:
-    """Return ``forward(images)``, and its vector-Jacobian product: cotangents of the outputs to the images'.
+    """Return ``forward(images)`` and its vector-Jacobian product.
 
     Parameters
     ----------
     forward
-        Gives a tensor or a list. Where cotangents are functions, each of the list is made of the one before it alone.
+        Returns a tensor or a list of tensors. If cotangents are functions, each tensor of the list must depend on
+        `images` through the tensor before it alone.
+    images : tensor
+        The point at which the Jacobian is taken.
 
     Returns
     -------
     tensor or list of tensors
+        The outputs.
     callable
-        ``pull(cotangents)``, a tensor each or a function that makes it. Functions are called from the last to the
-        first, each with what comes back from the output after it, None for the last, so as to make nothing
-        earlier (see `after`): of a large picture they are not all there at once. JAX orders what it computes
-        itself, and calls all with None.
+        ``pull(cotangents)`` returns the gradient by `images`. A cotangent is a tensor, or a function of the
+        upstream gradient that returns one. Functions are called from the last output to the first; the last one
+        receives None. Each is called as late as possible (see `after`), so that the cotangents of a large image
+        are never in memory together. JAX orders its own computation and calls every function with None.
 
     Raises
     ------
     ValueError
-        By ``pull`` with functions, where an output is not made of the one before it; not on JAX.
+        By ``pull`` with functions, if an output does not depend on the one before it. JAX never raises it.
     """
     if NAME == "jax":
         features, pull_back = jax.vjp(forward, images)
@@ -134,31 +144,29 @@ def vjp(forward: Callable[[Any], Any], images: Any) -> tuple[Any, Callable[[Any]
 
 
 def compile_step(forward: Forward, head: Head, parameters: Any) -> Step:
-    """Compile a network and what its features are worth, together with the gradient by the pictures.
+    """Compile a network, a head on its features, and the gradient by the images as one function.
 
     Parameters
     ----------
     forward
-        The network; `parameters` are given from outside so that they are no constants of the
-        compiled function.
+        The network. It takes `parameters` as an argument, so that they are not constants of the compiled function.
     head
-        Values and their derivatives by the features, both written out: nothing is
-        differentiated but the network.
+        Returns the terms of the loss and their cotangents. Only the network is differentiated.
     parameters
-        Nested structure of tensors that stays the same for every call.
+        Nested structure of tensors, the same for every call.
 
     Returns
     -------
     callable
-        ``step(images, inputs)`` with `images` float32 of shape (n, H, W, 3) in 0..255 and
-        `inputs` as `to_tensors` returns it; gives parts, and the gradient shaped like the images, on
-        the host. Another height, width or rank costs no new trace on TensorFlow (JAX compiles
-        once a shape, PyTorch runs eagerly); another n does.
+        ``step(images, inputs)`` takes float32 `images` of shape (n, H, W, 3) in 0..255, and `inputs` as
+        `to_tensors` returns them. It returns NumPy arrays: the terms, and the gradient, which has the shape of the
+        images. TensorFlow traces again for another n, and for nothing else; JAX compiles once per shape; PyTorch
+        runs eagerly.
 
     Raises
     ------
     OutOfMemory
-        By the step, if the device's memory does not suffice.
+        By the step, if the device runs out of memory.
     """
 
     def differentiated(images: Any, inputs: Any, parameters: Any) -> tuple[Any, Any]:

@@ -1,4 +1,4 @@
-"""Errors of the libraries below Keras: a full device is recognised by name, so that no library is loaded for it."""
+"""Out-of-memory errors of all backends. They are recognised by name, so that no backend is loaded."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ _OUT_OF_MEMORY_TEXTS = ("ResourceExhaustedError", "OutOfMemoryError", "RESOURCE_
 
 
 class OutOfMemory(StylebankError):
-    """The device's memory does not hold what was asked for."""
+    """The device has too little memory for the computation."""
 
 
 @contextlib.contextmanager
 def memory_errors() -> Iterator[None]:
-    """Turn the backend's own error of a full device into `OutOfMemory`."""
+    """Turn a backend's out-of-memory error into `OutOfMemory`."""
     try:
         yield
     except Exception as error:
@@ -30,6 +30,6 @@ def memory_errors() -> Iterator[None]:
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Tell whether a device's memory is what an error complains of."""
+    """Return whether an error's class, or a base class, is an out-of-memory error."""
     names = {kind.__name__ for kind in type(error).__mro__}
     return bool(names & {"OutOfMemory", "MemoryError", "ResourceExhaustedError", "OutOfMemoryError"})

@@ -1,4 +1,4 @@
-"""Memory of this machine: what is free, within the limits of its control groups."""
+"""Free memory of this machine, within the limits of its control groups."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ _NO_LIMIT = 1 << 60
 
 
 def free_memory(root: Path = Path("/")) -> int | None:
-    """Return the bytes that can be had without swapping, where Linux tells, and within this process' control groups.
+    """Return the bytes available without swapping; None if the system does not report them.
 
     Parameters
     ----------
     root
-        Where ``proc`` and ``sys`` are.
+        The folder that holds ``proc`` and ``sys``.
     """
     candidates = list(_cgroups_free(root))
     try:
@@ -29,7 +29,10 @@ def free_memory(root: Path = Path("/")) -> int | None:
 
 
 def _cgroups_free(root: Path) -> Iterator[int]:
-    """What is left of each limit above this process, of version 1 and 2; files it would give back count as free."""
+    """Yield the free bytes below each memory limit of this process' control groups, of versions 1 and 2.
+
+    Inactive file pages count as free.
+    """
     mount = root / "sys/fs/cgroup"
     try:
         lines = (root / "proc/self/cgroup").read_text("utf-8").splitlines()
@@ -44,7 +47,7 @@ def _cgroups_free(root: Path) -> Iterator[int]:
             files = "total_inactive_file"
         else:
             continue
-        # inside a container the path may be the host's: then there is only the top to look at
+        # inside a container the path may be the host's, and only the top group is visible
         group = top / path.lstrip("/")
         for folder in (group, *group.parents) if ".." not in group.parts else (top,):
             try:

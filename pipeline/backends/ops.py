@@ -1,4 +1,4 @@
-"""Operations that Keras lacks, or that every backend does differently."""
+"""Operations that Keras lacks, or that need another implementation per backend."""
 
 from __future__ import annotations
 
@@ -12,7 +12,13 @@ if NAME == "tensorflow":
 
 
 def cond(condition: Any, true_fn: Callable[[], Any], false_fn: Callable[[], Any]) -> Any:
-    """Return what one of two functions of no arguments gives; `condition` may be a tensor that is not known yet."""
+    """Return ``true_fn()`` or ``false_fn()``.
+
+    Parameters
+    ----------
+    condition
+        A bool calls one function only. A tensor, whose value may be unknown at compile time, selects at run time.
+    """
     if isinstance(condition, bool):
         return true_fn() if condition else false_fn()
     return keras.ops.cond(condition, true_fn, false_fn)
@@ -23,10 +29,10 @@ def matmul(left: Any, right: Any, *, transpose_a: bool = False) -> Any:
 
     Parameters
     ----------
-    turned
-        Whether the left ones are given as (n or 1, ..., b, a); they are not copied for it.
+    transpose_a
+        Whether the left ones have shape (n or 1, ..., b, a). TensorFlow does not copy them.
     """
-    single = left.shape[0] == right.shape[0] == 1  # TensorFlow is faster at a single one without its axis
+    single = left.shape[0] == right.shape[0] == 1  # TensorFlow multiplies a single matrix faster without the batch axis
     if single:
         left, right = left[0], right[0]
     if NAME == "tensorflow":
@@ -37,20 +43,25 @@ def matmul(left: Any, right: Any, *, transpose_a: bool = False) -> Any:
 
 
 def sum_of_squares(tensor: Any) -> Any:
-    """Sum the squares of each of n tensors (n, ...), (n,), without keeping the squares where that can be had."""
+    """Return the sum of squares of each of n tensors (n, ...), with shape (n,).
+
+    TensorFlow does not store the squares.
+    """
     if NAME == "tensorflow":
         return tf.stack([2 * tf.nn.l2_loss(part) for part in tf.unstack(tensor)])
     return keras.ops.sum(keras.ops.square(keras.ops.reshape(tensor, (tensor.shape[0], -1))), axis=1)
 
 
 def pad_edges(x: Any, offset: int, *, top: bool = True, bottom: bool = True) -> Any:
-    """Return activations (n, h, w, c) with a column more at either side, and a row more above and below where asked.
+    """Pad activations (n, h, w, c) by one row and one column on each side.
 
     Parameters
     ----------
-    inside
-        How far from the border lies what stands beyond it: 0 for the border itself, 1 for its reflection,
-        where there is something that far.
+    offset
+        Distance from the border to the row or column that is copied: 0 replicates the border, 1 reflects.
+        It is reduced where the activations are smaller.
+    top, bottom
+        Whether to pad at the top and at the bottom.
     """
     if NAME == "tensorflow":
         return _pad_edges_by_gather(x, offset, top, bottom)
@@ -63,7 +74,7 @@ def pad_edges(x: Any, offset: int, *, top: bool = True, bottom: bool = True) -> 
 
 
 def _pad_edges_by_gather(x: Any, offset: int, top: bool, bottom: bool) -> Any:
-    """Copy once, and on the way back add up the frame alone; slices and joins copy five times as much."""
+    """Pad by one gather, whose gradient adds up the border alone. Slices and joins copy five times as much."""
     shape = tf.shape(x)
     count, height, width, channels = shape[0], shape[1], shape[2], x.shape[3]
     row, column = tf.minimum(offset, height - 1), tf.minimum(offset, width - 1)
@@ -96,7 +107,10 @@ def _pad_edges_by_gather(x: Any, offset: int, top: bool, bottom: bool) -> Any:
 
 
 def after(tensor: Any, first: Any) -> Any:
-    """Return `tensor`; on TensorFlow nothing is computed from it before `first` is there, which may be None."""
+    """Return `tensor`, computed from on TensorFlow only after `first` exists.
+
+    Other backends, and a `first` of None, return it as it is.
+    """
     if NAME == "tensorflow" and first is not None:
         with tf.control_dependencies([first]):
             return tf.identity(tensor)
@@ -104,10 +118,7 @@ def after(tensor: Any, first: Any) -> Any:
 
 
 def relu(x: Any) -> Any:
-    """Return the ReLU of activations, keeping for its gradient what it is given, not what it gives.
-
-    What it is given is there anyhow where it is a layer of the style.
-    """
+    """Return the ReLU of activations. The backward pass reuses its input, which style layers keep in memory anyway."""
     if NAME != "tensorflow":
         return keras.ops.relu(x)
 

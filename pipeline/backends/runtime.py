@@ -1,7 +1,7 @@
-"""The only module that knows which Keras backend runs.
+"""The Keras backend that runs.
 
-TensorFlow unless ``KERAS_BACKEND`` says otherwise. Importing this module imports
-Keras and its backend, which takes seconds; nothing that only looks at a bank does.
+TensorFlow runs unless ``KERAS_BACKEND`` names another. Importing this module imports Keras and its backend,
+which takes seconds. Commands that only read a bank do not import it.
 """
 
 from __future__ import annotations
@@ -31,20 +31,23 @@ if os.environ["KERAS_BACKEND"] == "torch":
     with contextlib.suppress(ImportError):
         import torch
 
-        if not torch.cuda.is_available():  # Keras would take Apple's GPU, which has no float64
+        if not torch.cuda.is_available():  # Keras would select Apple's GPU, which has no float64
             os.environ.setdefault("KERAS_TORCH_DEVICE", "cpu")
 
 
 @contextlib.contextmanager
 def native_stderr_silenced() -> Iterator[None]:
-    """Drop what C++ libraries print while they load, before any log level applies."""
+    """Drop what C++ libraries print while they load, before any log level applies.
+
+    The variable ``STYLEBANK_DEBUG_BACKEND`` keeps it.
+    """
     if os.environ.get("STYLEBANK_DEBUG_BACKEND"):
         yield
         return
     sys.stderr.flush()
     try:
         saved_stderr = os.dup(2)
-    except OSError:  # no stderr at all, as under pythonw or a daemon
+    except OSError:  # there is no stderr, as under pythonw or in a daemon
         yield
         return
     try:
@@ -81,14 +84,14 @@ with native_stderr_silenced():
         import jax
 
         jax.config.update("jax_default_matmul_precision", "highest")
-        jax.config.update("jax_enable_x64", True)  # the objective's eigendecompositions are in float64
+        jax.config.update("jax_enable_x64", True)  # eigendecompositions run in float64
 
 
 def to_tensors(structure: Any) -> Any:
-    """Turn every NumPy array of a nested dict or list into the backend's tensor."""
+    """Convert every NumPy array of a nested dict or list to a tensor of the backend."""
     return keras.tree.map_structure(keras.ops.convert_to_tensor, structure)
 
 
 def to_numpy(tensor: Any) -> npt.NDArray[Any]:
-    """Bring one tensor back to the host."""
+    """Copy one tensor to the host as a NumPy array."""
     return np.asarray(keras.ops.convert_to_numpy(tensor))

@@ -1,4 +1,4 @@
-"""The seconds a process spends on what is done once for all pictures that follow."""
+"""Time that a process spends once on set-up: loading, compiling, and preparing styles."""
 
 from __future__ import annotations
 
@@ -11,17 +11,13 @@ _setup_seconds = [0.0]
 
 
 def setup_seconds() -> float:
-    """Return the seconds this process has spent on what is done once for all pictures that follow.
-
-    That is what stood under `setup_timer`, and compiling: what a function's first call takes beyond
-    the second at the same shapes.
-    """
+    """Return this process' set-up time: the time in `setup_timer`, and the compile time `time_first_call` finds."""
     return _setup_seconds[0]
 
 
 @contextlib.contextmanager
 def setup_timer() -> Iterator[None]:
-    """Count what is done here as done once for all pictures that follow; a decorator, too."""
+    """Add the time of a block, or of a decorated function, to the set-up time."""
     start = time.perf_counter()
     try:
         yield
@@ -32,12 +28,21 @@ def setup_timer() -> Iterator[None]:
 def time_first_call(
     function: Callable[..., Any], compile_key: Callable[[Any], str], timing_key: Callable[[Any], str]
 ) -> Callable[..., Any]:
-    """Count as `setup_timer` what a function's first call of a kind takes beyond the next with the same shapes.
+    """Estimate compile time: the first call's time minus the second's, for the same shapes.
 
     Parameters
     ----------
-    kind, shapes
-        Give of the tuple of arguments what decides on compiling, and what on the time a call takes.
+    function
+        The compiled function.
+    compile_key
+        Maps the tuple of arguments to a key. A new key compiles again.
+    timing_key
+        Maps the tuple of arguments to a key. Calls with equal keys take about equal time.
+
+    Returns
+    -------
+    callable
+        `function`, which adds the estimate to the set-up time.
     """
     first_calls: dict[str, tuple[str, float] | None] = {}
 

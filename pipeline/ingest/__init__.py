@@ -1,1 +1,1 @@
-"""First stage: a painting becomes an entry of the bank."""
+"""Ingest: a painting becomes an entry of the bank."""

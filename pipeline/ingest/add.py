@@ -1,4 +1,4 @@
-"""A painting measured and kept in a bank."""
+"""Measure a painting and store it in a bank."""
 
 from __future__ import annotations
 
@@ -33,45 +33,44 @@ def add(
     on_scale: Callable[[int, int, int], None] = lambda scale, number, total: None,
     **settings: Any,
 ) -> Header:
-    """Measure a painting and keep it in a bank.
+    """Measure a painting and store it in a bank.
 
     Parameters
     ----------
     bank
-        Where to.
+        The bank to add to.
     image
-        A picture file.
+        Path of the painting.
     name
-        The file's stem unless given.
+        The style's name; the file's stem by default.
     tags
         Words to find the style by.
-    max_pixels
-        Refuse a larger picture.
-    no_thumbnail
-        Keep no small picture of the painting.
     replace
-        Let go of a style of the same name.
+        Overwrite a style of the same name.
     preset : {"original"}, optional
-        Settings of the original program; those given beside it win.
+        Settings of the original program. Settings in `settings` take precedence.
     weights, allow_unknown_weights
         As for `weights.load`.
+    max_pixels
+        Refuse a larger image.
+    no_thumbnail
+        Store no thumbnail of the painting.
     note
-        Called with what the user should know of the picture.
+        Called with each notice for the user, such as composited transparency.
     on_scale
-        Called with a scale, its number from 1, and how many there are, before it is measured.
+        Called before each scale with the scale in pixels, its number from 1, and the number of scales.
     **settings
         Fields of `IngestSettings`.
 
     Returns
     -------
     Header
-        As it stands in the bank.
+        The stored style's header.
 
     Raises
     ------
     StylebankError
-        Before the painting is measured where that can be told: a bad name or setting, a
-        style that exists.
+        Bad names, bad settings and existing styles are refused before the painting is measured.
     """
     from ..vgg.weights import load
 

@@ -1,4 +1,4 @@
-"""A painting measured: image -> `Style`."""
+"""Measure a painting: the mean and covariance of its activations, as a `Style`."""
 
 from __future__ import annotations
 
@@ -34,31 +34,31 @@ def measure(
     note: Callable[[str], None] = lambda text: None,
     on_scale: Callable[[int, int, int], None] = lambda scale, number, total: None,
 ) -> Style:
-    """Run a painting through the network once a scale.
+    """Measure a painting at every scale.
 
     Parameters
     ----------
     path
-        A picture file, as `images.load` takes it; alpha is composited over white.
+        An image file, as `images.load` reads it. Transparency is composited on white.
     weights
-        As `weights.load` gives them.
+        As `weights.load` returns them.
     settings
         Layers, scales, pooling and padding.
     name
-        The file's stem unless given.
+        The style's name; the file's stem by default.
     tags
         Words to find the style by.
     max_pixels
-        Refuse a larger picture.
+        Refuse a larger image.
     note
-        Called with what the user should know of the picture.
+        Called with each notice for the user.
     on_scale
-        Called with a scale, its number from 1, and how many there are, before it is measured.
+        Called before each scale with the scale in pixels, its number from 1, and the number of scales.
 
     Returns
     -------
     Style
-        Moments summed in float64 over float32 activations, roots in float64, kept as float32.
+        Float32 moments. They are summed in float64 over float32 activations; square roots are taken in float64.
 
     Raises
     ------
@@ -97,12 +97,21 @@ def measure(
 
 
 def measure_pixels(pixels: images.Pixels, network: VGG19, layers: tuple[str, ...]) -> dict[str, Gaussian]:
-    """Return the Gaussian of the pixels and of every layer for one picture at the size it has.
+    """Return the Gaussians of the pixels and of every layer for one image at its own size.
 
     Parameters
     ----------
     pixels : ndarray, float32, shape (H, W, 3)
         In 0..255.
+    network
+        The network to measure with.
+    layers
+        Names of the layers to measure.
+
+    Returns
+    -------
+    dict of str to Gaussian
+        By layer, with ``pixels`` first.
     """
     image = to_tensors(np.ascontiguousarray(pixels, np.float32))
     selected = set(layers)
@@ -115,7 +124,7 @@ def measure_pixels(pixels: images.Pixels, network: VGG19, layers: tuple[str, ...
 
 def _gaussian(activations: npt.NDArray[np.floating]) -> Gaussian:
     mean, cov, count = gaussian.moments(activations)
-    cov_sqrt, eigenvalues = gaussian.root(cov)
+    cov_sqrt, eigenvalues = gaussian.sqrtm_psd(cov)
     return Gaussian(
         mean=mean.astype(np.float32),
         cov=((cov + cov.T) / 2).astype(np.float32),
@@ -126,7 +135,10 @@ def _gaussian(activations: npt.NDArray[np.floating]) -> Gaussian:
 
 
 def _sizes(painting_size: tuple[int, int], scales: tuple[int, ...], path: str) -> dict[int, tuple[int, int]]:
-    """Sizes to measure at by longest side: never above the painting's own, never too thin."""
+    """Return the (width, height) to measure at, by longest side.
+
+    Paintings are never enlarged. Scales at which the painting is too thin are skipped.
+    """
     longest = max(painting_size)
     longest_sides = sorted({min(scale, longest) for scale in scales} or {longest})
     sizes: dict[int, tuple[int, int]] = {}

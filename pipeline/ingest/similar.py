@@ -1,4 +1,4 @@
-"""Which styles of a bank are nearest to one of them, or to a picture."""
+"""Find the styles of a bank nearest to one of them, or to an image."""
 
 from __future__ import annotations
 
@@ -28,27 +28,29 @@ def similar(
     max_pixels: int = MAX_PIXELS,
     note: Callable[[str], None] = lambda text: None,
 ) -> similarity.SearchResult:
-    """Find the styles nearest to a style of the bank, or to a picture.
+    """Find the styles nearest to a style of the bank, or to an image.
 
     Parameters
     ----------
+    bank
+        The bank to search.
     query
-        A style's name, else a picture file, which is measured as most of the bank's styles were.
+        A style's name, or an image file, which is measured with the most frequent fingerprint of the bank.
     number
-        How many.
+        The most neighbours to return.
     scale
-        Longest side at which to compare; styles have it within half an octave or are left out.
+        Longest side in pixels at which styles are compared. Styles without a scale within half an octave are skipped.
     layers
-        To compare by, ``pixels`` among them; all the query has by default.
+        Layers to compare by, among them ``pixels``; all layers of the query by default.
     weights, allow_unknown_weights, max_pixels
-        For a picture, as for `pipeline.add`.
+        For an image, as for `pipeline.add`.
     note
-        Called with what the user should know.
+        Called with each notice for the user.
 
     Returns
     -------
     SearchResult
-        Nearest first, without the style itself.
+        Neighbours, nearest first, without the query itself.
 
     Raises
     ------
@@ -91,10 +93,10 @@ def _measure_query(
     allow_unknown_weights: bool,
     max_pixels: int,
 ) -> Style:
-    """Measure a picture as most styles were."""
+    """Measure an image with the most frequent fingerprint of the bank."""
     if not headers:
         raise UsageError(f"{printable(image)}: the bank has no style to compare it with. 'stylebank add' puts one in.")
-    images.load(image, max_pixels=max_pixels)  # a bad picture is refused before the network is loaded
+    images.load(image, max_pixels=max_pixels)  # a bad image is refused before the network loads
     fingerprint = Counter(header.fingerprint for header in headers).most_common(1)[0][0]
     from ..vgg.weights import load
     from .measure import measure

@@ -1,1 +1,1 @@
-"""VGG-19: its weights and its layers."""
+"""VGG-19: its convolutions, and the files that hold its weights."""

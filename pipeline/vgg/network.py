@@ -1,4 +1,4 @@
-"""The convolutional trunk of VGG-19 (Simonyan and Zisserman, arXiv 1409.1556) in `keras.ops`."""
+"""The convolutions of VGG-19 (Simonyan and Zisserman, arXiv 1409.1556) in `keras.ops`."""
 
 from __future__ import annotations
 
@@ -17,19 +17,28 @@ from .weights import Weights
 
 
 class VGG19:
-    """VGG-19's convolutions with a pooling and a padding.
+    """VGG-19's 16 convolutions, with a choice of pooling and padding.
 
     Parameters
     ----------
     weights
-        As `weights.load` gives them.
+        As `weights.load` returns them.
     pooling : {"avg", "max", "none"}
-        Over 2 x 2, a last odd row or column included, as the original program has it.
+        Pooling over 2 x 2 positions. A last odd row or column forms a window of its own, as in the original program.
     padding : {"reflect", "replicate", "zero"}
-        What stands around a picture, and around every layer's activations, before a
-        3 x 3 convolution.
+        Padding of the image, and of every layer's activations, before a 3 x 3 convolution.
     precision : {"float32", "bfloat16"}
-        Of the convolutions and of the activations.
+        Dtype of the convolutions and activations.
+
+    Attributes
+    ----------
+    parameters : dict
+        Tensors of the network, as `iter_layers` expects them.
+
+    Raises
+    ------
+    UsageError
+        If the pooling or the padding is unknown.
     """
 
     def __init__(self, weights: Weights, pooling: str, padding: str, precision: str = "float32") -> None:
@@ -41,31 +50,29 @@ class VGG19:
         self.padding = padding
         self.precision = precision
         layers = {name: list(layer) for name, layer in weights.layers.items()}
-        # pictures are RGB: turn the first kernel round once instead of every picture
+        # images are RGB: reverse the first kernel once instead of every image
         layers["conv1_1"][0] = np.ascontiguousarray(layers["conv1_1"][0][:, :, ::-1, :])
         tensors = {name: [ops.cast(part, precision) for part in layer] for name, layer in layers.items()}
-        #: Tensors of the network, as `iter_layers` takes them.
         self.parameters: Any = {
             "layers": tensors,
             "mean": to_tensors(np.ascontiguousarray(weights.mean_pixel_bgr[::-1])),
         }
 
     def iter_layers(self, image: Any, parameters: Any, last: str = "conv5_4") -> Iterator[tuple[str, Any]]:
-        """Yield (name, activations) layer by layer, ``convN_M`` before its ReLU, then ``reluN_M``.
+        """Yield (name, activations) layer by layer: ``convN_M`` before its ReLU, then ``reluN_M``.
 
         Parameters
         ----------
         image : tensor, float32, shape (H, W, 3) or (n, H, W, 3)
-            One picture or several, RGB in 0..255; each side at least 32, for 2 x 2 positions in the last block.
+            RGB in 0..255. Each side is at least 32, which leaves 2 x 2 positions in the last block.
         parameters
-            `self.parameters`, given from outside so that a compiled function can take them
-            as an argument.
+            `self.parameters`, as an argument so that a compiled function can take them as one.
         last
-            Where to stop, as a ``convN_M`` or ``reluN_M``.
+            The last layer to yield, ``convN_M`` or ``reluN_M``.
 
         Yields
         ------
-        str, tensor of shape (n, h, w, c), in the trunk's precision
+        str, tensor of shape (n, h, w, c) in the network's precision
         """
         x = ops.cast(image - parameters["mean"], self.precision)
         if len(x.shape) == 3:
@@ -85,21 +92,21 @@ class VGG19:
 
     @staticmethod
     def last_of(layers: Sequence[str]) -> str:
-        """Return the one of `layers` that comes last in the network."""
+        """Return the deepest of `layers`."""
         return max(layers, key=lambda layer: (layer[4:], layer[:4]))
 
     def features(self, image: Any, parameters: Any, layers: Sequence[str]) -> dict[str, Any]:
-        """Return the activations of `layers` by name; arguments as for `iter_layers`."""
+        """Return the activations of `layers` by name. The arguments are those of `iter_layers`."""
         selected = set(layers)
         return {name: x for name, x in self.iter_layers(image, parameters, self.last_of(layers)) if name in selected}
 
     def convolve(self, x: Any, kernel: Any, *, top: bool = True, bottom: bool = True) -> Any:
-        """Return a 3 x 3 convolution of activations (n, h, w, c), padded.
+        """Return a padded 3 x 3 convolution of activations (n, h, w, c).
 
         Parameters
         ----------
         top, bottom
-            Whether the picture ends there. Where it does not nothing is padded, and a row is lost.
+            Whether the image ends there. Otherwise nothing is padded, and the output has one row less.
         """
         if self.padding == "zero" and top and bottom:
             return ops.conv(x, kernel, padding="same", data_format="channels_last")
@@ -110,7 +117,7 @@ class VGG19:
         return ops.conv(x, kernel, padding="valid", data_format="channels_last")
 
     def pool(self, x: Any) -> Any:
-        """Return activations (n, h, w, c) as the next block takes them: half as high and wide, rounded up."""
+        """Return activations (n, h, w, c) at half the height and width, rounded up; unchanged without pooling."""
         if self.pooling == "none":
             return x
         pooling_function = ops.average_pool if self.pooling == "avg" else ops.max_pool
@@ -119,7 +126,17 @@ class VGG19:
 
 @dataclass(frozen=True)
 class Block:
-    """What of a block is needed: its convolutions, the features asked for, and whether another block follows."""
+    """A block of the network, cut to what a set of features needs.
+
+    Attributes
+    ----------
+    convolutions
+        Names of the convolutions to run.
+    features
+        Names of the layers to return.
+    pools
+        Whether another block follows.
+    """
 
     convolutions: tuple[str, ...]
     features: tuple[str, ...]
@@ -127,12 +144,12 @@ class Block:
 
     @property
     def channels(self) -> int:
-        """Of all its convolutions."""
+        """Number of channels, the same for all convolutions of the block."""
         return CONVOLUTIONS[self.convolutions[0]]
 
 
 def blocks(features: Sequence[str]) -> list[Block]:
-    """Return the blocks that the features `wanted` need, from the first."""
+    """Return the blocks that `features` need, from the first."""
     last = VGG19.last_of(features)
     convolution_names = [name for name in CONVOLUTIONS if name[4:] <= last[4:]]
     network_blocks = []

@@ -1,4 +1,4 @@
-"""Files that hold VGG-19's weights: their formats, read without trusting them."""
+"""Readers for files of VGG-19's weights. No reader trusts a file or runs code from it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,13 @@ ADVICE = "Get the file again, or leave --weights out for those shipped."
 
 
 def checked_mean(path: Path, mean: Any) -> npt.NDArray[np.float32]:
-    """Return a mean pixel as float32 of shape (3,); `WeightsRefused` where it is not finite."""
+    """Return a mean pixel as float32 of shape (3,).
+
+    Raises
+    ------
+    WeightsRefused
+        If it is not finite.
+    """
     checked = np.asarray(mean, np.float32).reshape(3)
     if not np.isfinite(checked).all():
         raise WeightsRefused(f"{printable(path)}: its mean pixel holds values that are not finite. {ADVICE}")
@@ -33,7 +39,13 @@ def checked_mean(path: Path, mean: Any) -> npt.NDArray[np.float32]:
 
 
 def checked_layers(path: Path, layers: Mapping[str, Any]) -> dict[str, Layer]:
-    """Return kernel and bias of all 16 convolutions; `WeightsRefused` where one is missing or of another shape."""
+    """Return kernel and bias of all 16 convolutions as float32.
+
+    Raises
+    ------
+    WeightsRefused
+        If a layer is missing, has another shape, or is not finite.
+    """
     checked: dict[str, Layer] = {}
     incoming = 3
     for name, channels in CONVOLUTIONS.items():
@@ -69,7 +81,7 @@ def _read_h5(path: Path) -> tuple[dict[str, Any], Any]:
 
 
 def _keras_layer(group: Any) -> tuple[Any, Any]:
-    """Kernel and bias of ``blockN_convM``, whose datasets Keras has named in several ways."""
+    """Return kernel and bias of ``blockN_convM``. They are told apart by rank: Keras has used several names."""
     arrays: dict[int, Any] = {}
 
     def visit(_key: str, node: Any) -> None:
@@ -123,7 +135,7 @@ def _rgb_to_bgr(layers: dict[str, Any]) -> dict[str, Any]:
     return layers
 
 
-#: All that a pickled dictionary of arrays asks for.
+#: The globals in a pickled dictionary of arrays.
 _ARRAY_GLOBALS = frozenset(
     {
         ("numpy.core.multiarray", "_reconstruct"),
@@ -136,14 +148,14 @@ _ARRAY_GLOBALS = frozenset(
 
 
 class _ArraysOnly(pickle.Unpickler):
-    """An unpickler that can build NumPy arrays and nothing else."""
+    """An unpickler that builds NumPy arrays and nothing else."""
 
     def __init__(self, path: Path, data: bytes) -> None:
         super().__init__(io.BytesIO(data), encoding="latin1")
         self._path = path
 
     def find_class(self, module: str, name: str) -> Any:
-        """Look a global up, if it is one that arrays are made of."""
+        """Return a global that arrays need; refuse any other."""
         if (module, name) not in _ARRAY_GLOBALS:
             raise WeightsRefused(
                 f"{printable(self._path)}: asks to run {printable(f'{module}.{name}')}; only arrays are allowed. "
@@ -151,7 +163,7 @@ class _ArraysOnly(pickle.Unpickler):
             )
         if name == "_reconstruct":
             return np.empty(0).__reduce__()[0]
-        if name == "encode":  # how pickle's protocol 2, which NumPy wrote until 1.17, spells bytes
+        if name == "encode":  # bytes in pickle's protocol 2, which NumPy wrote until 1.17
             return _latin1
         return getattr(np, name)
 

@@ -1,4 +1,4 @@
-"""Where the trunk's weights come from; every loader gives the same `Weights`."""
+"""VGG-19's weights: the packaged file, Keras' file, or a file of the user. All give the same `Weights`."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ class Weights:
     Attributes
     ----------
     layers : mapping of str to (kernel, bias)
-        Kernel float32 of shape (3, 3, in, out), the first one's input in BGR; bias (out,).
+        Kernels are float32 of shape (3, 3, in, out); the first one expects BGR. Biases have shape (out,).
     mean_pixel_bgr : ndarray, float32, shape (3,)
-        Subtracted from pixels in 0..255.
+        Subtracted from pixel values in 0..255.
     sha256 : str
-        Digest of the file they came from: part of every style's fingerprint.
+        Digest of the file, which is part of every style's fingerprint.
     """
 
     layers: Mapping[str, Layer]
@@ -59,12 +59,11 @@ def load(source: str | Path | None = None, *, allow_unknown: bool = False) -> We
     Parameters
     ----------
     source
-        None or ``"packaged"`` for the file that ships with the package, ``"keras"`` for
-        Keras' own file (downloaded once and checked), or the path of an ``.h5`` (this
-        package's or Keras' layout), ``.mat`` (MatConvNet) or ``.npy`` (dictionary) file.
+        None or ``"packaged"`` for the packaged file; ``"keras"`` for Keras' own file, which is downloaded once
+        and checked; or the path of a file: ``.h5`` (this package's layout or Keras'), ``.mat`` (MatConvNet) or
+        ``.npy`` (dictionary).
     allow_unknown
-        Accept a file whose digest is not in `KNOWN`. Nothing in such a file is ever run,
-        but nobody vouches for its numbers.
+        Accept a file whose digest is not in `KNOWN`. No code in such a file runs, but its numbers are unchecked.
 
     Returns
     -------
@@ -73,7 +72,7 @@ def load(source: str | Path | None = None, *, allow_unknown: bool = False) -> We
     Raises
     ------
     WeightsRefused
-        If the file is missing, not of a known layout, or unknown without `allow_unknown`.
+        If the file is missing, has an unknown layout, or is unknown without `allow_unknown`.
     """
     if source is None or str(source) == "packaged":
         path = PACKAGED
@@ -91,14 +90,14 @@ def load(source: str | Path | None = None, *, allow_unknown: bool = False) -> We
 
 
 def matching(sha256: str, source: str | Path | None = None, *, allow_unknown: bool = False) -> Weights:
-    """Load the weights a style was measured with, or refuse.
+    """Load the weights that a style was measured with.
 
     Parameters
     ----------
     sha256
-        What the style's fingerprint names.
+        Digest from the style's fingerprint.
     source
-        As for `load`; None looks at the packaged file and at Keras' file where it is on disk.
+        As for `load`. None tries the packaged file, then Keras' file if it is on disk.
     allow_unknown
         As for `load`.
 
@@ -109,8 +108,9 @@ def matching(sha256: str, source: str | Path | None = None, *, allow_unknown: bo
     Raises
     ------
     FingerprintMismatch
-        Naming both digests.
+        If the digests differ. The message names both.
     WeightsRefused
+        As for `load`.
     """
     if source is not None:
         weights = load(source, allow_unknown=allow_unknown)
@@ -154,7 +154,7 @@ def _load(path: Path, suffix: str, _mtime_ns: int, allow_unknown: bool) -> Weigh
         return Weights(checked_layers(path, layers), checked_mean(path, mean), sha256)
     except WeightsRefused:
         raise
-    except Exception as error:  # a parser's own errors on a hostile file are of every kind
+    except Exception as error:  # parsers raise errors of every class on a damaged file
         reason = printable(f"{type(error).__name__}: {error}")
         raise WeightsRefused(
             f"{printable(path)}: not a {path.suffix} file of VGG-19's weights ({reason}). {ADVICE}"
@@ -166,7 +166,7 @@ def _keras_cache() -> Path:
 
 
 def _expand_user(path: Path) -> Path:
-    with contextlib.suppress(RuntimeError):  # no such user, or one without a home: a plain name then
+    with contextlib.suppress(RuntimeError):  # the user is unknown or has no home: keep the path as it is
         return path.expanduser()
     return path
 
@@ -177,7 +177,7 @@ def _keras_file() -> Path:
     home = _keras_cache().parent.parent
     try:
         home.mkdir(parents=True, exist_ok=True)
-        with contextlib.redirect_stdout(sys.stderr):  # Keras tells of its progress where results belong
+        with contextlib.redirect_stdout(sys.stderr):  # Keras prints its progress to stdout, which is for results
             return Path(
                 keras.utils.get_file(
                     KERAS_FILE, _KERAS_URL, cache_dir=str(home), cache_subdir="models", file_hash=KERAS_MD5
