@@ -1,1 +1,1 @@
-"""Distances between activations, and the objective made of them."""
+"""Distances between activations and styles, and the objective that sums them."""

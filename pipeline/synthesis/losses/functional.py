@@ -1,23 +1,20 @@
-"""The squared Wasserstein-2 distance of activations to a style, its gradient written out.
+"""The squared Wasserstein-2 distance from activations to a style, with an explicit gradient; also the other terms.
 
-At a layer with activations X (N x c), Gaussian N(mu, C), and a style N(m, S), S = F F^T with F of size
-c x k, the squared Wasserstein-2 distance is (Dowson and Landau 1982; Olkin and Pukelsheim 1982)
+A layer has activations X (N x c) with Gaussian N(mu, C). A style has N(m, S) with S = F F^T and F of size c x k.
+The squared Wasserstein-2 distance is (Dowson and Landau 1982; Olkin and Pukelsheim 1982)
 
     W2^2 = |mu - m|^2 + tr C + tr S - 2 tr (F^T C F)^{1/2}
 
-and its derivative by C is I - T, with T = F (F^T C F)^{-1/2} F^T the optimal map on the range of F
-(Gelbrich 1990). By the activations that is
+Its derivative by C is I - T, where T = F (F^T C F)^{-1/2} F^T is the optimal map on the range of F (Gelbrich 1990).
+The derivative by the activations is
 
     dW2^2/dX = 2/N (X - Y),    Y = m + (X - mu) T
 
-where Y is what the map makes of X: rows with the style's mean and covariance, each as near to its own row of
-X as can be. So nothing is differentiated but the network, which pulls X - Y back to the picture; equal
-eigenvalues, where autodiff through `eigh` gives NaN, do no harm. `wasserstein` has the ways to the last term and to Y.
+Y is the image of X under the optimal map: the rows nearest to X that have the style's mean and covariance. The network
+pulls X - Y back to the image, so nothing but the network is differentiated. Equal eigenvalues do no harm; automatic
+differentiation of `eigh` returns NaN for them. `wasserstein` computes the cross term and Y.
 
-F is thin: the tail of S that `SynthesisSettings.tolerance` leaves out costs time and no loss that could be measured.
-
-Holding T or Y over several steps would save some of that, and was tried: with T held the function is a lower bound
-of W2^2 without a minimum, with Y held an upper bound whose steps are too short. Both reach a given loss later.
+F is thin: it omits the tail of S below `SynthesisSettings.tolerance`.
 """
 
 from __future__ import annotations
@@ -36,27 +33,28 @@ from ...backends.runtime import ops
 from ...backends.timing import setup_timer
 from .wasserstein import Gradient, layer_distance
 
-#: Share of the largest eigenvalue below which a style's tail is left out where a loss is told: what the
-#: float32 of the bank's files rounds away.
+#: Tolerance of reported losses: the fraction of the largest eigenvalue below which float32 files hold only rounding.
 EXACT_TOLERANCE = 1e-7
 
 
 @setup_timer()
 def layer_target(style: Gaussian, tolerance: float = EXACT_TOLERANCE) -> dict[str, npt.NDArray[np.float32]]:
-    """Return what the objective needs of a style's layer.
+    """Return what the objective needs of one layer of a style.
 
     Parameters
     ----------
+    style
+        The layer's Gaussian.
     tolerance
-        Share of the largest eigenvalue below which the style's tail, of trace t, is left out. The
-        cross term 2 tr (F^T C F)^{1/2} loses at most 2 sqrt(t tr C) by it: see `stylebank.math.gaussian.factor`.
+        Fraction of the largest eigenvalue below which the tail of S is omitted. A tail of trace t lowers the
+        cross term 2 tr (F^T C F)^{1/2} by at most 2 sqrt(t tr C): see `stylebank.math.gaussian.low_rank_factor`.
 
     Returns
     -------
     dict
-        ``mean`` (c,), ``factor_transposed`` (k, c), and ``trace``, of all of S.
+        ``mean`` (c,), ``factor_transposed`` (k, c), and ``trace``, which is that of all of S.
     """
-    factor = gaussian.factor(style.cov, tolerance)
+    factor = gaussian.low_rank_factor(style.cov, tolerance)
     return {
         "mean": np.ascontiguousarray(style.mean, np.float32),
         "factor_transposed": np.ascontiguousarray(factor.T, np.float32),
@@ -67,26 +65,26 @@ def layer_target(style: Gaussian, tolerance: float = EXACT_TOLERANCE) -> dict[st
 def distance(
     activations: Any, target: Mapping[str, Any], weight: Any = None, mask: Any = None
 ) -> tuple[Any, Gradient | None]:
-    """Squared W2 from a layer's activations to a style, and what makes its gradient.
+    """Return the squared W2 distance from a layer's activations to a style, and a function that returns its gradient.
 
     Parameters
     ----------
     activations : tensor, shape (n, h, w, c)
     target
-        As `layer_target` gives it, in tensors.
+        As `layer_target` returns it, as tensors.
     weight : tensor, float32, shape (n,), optional
-        What the gradient is multiplied by; without it there is none.
+        Factor of the gradient. Without it there is no gradient.
     mask
         As for `moments`.
 
     Returns
     -------
     tensor, float32, shape (n,)
-        The distance squared, not weighted, to some 1e-6 of tr C + tr S, which is all there is to see of
-        pictures that are nearly equal; their gradient does not suffer from that.
+        The unweighted squared distance, accurate to about 1e-6 of tr C + tr S. Distances of nearly equal images are
+        smaller than that; their gradients stay accurate.
     callable, or None
-        ``gradient(above)`` gives a tensor like `activations`. In layers of few channels it keeps these and little
-        else until it is called, and TensorFlow makes nothing of it before `above` is there, which may be None.
+        ``gradient(upstream)`` returns a tensor like `activations`. In layers of few channels it stores the
+        activations and little else. TensorFlow computes it after `upstream`, which may be None.
     """
     term = layer_distance(activations, target, weight, mask)
     cross, gradient = term.cross_term()
@@ -95,7 +93,23 @@ def distance(
 
 
 def feature_distance(activations: Any, subject: Mapping[str, Any], weight: Any) -> tuple[Any, Any]:
-    """Squared distance to the subject's activations over their variance, (n,), and its gradient times `weight`."""
+    """Return the squared distance to the subject's activations, and its gradient.
+
+    Parameters
+    ----------
+    activations : tensor, shape (n, h, w, c)
+    subject
+        ``features``, of the same shape, and ``variance`` (n,).
+    weight : tensor, float32, shape (n,)
+        Factor of the gradient.
+
+    Returns
+    -------
+    tensor, float32, shape (n,)
+        The unweighted mean squared difference divided by ``variance``.
+    tensor, shape (n, h, w, c)
+        The weighted gradient.
+    """
     difference = ops.cast(activations - subject["features"], "float32")
     size = ops.cast(ops.size(difference[0]), "float32")
     value = ops.sum(ops.square(difference), axis=(1, 2, 3)) / (size * subject["variance"])
@@ -104,7 +118,15 @@ def feature_distance(activations: Any, subject: Mapping[str, Any], weight: Any) 
 
 
 def mask_at(mask: npt.NDArray[np.float32], layer: str, pooling: str) -> npt.NDArray[np.float32]:
-    """Bring a mask (H, W) to a layer's positions by averaging, (1, h, w, 1)."""
+    """Average a mask (H, W) down to a layer's positions, with shape (1, h, w, 1).
+
+    Parameters
+    ----------
+    layer
+        Name of the layer. Its block determines how often the mask is halved.
+    pooling
+        The network's pooling. The mask keeps its size for ``none``.
+    """
     halvings = 0 if pooling == "none" else int(layer[4]) - 1
     for _ in range(halvings):
         padded = np.pad(mask, [(0, side % 2) for side in mask.shape], mode="edge")
@@ -113,16 +135,16 @@ def mask_at(mask: npt.NDArray[np.float32], layer: str, pooling: str) -> npt.NDAr
     return np.ascontiguousarray(mask[None, :, :, None], np.float32)
 
 
-#: Grey levels: differences well below this are no edges, and cost as their square.
+#: In pixel values. Differences well below it are not edges, and cost their square.
 _TV_EPSILON = 8.0
 
 
 def total_variation(pictures: Pixels) -> tuple[npt.NDArray[np.float64], Pixels]:
-    """Return how rough pictures are, and the gradient.
+    """Return the smoothed total variation of images, and its gradient.
 
-    The mean over pixels and colours of ``sqrt(dx^2 + dy^2 + e^2) - e``, with dx and dy the differences to
-    the next pixel on the right and below and e = 8: total variation (Rudin, Osher and Fatemi 1992)
-    rounded off at 0, where it has no derivative.
+    It is the mean over pixels and channels of ``sqrt(dx^2 + dy^2 + e^2) - e``. Here dx and dy are the differences to
+    the next pixel on the right and below, and e = 8. This is total variation (Rudin, Osher and Fatemi 1992), smoothed
+    at 0, where it has no derivative.
 
     Parameters
     ----------
@@ -132,8 +154,9 @@ def total_variation(pictures: Pixels) -> tuple[npt.NDArray[np.float64], Pixels]:
     Returns
     -------
     ndarray, float64, shape (n,)
-        In grey levels.
+        In units of pixel values.
     ndarray, float32, shape (n, H, W, 3)
+        The gradient.
     """
     right = np.zeros_like(pictures)
     down = np.zeros_like(pictures)

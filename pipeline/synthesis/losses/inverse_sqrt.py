@@ -1,4 +1,4 @@
-"""The inverse square root of F^T C F, eigendecomposed in float64, and the noise floor below which it is cut off."""
+"""The inverse square root of F^T C F by eigendecomposition in float64, cut off at a noise floor."""
 
 from __future__ import annotations
 
@@ -6,31 +6,33 @@ from typing import Any
 
 from ...backends.runtime import ops
 
-#: What float32 may have made of nothing in F^T C F, in units of its diagonal and of |F's column|^2 tr C.
+#: Noise floor of the eigenvalues of F^T C F in float32, relative to its diagonal and to |F's column|^2 tr C.
 _PRODUCT_ROUNDING, _COV_ROUNDING = 2.0**-16, 2.0**-22
-#: The same in units of |F's column|^2 |mu|^2: the square of what a mean of many rows is off by.
+#: The same relative to |F's column|^2 |mu|^2: the squared error of a mean over many rows.
 _MEAN_ROUNDING = 2.0**-30
-#: What taking a matrix apart in float64 may make of nothing, in units of its trace: rows that do not count have no
-#: noise of their own, yet some `eigh` give them eigenvalues other than 0.
+#: Noise floor of `eigh` in float64, relative to the trace. Rows of weight 0 have no noise, but some implementations
+#: return nonzero eigenvalues for them.
 EIGH_NOISE_FLOOR = 2.0**-46
 
 
 def inverse_sqrt_factor(product: Any, noise: Any) -> tuple[Any, Any, Any]:
-    """Take matrices P (n, k, k) >= 0 apart, in float64.
+    """Return a factor of the inverse square root of matrices P >= 0, computed in float64.
 
     Parameters
     ----------
     product : tensor, shape (n, k, k)
-        P, symmetric but for rounding.
+        P, symmetric up to rounding.
     noise : tensor, shape (n or 1, k)
-        Of the diagonal, what may be rounding. In a direction v it is v^2 times that, and no less is divided by.
+        Noise floor of the diagonal. The noise floor along an eigenvector v is the sum of v^2 times it.
+        Eigenvalues below their noise floor are replaced by it in the inverse.
 
     Returns
     -------
     tensors, float64 (n, k, k), float32 (n,) and float32 (n,)
-        H with H H^T = P^{-1/2}, tr P^{1/2}, and what of that is not told from rounding; 0 where every eigenvalue is.
+        H with H H^T = P^{-1/2}; tr P^{1/2}; and the part of that trace which may be noise, 0 if every eigenvalue is
+        above its noise floor.
     """
-    # tensors' own @: Keras' matmul falls back to float32 on PyTorch
+    # the operator @ keeps float64; Keras' matmul falls back to float32 on PyTorch
     product = ops.cast(product, "float64")
     values, vectors = ops.linalg.eigh((product + transpose_a(product)) / 2)
     noise = ops.sum(ops.square(vectors) * ops.cast(noise, "float64")[:, :, None], axis=1)
@@ -43,7 +45,7 @@ def inverse_sqrt_factor(product: Any, noise: Any) -> tuple[Any, Any, Any]:
 
 
 def product_noise(product: Any, mean: Any, trace_cov: Any, factor_transposed: Any) -> Any:
-    """The noise of F^T C F made in float32, (n, k)."""
+    """Return the noise floor of the diagonal of F^T C F computed in float32, with shape (n, k)."""
     columns = ops.sum(ops.square(factor_transposed), axis=1)
     diagonal = ops.maximum(ops.diagonal(product, axis1=1, axis2=2), 0)
     scale = _COV_ROUNDING * trace_cov[:, None] + _MEAN_ROUNDING * ops.sum(ops.square(mean), axis=2)

@@ -1,4 +1,4 @@
-"""Means and covariances of a layer's activations, in float32, over all positions or those a mask counts."""
+"""Means and covariances of a layer's activations in float32, weighted by a mask or over all positions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def moments(activations: Any, mask: Any = None) -> dict[str, Any]:
     ----------
     activations : tensor, shape (n, h, w, c)
     mask : tensor, float32, shape (n or 1, h, w, 1), optional
-        How much each position counts; only ratios matter.
+        Weight of each position. Only ratios matter.
 
     Returns
     -------
@@ -27,10 +27,20 @@ def moments(activations: Any, mask: Any = None) -> dict[str, Any]:
 
 
 def center_rows(activations: Any, mask: Any) -> tuple[Any, Any, Any]:
-    """Return means (n, 1, c), rows less these (n, h * w, c), and a row's share, a number or (n or 1, h * w, 1)."""
+    """Return the means, the centred rows and the row weights of activations.
+
+    Returns
+    -------
+    tensor, float32, shape (n, 1, c)
+        The means.
+    tensor, float32, shape (n, h * w, c)
+        The rows minus their mean.
+    tensor, float32, a scalar or of shape (n or 1, h * w, 1)
+        The weight of a row: 1 / N, or the mask over its sum.
+    """
     activations = ops.cast(activations, "float32")
     rows = rows_of(activations)
-    # row by row of the picture: added up at once, 175 000 positions put the mean off by as much as 4e-4 of itself
+    # summed row by row of the image: one sum over all positions loses digits of the mean in float32
     if mask is None:
         row_weight = 1 / ops.cast(ops.shape(rows)[1], "float32")
         counts = ops.ones_like(activations[:, :, None, :, 0])
@@ -43,18 +53,18 @@ def center_rows(activations: Any, mask: Any) -> tuple[Any, Any, Any]:
 
 
 def covariance(centred: Any, row_weight: Any) -> Any:
-    """Return (n, c, c) of what `centred` returns."""
+    """Return the covariances (n, c, c) of rows and weights as `center_rows` returns them."""
     if len(row_weight.shape) == 0:
         return row_weight * matmul(centred, centred, transpose_a=True)
     return matmul(centred, row_weight * centred, transpose_a=True)
 
 
 def rows_of(activations: Any) -> Any:
-    """Return activations (n, h, w, c) as (n, h * w, c)."""
+    """Return activations (n, h, w, c) as rows (n, h * w, c)."""
     return ops.reshape(activations, (activations.shape[0], -1, activations.shape[-1]))
 
 
 def _row_weights(mask: Any) -> Any:
-    """The mask as a column whose sum is 1, (n or 1, h * w, 1); 0 where there is none of it."""
+    """Return a mask as a column that sums to 1, of shape (n or 1, h * w, 1); all 0 if the mask is."""
     column = rows_of(mask)
     return column / ops.maximum(ops.sum(column, axis=1, keepdims=True), 1e-12)

@@ -1,13 +1,13 @@
-"""Style and content as one number with its gradient, compiled once for every style, subject and size.
+"""Style and content as one loss with its gradient, compiled once for every style, subject and size.
 
-The loss is a weighted sum over layers of the squared Wasserstein-2 distance between the Gaussians of the picture's
+The loss is a weighted sum over layers of the squared Wasserstein-2 distance between the Gaussian of the image's
 activations, N(mu, C), and the style's, N(m, S) (Dowson and Landau 1982; Olkin and Pukelsheim 1982),
 
     W2^2 = |mu - m|^2 + tr C + tr S - 2 tr (F^T C F)^{1/2},   S = F F^T
 
-and of the distance of some activations to the subject's. Both come from `distance`, with their derivatives by the
-activations written out (for W2^2, 2/N (X - Y), with Y the image of X under the optimal map; Gelbrich 1990); the network
-pulls these back to the picture. Total variation, of the picture itself, comes from there, too.
+plus the distance of some activations to the subject's, plus total variation. `functional` computes all three with
+explicit derivatives. For W2^2 the derivative by the activations is 2/N (X - Y), where Y is the image of X under the
+optimal map (Gelbrich 1990). The network pulls the derivatives back to the image.
 """
 
 from __future__ import annotations
@@ -32,31 +32,31 @@ from .moments import moments
 from .problem import Evaluation, Problem, StyleTarget
 from .wasserstein import Gradient
 
-#: Where the subject is recognised: deep enough to leave strokes and colours free.
+#: The layer of the content term: deep enough to leave strokes and colours free.
 CONTENT_LAYER = "conv4_2"
-#: Makes a content weight of 1 a sensible middle.
+#: Content term per unit of content weight, so that 1 is a moderate setting.
 CONTENT_UNIT = 0.1
-#: Makes a smoothness of 1 a sensible middle: a share of the loss for every grey level of total variation.
+#: Loss per pixel value of total variation and unit of smoothness, so that 1 is a moderate setting.
 SMOOTHNESS_UNIT = 0.002
-#: A layer where a region has fewer positions than this takes no part in it.
+#: A region ignores layers in which it has fewer positions.
 _MIN_POSITIONS = 4.0
-#: A layer's distance at the subject is not divided by less than this share of the style's own spread.
+#: Lower bound of the distance that normalises a layer, as a fraction of tr S.
 _MIN_DISTANCE_RATIO = 1e-3
 
 
 class Objective:
-    """The loss of pictures for some layers, compiled once for every style, subject and size.
+    """The loss of images, compiled once for every style, subject and size.
 
     Parameters
     ----------
     weights, pooling, padding
-        The style's, as for `VGG19`.
+        As for `VGG19`; the style's fingerprint names them.
     layers
         Style layers.
     content_layers
-        Where the subject is held on to; none for no such term.
+        Layers of the content term; none omits the term.
     precision : {"float32", "bfloat16"}
-        Of a step's convolutions. What is told is measured in float32.
+        Precision of the convolutions in each step. Reported losses are always float32.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class Objective:
     def with_backend(
         self, step: Callable[..., Any], distances: Callable[..., Any], moments: Callable[..., Any]
     ) -> Objective:
-        """Return the same objective, its values and gradients found in another way: see `tiled_objective.in_strips`."""
+        """Return a copy that computes by other functions, such as those of `tiled_objective.in_strips`."""
         other = copy.copy(self)
         other._step, other._distances, other._moments = step, distances, moments
         return other
@@ -126,14 +126,14 @@ class Objective:
     def gaussians(
         self, picture: Pixels, mask: npt.NDArray[np.float32] | None = None
     ) -> list[tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]]:
-        """Return the mean (c,) and covariance (c, c) of a picture's activations at every style layer.
+        """Return the mean (c,) and covariance (c, c) of an image's activations at every style layer.
 
         Parameters
         ----------
         picture : ndarray, float32, shape (H, W, 3)
             In 0..255.
         mask
-            As `StyleTarget` has it.
+            As in `StyleTarget`.
         """
         region = {} if mask is None else {"masks": self._masks(mask)}
         layer_moments = self._moments(
@@ -152,26 +152,30 @@ class Objective:
         normalise: bool = True,
         strength: float = 1.0,
     ) -> Problem:
-        """Prepare the objective for some subjects of one size.
+        """Prepare the objective for subjects of one size.
 
         Parameters
         ----------
         regions
-            One without a mask, or several whose masks cover the picture.
+            One target without a mask, or several whose masks cover the image.
         subjects : ndarray, float32, shape (n, H, W, 3)
-            At the size the pictures will have.
+            At the size of the output, in 0..255.
         content_weight
-            In units of `CONTENT_UNIT`.
+            Weight of the content term, in units of `CONTENT_UNIT`.
         tv_weight
-            Of `functional.total_variation`, in units of `SMOOTHNESS_UNIT`.
+            Weight of `functional.total_variation`, in units of `SMOOTHNESS_UNIT`.
         layer_weights
-            One a layer; all 1 unless given.
+            One weight per style layer; all 1 by default.
         normalise
-            Whether a layer's distance is divided by what it is at the subject, and by the number
-            of layers; without it the loss is their plain sum.
+            Divide each layer's distance by its value at the subject and by the number of layers. Otherwise the loss is
+            the plain sum.
         strength
-            How far the targets are on the way from the subjects' own Gaussians to the style's: distances
-            are measured by the whole way, so that the terms keep their proportions.
+            Position of the targets on the geodesics from the subjects' Gaussians (0) to the style's (1). Distances are
+            normalised by the whole geodesic, so that the terms keep their proportions.
+
+        Returns
+        -------
+        Problem
         """
         count = len(subjects)
         exact: Any = {"regions": [self._region(region, region.exact) for region in regions]}
@@ -213,7 +217,10 @@ class Objective:
         return Problem(inputs, exact, weights, content_weight, tv_weight * SMOOTHNESS_UNIT)
 
     def _active_layers(self, regions: Sequence[StyleTarget]) -> npt.NDArray[np.float64]:
-        """1 where a region has the positions for a layer's moments, else 0; shape (regions, layers)."""
+        """Return 1 where a region has enough positions for a layer's moments, else 0.
+
+        The shape is (regions, layers).
+        """
         active = np.ones((len(regions), len(self.layers)))
         for number, region in enumerate(regions):
             if region.mask is not None:
@@ -231,12 +238,12 @@ class Objective:
         return inputs
 
     def __call__(self, pictures: Pixels, problem: Problem) -> Evaluation:
-        """Evaluate the objective and its gradient at float32 `pictures` (n, H, W, 3) in 0..255."""
+        """Return the objective and its gradient at float32 `pictures` (n, H, W, 3) in 0..255."""
         parts, gradient = self._step(pictures, problem.inputs)
         return self._evaluation(parts, problem, pictures, gradient)
 
     def evaluate_exact(self, pictures: Pixels, problem: Problem) -> Evaluation:
-        """Evaluate the objective in float32 with the whole of every style's covariance, without a gradient."""
+        """Return the objective in float32, with every style's whole covariance and without a gradient."""
         distances, features = self._distances(
             to_tensors(np.ascontiguousarray(pictures, np.float32)), problem.exact_style
         )

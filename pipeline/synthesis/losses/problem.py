@@ -1,4 +1,4 @@
-"""What an objective is given and gives: styles with their regions, a prepared task, and an evaluation."""
+"""Inputs and outputs of an objective: targets by region, a prepared problem, and an evaluation."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from stylebank.images import Pixels
 
 @dataclass(frozen=True, eq=False)
 class StyleTarget:
-    """A style, and where it is wanted.
+    """The target of one style, with its mask.
 
     Attributes
     ----------
     targets
-        `layer_target` of every layer, through `backend.to_tensors`, with the tolerance of a step.
+        `layer_target` of every layer, as tensors, with the tolerance of a step.
     exact
-        The same with `EXACT`.
+        The same with `EXACT_TOLERANCE`.
     mask : ndarray, float32, shape (H, W), optional
-        0 to 1, at the picture's size; everywhere alike unless given.
+        The style's weight at each pixel, 0 to 1, at the image's size. None weights all pixels equally.
     """
 
     targets: Sequence[Mapping[str, Any]]
@@ -33,7 +33,19 @@ class StyleTarget:
 
 @dataclass(frozen=True, eq=False)
 class Problem:
-    """What `Objective` needs beside the pictures: `Objective.problem` makes it."""
+    """An objective prepared for some subjects, as `Objective.problem` returns it.
+
+    Attributes
+    ----------
+    inputs
+        Inputs of a step.
+    exact
+        Inputs of `Objective.evaluate_exact`.
+    style_weights : ndarray, float64, shape (n, regions, layers)
+        Factors of the squared distances.
+    content_weight, tv_weight : float
+        Factors of the content term and of total variation.
+    """
 
     inputs: Any
     exact: Any
@@ -43,23 +55,24 @@ class Problem:
 
     @property
     def exact_style(self) -> Any:
-        """What the styles alone need of `exact`."""
+        """The part of `exact` that concerns the styles."""
         return {"regions": self.exact["regions"]}
 
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """The objective at n pictures.
+    """The objective at n images.
 
     Attributes
     ----------
     value : ndarray, float64, shape (n,)
+        The loss.
     style : ndarray, float32, shape (n, regions, layers)
-        Squared W2 of every layer, not weighted.
+        Unweighted squared W2 distance of every layer.
     content : ndarray, float32, shape (n, content layers)
-        Squared feature distance to the subject over the features' variance.
+        Squared feature distance to the subject, divided by the variance of the features.
     gradient : ndarray, float32, shape (n, H, W, 3)
-        Of `value`, by grey levels; empty where none was asked for.
+        Gradient of `value` by pixel values; empty if it was not requested.
     """
 
     value: npt.NDArray[np.float64]

@@ -1,4 +1,4 @@
-"""What a style asks for at a size: its Gaussians there, and the way to them from the subject's own."""
+"""A style's targets at a size: measured, interpolated between scales, or between the subject and the style."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from .functional import EXACT_TOLERANCE, layer_target
 from .objective import Objective
 from .problem import StyleTarget
 
-#: Sizes whose targets are kept: those of one picture on its way, and of others like it.
+#: Number of sizes whose targets are cached: enough for all levels of one image.
 _CACHE_SIZE = 8
 
 
 class Targets:
-    """One style's targets for some layers, made once a size and kept.
+    """The targets of one style for some layers, cached by size.
 
     Parameters
     ----------
     style
-        With the measured scales that `pyramid.scales_for` names, or all of them.
+        A style with the scales that `pyramid.scales_for` names, or with all.
     layers
-        Of the network.
+        Names of the style layers.
     settings
-        Their ``tolerance``, ``style_scale`` and ``strength``.
+        The fields ``tolerance``, ``style_scale`` and ``strength`` apply.
     """
 
     def __init__(self, style: Style, layers: Sequence[str], settings: SynthesisSettings) -> None:
@@ -44,12 +44,20 @@ class Targets:
         self._style_targets: dict[float, StyleTarget] = {}
 
     def palette(self, longest_side: int) -> Gaussian | None:
-        """Return the Gaussian of the painting's pixels; None where it was not kept."""
+        """Return the Gaussian of the painting's pixels at the nearer scale; None if the style has none."""
         below, above, t = self._neighbours(longest_side)
         return self._style.scales[above if t > 0.5 else below].get(PIXELS)
 
     def style_target(self, longest_side: int, mask: npt.NDArray[np.float32] | None = None) -> StyleTarget:
-        """Return the style's own targets for a picture of this longest side."""
+        """Return the style's target for an image of this longest side.
+
+        Parameters
+        ----------
+        longest_side
+            In pixels.
+        mask
+            As in `StyleTarget`.
+        """
         side = self._side(longest_side)
         if side not in self._style_targets:
             _evict_oldest(self._style_targets)
@@ -60,14 +68,16 @@ class Targets:
     def interpolated(
         self, objective: Objective, subject: npt.NDArray[np.float32], mask: npt.NDArray[np.float32] | None = None
     ) -> StyleTarget:
-        """Return the points of the geodesics from the subject's own Gaussians to the style's, ``strength`` of the way.
+        """Return the target at t = ``strength`` on the geodesics from the subject's Gaussians to the style's.
 
         Parameters
         ----------
         objective
-            Of the same layers; measures the subject.
+            An objective of the same layers. It measures the subject.
         subject : ndarray, float32, shape (H, W, 3)
-            At the size worked at, in 0..255.
+            At the current size, in 0..255.
+        mask
+            As in `StyleTarget`.
         """
         styles = self.at_scale(max(subject.shape[:2])).values()
         points = [
@@ -87,15 +97,14 @@ class Targets:
         return neighbouring_scales(self._style.scales, longest_side * self._settings.style_scale)
 
     def _side(self, longest_side: int) -> float:
-        """The scale that stands for a size: a measured one where that will do."""
+        """Return the style's side for a size: a measured scale if one is near enough."""
         below, _above, t = self._neighbours(longest_side)
         return longest_side * self._settings.style_scale if t else float(below)
 
     def at_scale(self, longest_side: int) -> Mapping[str, Gaussian]:
-        """The Gaussians by layer at a size: those of a scale that was measured, or between the two beside it.
+        """Return the Gaussians by layer for an image of this longest side.
 
-        Of a painting measured at 256 and 512, the point between is half as far from what is measured at 384 as
-        the nearer of the two.
+        They are those of a measured scale, or the geodesic point between the two neighbouring scales.
         """
         below, above, t = self._neighbours(longest_side)
         side = self._side(longest_side)
@@ -120,7 +129,7 @@ def _evict_oldest(cache: dict[float, Any]) -> None:
 def _geodesic_gaussian(
     mean: npt.NDArray[np.float32], cov: npt.NDArray[np.float32], end: Gaussian, t: float
 ) -> Gaussian:
-    """The geodesic point, with what targets are made of."""
+    """Return the point at `t` on the geodesic between two Gaussians, without a square root."""
     mean64, cov64 = geodesic(mean, cov, end.mean, end.cov, t)
     empty = np.zeros(0, np.float32)
     return Gaussian(mean64.astype(np.float32), cov64.astype(np.float32), empty, empty, end.count)

@@ -1,20 +1,20 @@
-"""The cross term of the squared Wasserstein-2 distance and its gradient, in the way that suits a layer.
+"""The cross term of the squared Wasserstein-2 distance and its gradient, by the method that suits a layer.
 
-Letters are those of `functional`. C itself is not needed: with Z = (X - mu) F / sqrt N, of size N x k, the cross term
+The notation is that of `functional`. C is not needed: with Z = (X - mu) F / sqrt N, of size N x k, the cross term
 tr (F^T C F)^{1/2} is the nuclear norm of Z, and
 
     (X - mu) T / sqrt N = Z (Z^T Z)^{-1/2} F^T = (Z Z^T)^{-1/2} Z F^T
 
-Which way is taken:
+The method depends on the layer and on the data:
 
-- Layers of fewer than `_DEEP` channels have F^T C F and T from C, deeper ones Z^T Z and Y from Z: both in float32,
-  taken apart (`eigh`) in float64.
-- Where an eigenvalue is no more than float32 may have made of nothing, as with flat colours or a spread of many
-  magnitudes, Z^T Z is made in float64, of rows whose mean is taken once more.
-- Where there are about as many positions as columns, or fewer, Z Z^T takes its place: Z^T Z has no inverse root there.
+- Layers with fewer than `MIN_FACTOR_CHANNELS` channels compute F^T C F and T from C. Deeper ones compute Z^T Z and Y
+  from Z. Both products are float32, and `eigh` runs in float64.
+- If an eigenvalue is below the noise floor of float32, Z^T Z is computed in float64 from rows that are centred again.
+  Flat colours and spectra over many magnitudes need this.
+- If there are about as many positions as columns of F, or fewer, Z^T Z has no inverse root. Z Z^T replaces it.
 
-What float32 has rounded away already of the activations or of Z is left out in any of them. Strips know C alone
-(`w2_from_moments`): what is not told there from rounding is left out too.
+No method recovers what float32 has already rounded away in the activations or in Z. Tiles know C alone
+(`w2_from_moments`): they omit eigenvalues below the noise floor of F^T C F as well.
 """
 
 from __future__ import annotations
@@ -29,40 +29,41 @@ from ...backends.runtime import ops
 from .inverse_sqrt import inverse_sqrt_factor, product_noise, transpose_a
 from .moments import center_rows, covariance, rows_of
 
-#: What float32 may have made of nothing in Z^T Z or Z Z^T made in float64: as above, and of |F|^2 (|mu|^2 + tr C).
+#: Noise floor of Z^T Z and Z Z^T in float64, from float32 inputs: relative to the diagonal, and to
+#: |F|^2 (|mu|^2 + tr C).
 _FACTOR_ROUNDING, _ROW_ROUNDING = 2.0**-40, 2.0**-44
-#: What of tr C + tr S a cross term may owe to rounding where it alone is asked for.
+#: Noise that a cross term without a gradient may contain, as a fraction of tr C + tr S.
 _NOISE_TOLERANCE = 2.0**-16
-#: From this many channels on X - Y is made of Z, in float32 whatever the network's precision, and not of T: deep layers
-#: have few positions, and of directions in which these hardly vary T's entries are so large that bfloat16's rounding of
-#: them is all there is. A picture of 128 pixels ended at a loss of 0.61 instead of 0.41. In other layers T costs less.
+#: Layers with this many channels compute X - Y from Z, in float32 at any precision of the network, and others from T,
+#: which costs less. Deep layers have few positions. T is large in directions in which these hardly vary, so that
+#: bfloat16 would leave nothing but its rounding error.
 MIN_FACTOR_CHANNELS = 512
-#: Six positions for five columns: below that Z Z^T is taken apart, since Z^T Z is as good as singular.
+#: Positions per column of F below which Z Z^T is decomposed, since Z^T Z is nearly singular: six to five.
 GRAM_RATIO = (6, 5)
 
-#: What a gradient is made by, given what it is not to be made before, or None: see `compiling.vjp`.
+#: Returns a gradient. The argument is a tensor to wait for, or None: see `compile.vjp`.
 Gradient = Callable[[Any], Any]
 
 
 def layer_distance(activations: Any, target: Mapping[str, Any], weight: Any, mask: Any) -> _LayerDistance:
-    """Return a layer's activations beside a style's, arguments as for `distance`."""
+    """Return a layer's distance to a style, by the method for its channels. Arguments are as for `distance`."""
     kind = _FromFactor if activations.shape[-1] >= MIN_FACTOR_CHANNELS else _FromCovariance
     return kind(activations, target, weight, mask)
 
 
 class _LayerDistance(ABC):
-    """A layer's activations beside a style's.
+    """The distance of a layer's activations to a style.
 
     Attributes
     ----------
     mean, centred, offset
         mu, X - mu and mu - m.
-    share, root
-        1 / N, or with a mask what a row counts, and its square root.
-    factor, trace, spread
+    row_weight, sqrt_row_weight
+        The weight of a row, 1 / N without a mask, and its square root.
+    factor, trace_style, trace_cov
         F, tr S and tr C.
-    few
-        Whether Z Z^T is taken apart; a tensor where the size is not known when compiled.
+    use_gram
+        Whether Z Z^T replaces Z^T Z; a tensor if the size is unknown at compile time.
     """
 
     def __init__(self, activations: Any, target: Mapping[str, Any], weight: Any, mask: Any) -> None:
@@ -79,29 +80,29 @@ class _LayerDistance(ABC):
 
     @abstractmethod
     def cross_term(self) -> tuple[Any, Gradient | None]:
-        """Return the cross term (n,), and with a weight what makes the gradient."""
+        """Return the cross term (n,), and with a weight the function that returns the gradient."""
 
     def _z(self) -> Any:
-        """Z, (n, h * w, k)."""
+        """Return Z, (n, h * w, k)."""
         if self.mask is None:
             return matmul(self.centred, self.sqrt_row_weight * self.factor)
         return self.sqrt_row_weight * matmul(self.centred, self.factor)
 
     def _decomposed(self, product: Any) -> tuple[Any, Any, Any]:
-        """`inverse_sqrt_factor` of F^T C F made in float32, and whether all of it is told from rounding."""
+        """Return H and the trace of `inverse_sqrt_factor`, and whether float32 suffices for them."""
         noise = product_noise(product, self.mean, self.trace_cov, self.factor_transposed)
         inverse_factor, cross, noise_trace = inverse_sqrt_factor(product, noise)
-        # a gradient has a direction for each eigenvalue; a value has but their sum
+        # a gradient needs every eigenvalue; a value needs only their sum
         allowed = 0.0 if self.scale is not None else _NOISE_TOLERANCE * (self.trace_cov + self.trace_style)
         return inverse_factor, cross, ops.all(noise_trace <= allowed)
 
     def _style_map(self, inverse_factor: Any) -> Any:
-        """(F^T C F)^{-1/2} F^T, (n, k, c)."""
+        """Return (F^T C F)^{-1/2} F^T, (n, k, c)."""
         inverse_factor = ops.cast(inverse_factor, "float32")
         return matmul(inverse_factor, matmul(inverse_factor, self.factor_transposed[None], transpose_a=True))
 
     def _float64_cross_term(self, *, gram: bool) -> tuple[Any, Callable[[], Any]]:
-        """Take Z Z^T apart if `rows`, else Z^T Z, made in float64; the gradient when it is asked for."""
+        """Return the cross term from Z Z^T if `gram`, else from Z^T Z, in float64, and a function for the gradient."""
         z = ops.cast(self._z(), "float64")
         sqrt_weights = ops.cast(self.sqrt_row_weight, "float64") * ops.ones_like(z[:, :, :1])
         # the square roots of the weights have length 1: after the projection the rows have mean 0
@@ -131,16 +132,19 @@ class _LayerDistance(ABC):
         return cross, gradient
 
     def _mapped_gradient(self, left: Any, right: Any) -> Any:
-        """The gradient, the rows of Y - m being `left` (n, h * w, k) times `right` (n or 1, k, c) over `root`."""
+        """Return the gradient from the mapped rows Y - m.
+
+        They are `left` (n, h * w, k) times `right` (n or 1, k, c), divided by the square root of the row weight.
+        """
         gradient = self.scale * self.row_weight * (self.centred + self.offset)
         gradient = gradient - matmul(self.scale * self.sqrt_row_weight * left, right)
         return ops.reshape(ops.cast(gradient, self.activations.dtype), ops.shape(self.activations))
 
 
 class _FromCovariance(_LayerDistance):
-    """Many positions, few channels: T from C.
+    """The method for many positions and few channels: T from C.
 
-    The gradient is made late, of the activations alone; where Z is needed it is taken apart once more for it.
+    The gradient is computed late, from the activations alone. In float64 it decomposes Z once more.
     """
 
     def __init__(self, activations: Any, target: Mapping[str, Any], weight: Any, mask: Any) -> None:
@@ -157,7 +161,7 @@ class _FromCovariance(_LayerDistance):
 
     def cross_term(self) -> tuple[Any, Gradient | None]:
         cross = cond(self.float32_suffices, lambda: self.cross, lambda: self._float64_branch(lambda result: result[0]))
-        self.centred = None  # as large as the activations, and the gradient holds on to the layer
+        self.centred = None  # it is as large as the activations, and the gradient keeps this object alive
         return cross, None if self.scale is None else self._gradient
 
     def _float64_branch(self, select: Callable[[tuple[Any, Callable[[], Any]]], Any]) -> Any:
@@ -187,7 +191,10 @@ class _FromCovariance(_LayerDistance):
 
 
 class _FromFactor(_LayerDistance):
-    """Few positions, many channels: Y from Z, which is there for the value already. All is small, and made at once."""
+    """The method for few positions and many channels: Y from Z.
+
+    Z is small and exists for the value, so that value and gradient are computed together.
+    """
 
     def __init__(self, activations: Any, target: Mapping[str, Any], weight: Any, mask: Any) -> None:
         super().__init__(activations, target, weight, mask)
@@ -215,7 +222,7 @@ class _FromFactor(_LayerDistance):
 
 
 def w2_from_moments(mean: Any, cov: Any, target: Mapping[str, Any], weight: Any = None) -> tuple[Any, Any, Any]:
-    """Squared W2 from Gaussians to a style, and what its gradient is made of.
+    """Return the squared W2 distance from Gaussians to a style, and the coefficients of its gradient.
 
     Parameters
     ----------
@@ -226,10 +233,10 @@ def w2_from_moments(mean: Any, cov: Any, target: Mapping[str, Any], weight: Any 
     Returns
     -------
     tensor, float32, shape (n,)
-        The distance squared, not weighted.
+        The unweighted squared distance.
     tensors, float32, shapes (n, c, c) and (n, 1, c), or None
-        L = 2 weight (I - T) and d = 2 weight (mean - style's): the gradient at a row x is
-        ((x - mean) L + d) times the row's share of the count.
+        L = 2 weight (I - T) and d = 2 weight (mean - m). The gradient at a row x is ((x - mean) L + d) times the
+        weight of the row.
     """
     factor_transposed = target["factor_transposed"]
     factor = ops.transpose(factor_transposed)[None]
@@ -251,17 +258,17 @@ def w2_from_moments(mean: Any, cov: Any, target: Mapping[str, Any], weight: Any 
 
 
 def affine_gradient(activations: Any, mean: Any, linear: Any, constant: Any) -> Any:
-    """Return (X - mean) L + d, like the activations X (n, h, w, c)."""
+    """Return (X - mean) L + d with the shape and dtype of the activations X (n, h, w, c)."""
     dtype = activations.dtype
     if dtype == mean.dtype or activations.shape[-1] >= MIN_FACTOR_CHANNELS:
         rows = ops.cast(rows_of(activations), mean.dtype) - mean
         activations = ops.reshape(rows, ops.shape(activations))
     else:
-        linear = ops.cast(linear, dtype)  # as the rows are multiplied by, so is their mean
+        linear = ops.cast(linear, dtype)  # the mean is multiplied by the same rounded matrix as the rows
         constant = constant - ops.matmul(mean, ops.cast(linear, mean.dtype))
     linear, constant = ops.cast(linear, activations.dtype), ops.cast(constant, activations.dtype)
     if activations.shape[0] == 1:
-        # backends add the constant as the convolution goes
+        # backends fuse the addition into the convolution
         gradient = ops.conv(activations, linear[None], padding="valid", data_format="channels_last") + constant[0, 0]
     else:
         gradient = ops.matmul(rows_of(activations), linear) + constant
