@@ -1,1 +1,1 @@
-"""Second stage: an entry of the bank and a photograph become a picture."""
+"""Synthesis: a subject and an entry of the bank become a picture."""

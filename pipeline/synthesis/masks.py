@@ -1,4 +1,4 @@
-"""Where a style is wanted: masks read, brought to a picture's size, shared among regions, and put to use."""
+"""Masks: read them, resample them, normalise them over regions, and blend images by them."""
 
 from __future__ import annotations
 
@@ -16,15 +16,22 @@ from stylebank.images import Pixels
 
 Mask = npt.NDArray[np.float32]
 
-#: A region of the output needs this many pixels: the deepest layers have four positions of it then.
+#: The fewest pixels of a region in the output, which leave four positions in the deepest layers.
 MIN_REGION_PIXELS = 1024
-#: What is fainter than this counts as nothing.
+#: Smaller values count as 0.
 _MIN_OPACITY = 1 / 128
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 
 def load(path: str | os.PathLike[str], max_pixels: int = images.MAX_PIXELS) -> tuple[Mask, str]:
-    """Read a mask: white is where the style goes, black where it does not, grey and transparency in part.
+    """Read a mask: white selects the style, black excludes it, grey and transparency select it in part.
+
+    Parameters
+    ----------
+    path
+        An image file.
+    max_pixels
+        Refuse a larger image.
 
     Returns
     -------
@@ -45,7 +52,7 @@ def load(path: str | os.PathLike[str], max_pixels: int = images.MAX_PIXELS) -> t
 
 
 def resample(mask: Mask, size: tuple[int, int]) -> Mask:
-    """Bring a mask to (width, height) by a triangle filter: nothing beyond its edge, where a sharper one rings."""
+    """Resample a mask to (width, height) by a triangle filter, which does not ring at edges."""
     if mask.shape[::-1] == tuple(size):
         return mask
     plane = Image.fromarray(np.ascontiguousarray(mask, np.float32)).resize(size, Image.Resampling.BILINEAR)
@@ -53,7 +60,14 @@ def resample(mask: Mask, size: tuple[int, int]) -> Mask:
 
 
 def check_shape(mask_size: tuple[int, int], subject_size: tuple[int, int], path: str | os.PathLike[str]) -> None:
-    """Refuse a mask, of `found` (width, height), that has not the shape of a subject of `own`, at any size.
+    """Refuse a mask that has not the aspect ratio of its subject.
+
+    Parameters
+    ----------
+    mask_size, subject_size
+        Width and height in pixels.
+    path
+        The mask's file, for the message.
 
     Raises
     ------
@@ -72,50 +86,57 @@ def check_shape(mask_size: tuple[int, int], subject_size: tuple[int, int], path:
 
 @dataclass(frozen=True, eq=False)
 class RegionMasks:
-    """The masks of one picture, one a region.
+    """The masks of one image, one per region.
 
     Attributes
     ----------
     masks : ndarray, float32, shape (regions, H, W)
-        0 to 1; nowhere more than 1 together.
+        0 to 1. Their sum is at most 1 at every pixel.
     """
 
     masks: npt.NDArray[np.float32]
 
     @property
     def coverage(self) -> Mask:
-        """Where any style goes, (H, W)."""
+        """Sum of the masks, (H, W), clipped to 0..1."""
         return np.asarray(np.clip(self.masks.sum(axis=0), 0, 1), np.float32)
 
     def resized(self, size: tuple[int, int]) -> RegionMasks:
-        """Return the same at (width, height)."""
+        """Return the masks resampled to (width, height)."""
         if self.masks.shape[:0:-1] == tuple(size):
             return self
         return RegionMasks(_normalized(np.stack([resample(mask, size) for mask in self.masks])))
 
     def blended(self, pictures: Sequence[Pixels], subject: Pixels) -> Pixels:
-        """Return each picture in its region, and the subject, bit by bit, where there is none."""
+        """Return the images blended by their masks over the subject.
+
+        Pixels outside all masks are the subject's, bit by bit.
+        """
         blend = sum(mask[..., None] * picture for mask, picture in zip(self.masks, pictures, strict=True))
         coverage = self.coverage[..., None]
         return np.asarray(np.where(coverage > 0, blend + (1 - coverage) * subject, subject), np.float32)
 
 
 def regions(masks: Sequence[Mask | None], size: tuple[int, int], names: Sequence[str] = ()) -> RegionMasks:
-    """Bring masks to an output's size and share the picture among them.
+    """Resample masks to the size of the output and normalise them.
 
     Parameters
     ----------
     masks
-        One a region; None for the one, at most, that takes what the others leave.
+        One per region. At most one is None: it takes what the others leave.
     size
         Width and height of the output.
     names
-        Of the regions, for messages.
+        Names of the regions, for messages.
+
+    Returns
+    -------
+    RegionMasks
 
     Raises
     ------
     UsageError
-        If a region has fewer than `FEWEST_PIXELS` pixels.
+        If a region has fewer than `MIN_REGION_PIXELS` pixels.
     """
     resampled = [None if mask is None else resample(mask, size) for mask in masks]
     planes = _normalized(np.stack([np.zeros(size[::-1], np.float32) if mask is None else mask for mask in resampled]))
@@ -133,6 +154,6 @@ def regions(masks: Sequence[Mask | None], size: tuple[int, int], names: Sequence
 
 
 def _normalized(planes: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Masks without what is too faint, scaled down where they are more than 1 together."""
+    """Set faint values to 0, and divide masks by their sum where it exceeds 1."""
     planes = np.where(planes < _MIN_OPACITY, np.float32(0), planes)
     return np.asarray(planes / np.maximum(planes.sum(axis=0), 1), np.float32)

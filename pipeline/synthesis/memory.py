@@ -1,4 +1,4 @@
-"""What a synthesis needs of the computer's memory, told before it begins; by it the whole picture or strips."""
+"""Estimate the memory of a synthesis, and choose between the whole image and tiles."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from stylebank.errors import UsageError
 from ..backends.host_memory import free_memory
 from .optimizers import optimizer_bytes
 
-#: Measured on TensorFlow with all 16 layers and content, and a tenth or two more (`tests.bench.large`):
-#: Python, the library and the weights.
+#: Python, the backend and the weights. These constants hold for TensorFlow with all 16 layers and content, with a
+#: margin of 10 to 20 % (`tests.bench.large`).
 BASE_BYTES = 1_100_000_000
-#: What a step takes a pixel, by precision: of the whole picture, and in strips, whose blocks' inputs stay in float32.
+#: A step on the whole image, by precision.
 BYTES_PER_PIXEL = {"float32": 2_700, "bfloat16": 2_400}
-#: What a region beyond the first takes a pixel of the whole picture, and more: measured when its gradients at all
-#: layers were there at once.
+#: Each region beyond the first adds this for the whole image. It is an upper bound.
 _BYTES_PER_PIXEL_AND_REGION = {"float32": 1_200, "bfloat16": 600}
+#: A step in tiles. The inputs of the blocks stay in float32 at both precisions.
 _TILED_BYTES_PER_PIXEL = {"float32": 300, "bfloat16": 300}
-#: What one strip takes, whatever the picture's size.
+#: One tile, independent of the size of the image.
 _TILE_BYTES = 800_000_000
-#: The subject, resized and recoloured, what is begun with, smoothness, and the like: arrays of three float32 a pixel.
+#: Arrays of three float32 per pixel: the subject at several sizes, the first image, smoothness, and others.
 _RGB_FLOAT32_ARRAYS = 14
 _NO_LIMIT = 1 << 60
 
@@ -26,7 +26,18 @@ _NO_LIMIT = 1 << 60
 def estimate_bytes(
     size: tuple[int, int], count: int, precision: str, *, tiled: bool, optimizer: str = "lbfgs", regions: int = 1
 ) -> int:
-    """Return the bytes a process needs to make `count` pictures of `size` (width, height)."""
+    """Return the bytes that a process needs to stylize `count` images of `size` (width, height) together.
+
+    Parameters
+    ----------
+    precision : {"float32", "bfloat16"}
+    tiled
+        Whether the objective works tile by tile.
+    optimizer
+        Name of the optimiser.
+    regions
+        Number of styles by region.
+    """
     pixels = count * size[0] * size[1]
     bytes_per_pixel = (
         _TILED_BYTES_PER_PIXEL[precision]
@@ -52,29 +63,32 @@ def require_memory(
     limit: int | None = None,
     regions: int = 1,
 ) -> bool:
-    """Say whether `count` pictures of `size` (width, height) are to be made in strips; refuse those too large for that.
+    """Return whether `count` images of `size` (width, height) need tiles, and refuse sizes too large for tiles.
 
-    Nothing is refused on a GPU, whose own error is one picture's failure and no more, nor
-    where the system does not say how much memory is free, unless there is a limit.
+    On a GPU, and where the system does not report free memory, only `limit` applies. A GPU that runs out of memory
+    raises an error of its own.
 
     Parameters
     ----------
+    precision : {"float32", "bfloat16"}
     available : int, optional
-        Bytes; what the system says is free unless given.
+        Available bytes; the free memory of the system by default.
+    optimizer
+        Name of the optimiser.
     limit : int, optional
-        Bytes; no more than this is used, however much is available.
+        Bytes to use at most, even if more are available.
     regions : int
-        Styles by region.
+        Number of styles by region.
 
     Returns
     -------
     bool
-        False where the whole picture's step fits, which is faster.
+        False if the whole image fits, which is faster.
 
     Raises
     ------
     UsageError
-        With what is needed, what there is, and the size that fits.
+        If tiles need too much memory. The message names the need, the limit, and the size that fits.
     """
     if available is None:
         from ..backends import devices

@@ -1,4 +1,4 @@
-"""Pictures on their way through the sizes, from coarse to fine."""
+"""The loop over sizes, from coarse to fine."""
 
 from __future__ import annotations
 
@@ -23,46 +23,46 @@ from .optimizers import minimize
 
 
 class LevelProblem(Protocol):
-    """The styles' side of the work at one size, which `stylizer.Stylizer` provides."""
+    """What the loop needs to know of the styles. `stylizer.Stylizer` implements it."""
 
     @property
     def settings(self) -> SynthesisSettings:
-        """How pictures are made."""
+        """Settings of the synthesis."""
 
     @property
     def layer_weights(self) -> Sequence[float]:
-        """One weight a style layer, for `Objective.problem`."""
+        """One weight per style layer, for `Objective.problem`."""
 
     def match_colors(self, subject: Pixels, longest_side: int, regions: RegionMasks | None = None) -> Pixels:
         """Return the subject in the paintings' colours."""
 
     def objective(self, tiled: bool) -> Objective:
-        """Return the compiled objective, whole or strip by strip."""
+        """Return the compiled objective, for the whole image or by tiles."""
 
     def targets(self, objective: Objective, subject: Pixels, regions: RegionMasks | None) -> list[StyleTarget]:
-        """Return the styles' targets for a subject at one size, with their masks."""
+        """Return the styles' targets, with their masks, for a subject at one size."""
 
     def initial_picture(self, subject: Pixels, init: Pixels | None) -> Pixels:
-        """Return the picture to begin with at a subject's size."""
+        """Return the image to start from, at a subject's size."""
 
 
 @dataclass(frozen=True, eq=False)
 class StepInfo:
-    """A picture on its way.
+    """The state of one image after an iteration.
 
     Attributes
     ----------
     step, steps : int
         Iterations done, and planned over all sizes.
     progress : float
-        Of the work, 0 to 1: a step at twice the size counts four times.
+        Fraction of the work that is done, 0 to 1. A step at twice the size counts four times.
     loss : float
     pixels : ndarray, float32, shape (h, w, 3)
-        At the size worked at now.
+        The image at the current size, in 0..255.
     picture : int
-        Which of those made side by side, from 0.
+        Index of the image in its batch.
     finish : callable
-        Gives pixels the subject's colours, and the mask's place.
+        Restores the subject's colours and the pixels outside the mask, as for the finished image.
     """
 
     step: int
@@ -74,25 +74,25 @@ class StepInfo:
     finish: Callable[[Pixels], Pixels] = lambda pixels: pixels
 
     def render(self) -> Pixels:
-        """Return the picture as it would be finished: in the subject's colours, in its mask, where these are wanted."""
+        """Return the image as it would be finished: with the subject's colours and inside its mask, if set."""
         return self.finish(self.pixels)
 
 
 @dataclass(frozen=True, eq=False)
 class SynthesisResult:
-    """A finished picture.
+    """A finished image.
 
     Attributes
     ----------
     pixels : ndarray, float32, shape (H, W, 3)
         In 0..255.
     start_loss, final_loss : float
-        The objective at the final size, in float32: of the picture begun with, and of the result before it
-        is given the subject's colours or put into its mask; both 0 where nothing is to be done.
+        The float32 objective at the final size, of the first image and of the last, before colours and mask are
+        restored. Both are 0 at strength 0.
     steps : int
-        Iterations taken over all sizes.
+        Iterations over all sizes.
     seconds : float
-        Divided by the number of pictures made side by side.
+        Time of the batch divided by its number of images.
     """
 
     pixels: Pixels
@@ -103,7 +103,25 @@ class SynthesisResult:
 
 
 class MultiscaleLoop:
-    """Pictures on their way through the sizes."""
+    """The state of a batch of images on its way through the sizes.
+
+    Parameters
+    ----------
+    problem
+        The styles and settings.
+    subjects : sequence of ndarray, float32, shape (H, W, 3)
+        In 0..255.
+    final_subjects
+        The subjects at the size of the output.
+    inits
+        Images to start from; None follows the setting ``init``.
+    regions
+        The masks at the size of the output; None covers the whole image.
+    sizes
+        (width, height) of each level, coarsest first.
+    on_step
+        Called after every iteration of every image.
+    """
 
     def __init__(
         self,
@@ -130,7 +148,7 @@ class MultiscaleLoop:
         self._pixels: Pixels | None = None
 
     def run_level(self, level: int, tiled: bool) -> None:
-        """Work at one size, from what the one before has left."""
+        """Optimise at one size, starting from the result of the level before."""
         settings, size = self._settings, self._sizes[level]
         subjects = np.stack([images.resize(subject, size) for subject in self._recolored])
         regions = None if self._regions is None else self._regions.resized(size)
@@ -172,7 +190,7 @@ class MultiscaleLoop:
         self._steps_taken += optimum.steps
 
     def _upscaled(self, level: int, subjects: Pixels, covered: npt.NDArray[np.bool_] | None) -> Pixels:
-        """What the size before has left, larger, with the subject's detail that it could not hold."""
+        """Return the result of the level before at this size, plus the subject's detail that it could not hold."""
         assert self._pixels is not None
         size, before = self._sizes[level], self._sizes[level - 1]
         upscaled = []
@@ -203,7 +221,7 @@ class MultiscaleLoop:
         return on_level_step
 
     def results(self, start_time: float) -> list[SynthesisResult]:
-        """Measure the pictures, and put back what is the subject's."""
+        """Evaluate the images, and restore the subject's colours and the pixels outside the mask."""
         assert self._pixels is not None
         start = self._objective.evaluate_exact(self._start, self._level_problem).value
         final = self._objective.evaluate_exact(self._pixels, self._level_problem).value
@@ -217,7 +235,7 @@ class MultiscaleLoop:
         ]
 
     def _finish_colors(self, number: int, picture: Pixels) -> Pixels:
-        """The picture in the subject's colours where that is wanted, and only where a mask has it."""
+        """Return an image in the subject's colours, if that is set, and blended into its mask."""
         method = self._settings.keep_color
         if method == "none" and self._regions is None:
             return picture

@@ -1,7 +1,7 @@
-"""L-BFGS, Adam and RMSprop over pixels, within 0..255; several pictures side by side.
+"""L-BFGS, Adam and RMSprop over pixels within 0..255, for several images side by side.
 
-Each optimiser is a generator that gives the picture to look at next and takes its value and
-gradient; `minimize` runs one for each picture and has all of them evaluated together.
+Each optimiser is a generator: it yields the image to evaluate next and receives its value and gradient. `minimize` runs
+one generator per image and evaluates all images together.
 """
 
 from __future__ import annotations
@@ -18,36 +18,39 @@ from stylebank.images import Pixels
 Array = npt.NDArray[np.float64]
 #: ``function(pictures) -> (values, gradients)``: (n, H, W, 3), (n,), and (n, H, W, 3).
 Function = Callable[[Pixels], tuple[Array, Pixels]]
-#: ``on_step(picture, step, value, pixels)`` after every iteration of a picture, counted from 1.
+#: ``on_step(picture, step, value, pixels)``. Steps count from 1.
 OnStep = Callable[[int, int, float, Pixels], None]
-#: Gives pixels to look at and whether they end an iteration's search; takes value and gradient.
+#: Yields pixels to evaluate, receives value and gradient, and returns the result.
 _Optimizer = Generator[Pixels, tuple[float, Pixels], "_RunResult"]
 
 _LOWEST, _HIGHEST = np.float32(0.0), np.float32(255.0)
-#: Grey levels, root mean square, of the first step L-BFGS tries.
+#: Root mean square of the first step of L-BFGS, in pixel values.
 _FIRST_STEP = 10.0
-#: L-BFGS keeps as many pairs of steps and gradients as this holds.
+#: Memory for the pairs of L-BFGS, which sets their number within the limits below.
 _PAIR_BYTES = 1 << 29
 _MIN_PAIRS, _MAX_PAIRS = 5, 30
-#: Arrays of a picture's size that an optimiser works with at a time, beside the pairs.
+#: Float32 arrays of the image's size that an optimiser uses besides the pairs.
 _WORK_ARRAYS = 12
-#: A step must gain at least this share of what the slope promises (Armijo's condition).
+#: A step must achieve this fraction of the predicted decrease (Armijo's condition).
 ARMIJO_C1 = 1e-4
-#: Shorter steps that L-BFGS tries before it ends.
+#: The most trial steps of one line search.
 MAX_BACKTRACKS = 12
-#: L-BFGS ends where an iteration gains less than this share of the value.
+#: L-BFGS stops once the relative decrease of the value is at most this.
 FTOL = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
 class OptimizeResult:
-    """Where an optimiser ended: the pictures, their values, and the iterations each took.
+    """The result of `minimize`.
 
     Attributes
     ----------
     pixels : ndarray, float32, shape (n, H, W, 3)
+        The images at the end.
     values : tuple of float
+        Their values.
     steps : tuple of int
+        Iterations of each image.
     """
 
     pixels: Pixels
@@ -75,25 +78,24 @@ def minimize(
     learning_rate: float = 0.0,
     on_step: OnStep = lambda picture, step, value, pixels: None,
 ) -> OptimizeResult:
-    """Minimise `function` over pictures whose values stay within 0..255.
+    """Minimise `function` over images whose values stay within 0..255.
 
     Parameters
     ----------
     function
-        Values and gradients at float32 pictures, each independent of the others.
+        Returns values and gradients at float32 images, each independent of the others.
     start : ndarray, float32, shape (n, H, W, 3)
         Clipped to the bounds first.
     optimizer : {"lbfgs", "adam", "rmsprop"}
-        ``lbfgs`` is limited-memory BFGS (Liu and Nocedal 1989) with the variables at a bound
-        they push against held there (Bertsekas 1982) and steps bent back into the bounds;
-        ``adam`` Kingma and Ba's (2015) and ``rmsprop`` Hinton's, each step clipped.
+        ``lbfgs`` is limited-memory BFGS (Liu and Nocedal 1989). Variables that push against a bound are fixed there
+        (Bertsekas 1982), and steps are projected into the bounds. ``adam`` is Kingma and Ba's (2015), ``rmsprop``
+        Hinton's; both clip each step.
     steps
-        Iterations; L-BFGS may look at a picture more than once in one, and ends sooner
-        where nothing is left to gain.
+        The most iterations. L-BFGS may evaluate several images per iteration, and stops early once it converges.
     learning_rate
-        Grey levels, for adam and rmsprop.
+        In pixel values, for adam and rmsprop.
     on_step
-        Told every iteration's picture, number, value and pixels.
+        Called after every iteration with the image's index, the iteration, the value and the pixels.
 
     Returns
     -------
@@ -102,7 +104,7 @@ def minimize(
     Raises
     ------
     StylebankError
-        If a value is not finite.
+        If a value or a gradient is not finite.
     """
     method: _Method = {"lbfgs": _lbfgs, "adam": _adam, "rmsprop": _rmsprop}[optimizer]
     pictures = np.clip(start, _LOWEST, _HIGHEST).astype(np.float32)
@@ -123,7 +125,7 @@ def minimize(
                 "With adam or rmsprop lower --learning-rate; otherwise report this picture."
             )
         for number, run in enumerate(runs):
-            if number in results:  # looked at again beside those that go on: the batch keeps its shape
+            if number in results:  # finished images are evaluated again, so that the batch keeps its shape
                 continue
             try:
                 pictures[number] = run.send((float(values[number]), gradients[number]))
@@ -139,7 +141,15 @@ def minimize(
 
 
 def optimizer_bytes(optimizer: str, size: int) -> int:
-    """Return the memory `minimize` takes for one picture of so many numbers, beside what its function takes."""
+    """Return the bytes that `minimize` needs for one image, without those of its function.
+
+    Parameters
+    ----------
+    optimizer
+        Name of the optimiser.
+    size
+        Number of values in the image.
+    """
     pairs = _max_pairs(size) if optimizer == "lbfgs" else 0
     return 4 * size * (2 * pairs + _WORK_ARRAYS)
 
@@ -149,7 +159,7 @@ def _max_pairs(size: int) -> int:
 
 
 class LbfgsHistory:
-    """The last steps and what they changed the gradient by: an approximation of the inverse Hessian."""
+    """The latest steps and changes of the gradient, which approximate the inverse Hessian."""
 
     def __init__(self, size: int) -> None:
         self._capacity = _max_pairs(size)
@@ -159,17 +169,17 @@ class LbfgsHistory:
         return len(self._pairs)
 
     def clear(self) -> None:
-        """Drop all pairs."""
+        """Remove all pairs."""
         self._pairs.clear()
 
     def add(self, step: Pixels, change: Pixels) -> None:
-        """Remember a pair unless it shows no curvature."""
+        """Add a pair, unless its curvature is too small."""
         curvature = _dot(step, change)
         if curvature > 1e-10 * np.sqrt(_dot(step, step) * _dot(change, change)):
             self._pairs = [*self._pairs[-(self._capacity - 1) :], (step, change, curvature)]
 
     def solve(self, gradient: Pixels) -> Pixels:
-        """The approximation times the gradient, by the two loops of Nocedal (1980)."""
+        """Return the approximate inverse Hessian times the gradient, by the two-loop recursion (Nocedal 1980)."""
         direction: Pixels = gradient.copy()
         alphas = []
         for step, change, curvature in reversed(self._pairs):
@@ -188,7 +198,7 @@ def _dot(a: Pixels, b: Pixels) -> float:
 
 def _lbfgs(pixels: Pixels, steps: int, _rate: float, report: _Report) -> _Optimizer:
     value, gradient = yield pixels
-    # losses come in any unit: in this one, products of gradients neither vanish nor overflow in float32
+    # losses come in any unit; scaled by this one, products of gradients neither underflow nor overflow in float32
     unit = float(np.sqrt(np.mean(np.square(gradient, dtype=np.float64)))) / _FIRST_STEP
     if unit == 0.0:
         return _RunResult(pixels, value, 0)
@@ -210,7 +220,7 @@ def _lbfgs(pixels: Pixels, steps: int, _rate: float, report: _Report) -> _Optimi
             trial_value, trial_gradient = trial_value / unit, trial_gradient / np.float32(unit)
             if trial_value <= value + ARMIJO_C1 * predicted_decrease:
                 break
-            # the lowest point of the parabola through what is known, neither too near nor too far
+            # the minimum of the interpolating parabola, within 0.1 to 0.5 of the last step
             curvature = trial_value - value - predicted_decrease
             step_size *= float(np.clip(-predicted_decrease / (2 * curvature), 0.1, 0.5)) if curvature > 0 else 0.5
         else:
@@ -257,7 +267,7 @@ def _rmsprop(pixels: Pixels, steps: int, rate: float, report: _Report) -> _Optim
 
 
 def _stable_sqrt(second: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Root of a running mean of squares; its epsilon is relative, for losses of any unit."""
+    """Return the root of a running mean of squares, plus an epsilon relative to its maximum, for losses in any unit."""
     root = np.sqrt(second)
     return np.asarray(root + 1e-7 * root.max() + np.finfo(np.float32).tiny)
 

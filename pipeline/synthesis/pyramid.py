@@ -1,4 +1,4 @@
-"""Sizes to work at, from coarse to fine, and the scales of a style that belong to them."""
+"""The sizes of a synthesis from coarse to fine, and the scales of a style that belong to them."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from stylebank.errors import UsageError
 
 from ..settings import SynthesisSettings
 
-#: The coarsest picture's longest side is at least this, where the size allows.
+#: The least longest side of the coarsest level, in pixels, if the output is larger.
 MIN_COARSE_SIDE = 160
-#: A style's scale within this ratio of the size worked at is taken as it is.
+#: A scale within this ratio of a size is used as it is.
 _SAME_SCALE_RATIO = 1.06
 
 
 def pyramid(subject_size: tuple[int, int], settings: SynthesisSettings) -> list[tuple[int, int]]:
-    """Sizes (width, height) to work at, coarsest first; the last is the output's.
+    """Return the sizes (width, height) of a synthesis, coarsest first. The last one is the output's.
 
     Raises
     ------
     UsageError
-        If the final one is too thin for the network.
+        If the output is too thin for the network.
     """
     final = images.fit(subject_size, settings.size or max(subject_size))
     sizes = [final]
@@ -35,13 +35,13 @@ def pyramid(subject_size: tuple[int, int], settings: SynthesisSettings) -> list[
 
 
 def neighbouring_scales(scales: Iterable[int], side: float) -> tuple[int, int, float]:
-    """Return the scales below and above a longest side, and how far it is from the one to the other, in octaves.
+    """Return the scales below and above a longest side, and its position between them in octaves, 0 to 1.
 
-    Both are the same where one is near enough, or where nothing lies beyond.
+    Both are the same scale if one is near enough, or if `side` lies outside the range.
 
-    >>> bracket([256, 512, 659], 362)
+    >>> neighbouring_scales([256, 512, 659], 362)
     (256, 512, 0.4998...)
-    >>> bracket([256, 512, 659], 2048)
+    >>> neighbouring_scales([256, 512, 659], 2048)
     (659, 659, 0.0)
     """
     ordered = sorted(scales)
@@ -54,7 +54,7 @@ def neighbouring_scales(scales: Iterable[int], side: float) -> tuple[int, int, f
 
 
 def scales_for(style_scales: Sequence[int], settings: SynthesisSettings) -> list[int] | None:
-    """Return which measured scales a run at a fixed size needs; None when it may be any."""
+    """Return the measured scales that a run at a fixed size needs; None if it may need any."""
     if not settings.size:
         return None
     sides = [max(size) * settings.style_scale for size in pyramid((settings.size, settings.size), settings)]

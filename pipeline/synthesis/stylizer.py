@@ -1,4 +1,4 @@
-"""Subjects in styles: everything set up once, then from coarse to fine (see `multiscale`)."""
+"""Stylize subjects: prepare styles once, then run `multiscale` for any number of images."""
 
 from __future__ import annotations
 
@@ -32,23 +32,28 @@ __all__ = ["StepInfo", "Stylizer", "SynthesisResult"]
 
 
 class Stylizer:
-    """Styles set up once: network, compiled objective and targets, for any number of subjects.
+    """Styles prepared once, with network, compiled objective and targets, for any number of subjects.
 
     Parameters
     ----------
     styles
-        One, or one a region, with the measured scales that `pyramid.scales_for` names, or all of them.
+        One style, or one per region, with the scales that `pyramid.scales_for` names, or with all.
     weights
-        Those the styles were measured with.
+        The weights that the styles were measured with.
     settings
-        How pictures are made.
+        Settings of the synthesis.
+
+    Attributes
+    ----------
+    precision : {"float32", "bfloat16"}
+        Precision of the convolutions: the setting, or the choice of ``auto``.
 
     Raises
     ------
     FingerprintMismatch
-        If `weights` or the wanted layers are not a style's, or the styles were measured in different ways.
+        If `weights` or the selected layers are not a style's, or the styles were measured in different ways.
     UsageError
-        If there is a weight for a layer that takes no part.
+        If a weight names a layer that is not used.
     """
 
     def __init__(
@@ -73,7 +78,6 @@ class Stylizer:
             )
         self._layers = tuple(layer for layer in fingerprint.layers if layer in wanted)
         self.layer_weights = self.settings.weights_of(self._layers)
-        #: Of the convolutions: the setting, or what a timing chose.
         self.precision = resolve_precision(self.settings.precision)
         content_layers = (CONTENT_LAYER,) if self.settings.content_weight > 0 else ()
         self._objective_options = weights, fingerprint.pooling, fingerprint.padding, self._layers, content_layers
@@ -87,7 +91,7 @@ class Stylizer:
         regions: RegionMasks | None = None,
         on_step: Callable[[StepInfo], None] = lambda info: None,
     ) -> SynthesisResult:
-        """Make one picture; arguments and errors as for `stylize_batch`."""
+        """Stylize one image. Arguments and errors are those of `stylize_batch`."""
         return self.stylize_batch([subject], inits=[init], regions=[regions], on_step=on_step)[0]
 
     def stylize_batch(
@@ -98,26 +102,30 @@ class Stylizer:
         regions: Sequence[RegionMasks | None] | None = None,
         on_step: Callable[[StepInfo], None] = lambda info: None,
     ) -> list[SynthesisResult]:
-        """Make pictures of one size side by side, each as if it were alone.
+        """Stylize images of one size side by side. Each result is the same as alone, up to rounding.
 
         Parameters
         ----------
         subjects : sequence of ndarray, float32, shape (H, W, 3)
-            In 0..255, at any size, of one shape once brought to the size wanted.
+            In 0..255, at any size. They have one shape at the size of the output.
         inits : sequence of ndarray, float32, shape (h, w, 3), optional
-            The pictures to begin with when the setting ``init`` names a file.
+            Images to start from, if the setting ``init`` names a file.
         regions : sequence of RegionMasks, optional
-            Where each style goes, with one mask a style; everywhere unless given.
+            The masks of each image, one per style. None covers the whole image.
         on_step
-            Called after every iteration of every picture.
+            Called after every iteration of every image.
+
+        Returns
+        -------
+        list of SynthesisResult
 
         Raises
         ------
         UsageError
-            If a picture would be too thin for the network at the size wanted, or too large
-            for the memory, or they differ in size, or there are several styles and no regions.
+            If an image is too thin for the network or too large for the memory, if the images differ in size, or if
+            several styles have no masks.
         OutOfMemory
-            If the device's memory does not suffice after all.
+            If the device runs out of memory.
         """
         start_pictures = list(inits) if inits is not None else [None] * len(subjects)
         region_masks = list(regions) if regions is not None else [None] * len(subjects)
@@ -125,7 +133,7 @@ class Stylizer:
             raise UsageError(f"{len(self.styles)} styles and no masks: expected one a style, the rest for the last.")
         sizes = _common_pyramid(subjects, self.settings)
         tiled = [self._needs_tiling(size, len(subjects)) for size in reversed(sizes)][::-1]
-        # targets on the way from the subject's own, and masks, are each picture's alone
+        # interpolated targets and masks belong to one image, so that these run one by one
         if len(subjects) > 1 and (self.settings.strength < 1 or any(masks is not None for masks in region_masks)):
             results = []
             for number, (subject, init, masks) in enumerate(zip(subjects, start_pictures, region_masks, strict=True)):
@@ -161,7 +169,7 @@ class Stylizer:
         )
 
     def match_colors(self, subject: Pixels, longest_side: int, regions: RegionMasks | None = None) -> Pixels:
-        """The subject, as far as strength has it, with the mean and covariance of the painting's pixels."""
+        """Return the subject with the mean and covariance of the paintings' pixels, to the extent of ``strength``."""
         pictures = []
         for number, targets in enumerate(self._targets):
             palette = targets.palette(longest_side)
@@ -172,12 +180,12 @@ class Stylizer:
         return pictures[0] if regions is None else regions.blended(pictures, subject)
 
     def objective(self, tiled: bool) -> Objective:
-        """Return the compiled objective, whole or strip by strip."""
+        """Return the compiled objective, for the whole image or by tiles."""
         objective = _objective(*self._objective_options, self.precision)
         return _tiled_objective(objective) if tiled else objective
 
     def targets(self, objective: Objective, subject: Pixels, regions: RegionMasks | None) -> list[StyleTarget]:
-        """Return what the objective is to reach for a subject at the size worked at."""
+        """Return the styles' targets, with their masks, for a subject at one size."""
         masks: Sequence[npt.NDArray[np.float32] | None] = [None] if regions is None else list(regions.masks)
         if self.settings.strength < 1:
             pairs = zip(self._targets, masks, strict=True)
@@ -186,7 +194,7 @@ class Stylizer:
         return [targets.style_target(side, mask) for targets, mask in zip(self._targets, masks, strict=True)]
 
     def initial_picture(self, subject: Pixels, init: Pixels | None) -> Pixels:
-        """Return the picture to begin with at a subject's size."""
+        """Return the image to start from, at a subject's size."""
         height, width = subject.shape[:2]
         if init is not None:
             return images.resize(images.crop_to_shape(init, (width, height)), (width, height))
@@ -205,7 +213,7 @@ def _objective(
     content_layers: tuple[str, ...],
     precision: str,
 ) -> Objective:
-    """Compile once what every style measured this way shares."""
+    """Return the objective that all styles with these options share, compiled once."""
     return Objective(weights, pooling, padding, layers, content_layers=content_layers, precision=precision)
 
 

@@ -1,4 +1,4 @@
-"""Swatches: texture of a style alone, made from noise, kept in its file."""
+"""Swatches: squares of texture, synthesised from noise and stored in the files of their styles."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ..settings import SynthesisSettings
 if TYPE_CHECKING:
     from ..vgg.weights import Weights
 
-#: Pixels a side.
+#: Side of a swatch in pixels.
 SIDE = 128
 _STEPS = 40
 
@@ -35,27 +35,29 @@ def add_swatches(
     on_swatch: Callable[[Header, int, int], None] = lambda header, number, total: None,
     note: Callable[[str], None] = lambda text: None,
 ) -> int:
-    """Make the swatches that styles do not have yet, and keep each in its style's file.
+    """Synthesise the missing swatches of styles, and store each in its style's file.
 
-    A style's content digest stays; its file gets format 2.
+    The content digest of a style stays; its file gets format 2.
 
     Parameters
     ----------
+    bank
+        The bank of the styles.
     names
-        Of the styles.
+        Names of the styles.
     again
-        Make those that are there anew.
+        Replace existing swatches, too.
     weights, allow_unknown_weights
         As for `weights.load`.
     on_swatch
-        Called with the style's header, its number from 1, and how many there are, before each.
+        Called before each swatch with the style's header, its number from 1, and the number of swatches.
     note
-        Called with the reason for each style that gets none: damaged, or measured with other weights.
+        Called with the reason for each style without a swatch: it is damaged, or measured with other weights.
 
     Returns
     -------
     int
-        How many were made.
+        Number of new swatches.
 
     Raises
     ------
@@ -80,22 +82,24 @@ def add_swatches(
 
             bank.update(name, change)
             count += 1
-        except (StyleDamaged, FingerprintMismatch) as error:  # this style's alone
+        except (StyleDamaged, FingerprintMismatch) as error:  # other styles go on
             note(f"no swatch: {error}")
     return count
 
 
 def texture(style: Style, weights: Weights, side: int = SIDE, steps: int = _STEPS) -> images.Pixels:
-    """Make a square of texture from noise with nothing but a style's Gaussians.
+    """Synthesise a square of texture from noise and a style's Gaussians.
 
     Parameters
     ----------
+    style
+        A style with a scale near `side`.
     weights
-        Those the style was measured with.
+        The weights that the style was measured with.
     side
         In pixels.
     steps
-        Of the optimiser.
+        Iterations of the optimiser.
 
     Returns
     -------

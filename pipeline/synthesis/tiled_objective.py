@@ -1,18 +1,16 @@
-"""The objective of a picture too large for the memory, strip by strip, and exactly.
+"""The objective of an image too large for the memory, computed exactly, tile by tile.
 
-A layer's loss depends on the whole picture by the mean and covariance of its activations alone, and those
-are sums over positions. So a step goes over the picture twice, in strips of rows:
+A layer's loss depends on the image through the mean and covariance of its activations alone, and these are sums over
+positions. So a step passes over the image twice, in strips of rows (see `tiling`):
 
-1. Forward, block by block of VGG-19: every strip adds its moments to the layers' (Chan, Golub and LeVeque
-   1983), and leaves what it gives the next block.
-2. Backward, from the last block to the first: every strip's activations are made again; with the
-   moments of the whole its gradient is (X - mu) L + d (see `wasserstein.w2_from_moments`), pulled back to
-   what the block took.
+1. Forward, block by block of VGG-19. Every strip adds its moments to the layers' (Chan, Golub and LeVeque 1983), and
+   writes its part of the next block's input.
+2. Backward, from the last block to the first. Every strip's activations are computed again. With the moments of the
+   whole image, their gradient is (X - mu) L + d (see `wasserstein.w2_from_moments`), which is pulled back to the input.
 
-A block of k convolutions sees k rows beyond a strip: these are taken along, and only where the picture ends
-is there padding, before every layer as in the whole picture. Nothing is blended, and there is no seam to hide. Kept
-whole are the blocks' inputs, on the host; the activations of one strip are all there is at a time, made twice:
-four thirds of the work.
+A block of k convolutions sees k rows beyond a strip, the halo, which are included. Padding happens at the border of the
+image only, as for the whole image. Nothing is blended, and there are no seams. The inputs of all blocks stay on the
+host; the device holds the activations of one strip. The second forward pass makes a step a third more expensive.
 """
 
 from __future__ import annotations
@@ -38,21 +36,21 @@ from .losses.objective import Objective
 from .losses.wasserstein import affine_gradient, w2_from_moments
 from .tiling import Strip, strips
 
-#: Activations of all of a block's convolutions together in one strip: half a gigabyte or so with their gradients.
+#: Activations per tile, over all convolutions of a block: about half a gigabyte with their gradients.
 ELEMENTS = 1 << 25
 
 Array = npt.NDArray[Any]
 
 
 def in_strips(objective: Objective, elements: int = ELEMENTS) -> Objective:
-    """Return the same objective, which takes the memory of a strip and a few hundred bytes a pixel.
+    """Return the same objective, computed tile by tile: with the memory of one tile plus a few hundred bytes per pixel.
 
     Parameters
     ----------
     objective
-        Its layers, weights and precision are shared.
+        The result shares its layers, weights and precision.
     elements
-        Activations a strip may have; more are a little faster.
+        Activations per tile. More are slightly faster.
     """
     step = _Passes(objective, objective.network, elements)
     exact = (
@@ -62,7 +60,7 @@ def in_strips(objective: Objective, elements: int = ELEMENTS) -> Objective:
 
 
 class _Passes:
-    """The two passes with one trunk; `step` and `distances` are as `Objective` has them."""
+    """The two passes with one network. `step`, `distances` and `moments` have the signatures of `Objective`."""
 
     def __init__(self, objective: Objective, network: VGG19, elements: int) -> None:
         self._network = network
@@ -73,7 +71,7 @@ class _Passes:
         self._compiled: dict[tuple[Any, ...], Callable[..., Any]] = {}
 
     def step(self, pictures: Pixels, inputs: Any) -> tuple[Array, Pixels]:
-        """Return (parts, gradient) in NumPy, for `Objective.__call__`."""
+        """Return (terms, gradient) in NumPy, for `Objective.__call__`."""
         with memory_errors():
             block_inputs, accumulators, _ = self._forward(pictures, inputs, with_content=False)
             style_gradients = self._style_gradients(accumulators, inputs)
@@ -90,7 +88,7 @@ class _Passes:
         return np.concatenate([np.stack(distances, axis=1), content], axis=1), gradient
 
     def distances(self, pictures: Any, inputs: Any) -> tuple[Any, list[Any]]:
-        """Return (distances, content features) in tensors, for `Objective.problem` and `Objective.evaluate_exact`."""
+        """Return (distances, content features) as tensors, for `Objective.problem` and `Objective.evaluate_exact`."""
         with memory_errors():
             _, accumulators, content = self._forward(to_numpy(pictures), inputs, with_content=True)
             style_gradients = self._style_gradients(accumulators, inputs, weighted=False)
@@ -110,7 +108,7 @@ class _Passes:
     def _forward(
         self, pictures: Pixels, inputs: Any, *, with_content: bool
     ) -> tuple[list[Array], dict[tuple[str, int], MomentAccumulator], dict[str, Array]]:
-        """Every block's input, the moments of every style layer by region, and the content features if wanted."""
+        """Return every block's input, the moments by style layer and region, and the content features if requested."""
         block_inputs: list[Array] = [np.asarray(pictures, np.float32)]
         accumulators = {
             (layer, region): MomentAccumulator() for layer in self._layers for region in range(len(inputs["regions"]))
@@ -148,7 +146,7 @@ class _Passes:
     def _style_gradients(
         self, accumulators: dict[tuple[str, int], MomentAccumulator], inputs: Any, *, weighted: bool = True
     ) -> dict[tuple[str, int], tuple[Array, Any]]:
-        """By layer and region the distance, and the mean, L and d of its gradient at a row."""
+        """Return, by layer and region, the distance, and mean, L and d of its gradient at a row."""
         gradients = {}
         for number, region in enumerate(inputs["regions"]):
             for index, layer in enumerate(self._layers):
@@ -173,7 +171,7 @@ class _Passes:
         accumulators: dict[tuple[str, int], MomentAccumulator],
         content: Array,
     ) -> Pixels:
-        """The gradient by a block's input; adds to `content` what its strips differ from the subject by."""
+        """Return the gradient by a block's input, and add the block's content terms to `content`."""
         block = self._blocks[number]
         height, width = x.shape[1:3]
         divisor = 1 if self._network.pooling == "none" else 2
@@ -221,7 +219,7 @@ class _Passes:
     def _compiled_function(
         self, kind: str, number: int, strip: Strip, *, with_content: bool = False
     ) -> Callable[..., Any]:
-        """Compile once a block and whether the picture ends at a strip's top and bottom."""
+        """Compile once per block, and per combination of image borders at the strip."""
         key = kind, number, strip.top, strip.bottom, with_content
         if key not in self._compiled:
             block = self._blocks[number]
@@ -235,7 +233,7 @@ class _Passes:
         return self._compiled[key]
 
     def _features(self, block: Block, top: bool, bottom: bool, x: Any, parameters: Any) -> list[Any]:
-        """The features wanted of a block, and what it gives the next, at a strip's own rows."""
+        """Return the block's features and its pooled output, at the strip's interior rows."""
         if block.convolutions[0] == "conv1_1":
             x = x - parameters["mean"]
         x = ops.cast(x, self._network.precision)

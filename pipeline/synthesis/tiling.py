@@ -1,4 +1,7 @@
-"""Strips of a picture's rows, with the rows that a block of the network sees beyond them."""
+"""Tiles: strips of rows that span the width of an image.
+
+A strip is a band of rows of a block's input, padded by the rows that the block's convolutions see beyond it.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +10,16 @@ from dataclasses import dataclass
 
 from ..vgg.network import Block
 
-#: Rows of a strip: even, for the pooling, and more than any block sees beyond it.
+#: The fewest rows of a strip: even, for the pooling, and more than the halo of any block.
 _MIN_ROWS = 8
 
 
 def split_rows(height: int, rows: int) -> list[tuple[int, int]]:
-    """Split rows 0 to `height` into strips of `rows` or fewer, (begin, end): alike, even, none too short.
+    """Split rows 0 to `height` into strips (begin, end) of about `rows` rows.
 
-    >>> divide(50, 20)
+    Strips have equal heights up to the last. Heights are even, and no strip is shorter than the halo of a block.
+
+    >>> split_rows(50, 20)
     [(0, 18), (18, 36), (36, 50)]
     """
     count = -(-height // max(rows, _MIN_ROWS))
@@ -27,7 +32,17 @@ def split_rows(height: int, rows: int) -> list[tuple[int, int]]:
 
 @dataclass(frozen=True)
 class Strip:
-    """Rows of a block's input, with those a strip sees beyond its own."""
+    """A band of rows of a block's input.
+
+    Attributes
+    ----------
+    begin, end : int
+        The strip's rows.
+    top, bottom : bool
+        Whether the image ends there.
+    halo : int
+        Rows that the block sees beyond the strip, unless the image ends there.
+    """
 
     begin: int
     end: int
@@ -37,17 +52,17 @@ class Strip:
 
     @property
     def padded(self) -> slice:
-        """Its rows and those beyond."""
+        """The strip's rows with the halo."""
         return slice(0 if self.top else self.begin - self.halo, None if self.bottom else self.end + self.halo)
 
     @property
     def interior(self) -> slice:
-        """Its rows."""
+        """The strip's rows without the halo."""
         return slice(self.begin, self.end)
 
 
 def strips(block: Block, height: int, width: int, elements: int) -> Iterator[Strip]:
-    """Give the strips of a block's input so that all convolutions have `elements` activations together, or fewer."""
+    """Yield the strips of a block's input. All convolutions of the block together have about `elements` activations."""
     halo = len(block.convolutions)
     for begin, end in split_rows(height, elements // (width * block.channels * halo)):
         yield Strip(begin, end, begin == 0, end == height, halo)
