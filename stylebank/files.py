@@ -41,7 +41,7 @@ def replace_file(target: Path, write: Callable[[Path], None], check: Callable[[P
     try:
         try:
             write(temporary)
-            flush(temporary)
+            fsync(temporary)
             if check is not None:
                 check(temporary)
             temporary.replace(target)
@@ -49,7 +49,7 @@ def replace_file(target: Path, write: Callable[[Path], None], check: Callable[[P
             with contextlib.suppress(OSError):
                 temporary.unlink()
             raise
-        flush(target.parent)
+        fsync(target.parent)
     except OSError as error:
         raise OutputRefused(f"{printable(target)}: {describe_os_error(error)}") from error
 
@@ -102,7 +102,7 @@ def digest_file(path: Path, algorithm: str = "sha256") -> str:
     return digest.hexdigest()
 
 
-def flush(path: Path) -> None:
+def fsync(path: Path) -> None:
     """Bring a file, or what a folder lists, to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:

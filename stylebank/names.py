@@ -8,9 +8,9 @@ import unicodedata
 
 from .errors import NameRefused, printable
 
-LONGEST = 100
+MAX_LENGTH = 100
 SUFFIX = ".stylebank.h5"
-_OWN = re.compile(r"[a-z0-9-]{1,40}-([0-9a-f]{10})" + re.escape(SUFFIX))
+_BANK_FILE = re.compile(r"[a-z0-9-]{1,40}-([0-9a-f]{10})" + re.escape(SUFFIX))
 _BIDI = set("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
@@ -27,10 +27,10 @@ def check_name(name: str) -> str:
         Saying which rule and what to do.
     """
     name = unicodedata.normalize("NFC", name)
-    shown = printable(name[:40]) + ("..." if len(name) > 40 else "")
+    excerpt = printable(name[:40]) + ("..." if len(name) > 40 else "")
     reason = ""
-    if not 1 <= len(name) <= LONGEST:
-        reason = f"a name has 1 to {LONGEST} characters, this one {len(name)}"
+    if not 1 <= len(name) <= MAX_LENGTH:
+        reason = f"a name has 1 to {MAX_LENGTH} characters, this one {len(name)}"
     elif name[0] in "-.":
         reason = f"a name does not start with {name[0]!r}"
     elif name != name.strip():
@@ -44,7 +44,7 @@ def check_name(name: str) -> str:
             if reason:
                 break
     if reason:
-        raise NameRefused(f"style name '{shown}': {reason}. Choose another.")
+        raise NameRefused(f"style name '{excerpt}': {reason}. Choose another.")
     return name
 
 
@@ -55,15 +55,15 @@ def casefold_key(name: str) -> str:
 
 def file_name(name: str) -> str:
     """Return the file a style of this name is kept in: a readable slug with a short digest."""
-    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
-    slug = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:40] or "style"
+    ascii_name = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
+    slug = re.sub(r"[^a-z0-9]+", "-", ascii_name).strip("-")[:40] or "style"
     return f"{slug}-{_digest(name)}{SUFFIX}"
 
 
 def may_contain(file: str, name: str) -> bool:
     """Tell whether to expect a style of this name, in whatever case, in a file of that name."""
-    own = _OWN.fullmatch(file)
-    return own is None or own[1] == _digest(name)
+    match = _BANK_FILE.fullmatch(file)
+    return match is None or match[1] == _digest(name)
 
 
 def _digest(name: str) -> str:

@@ -43,8 +43,8 @@ def layer_channels(layer: str) -> int:
     convolution = f"conv{match[2]}" if match else ""
     if convolution not in CONVOLUTIONS:
         known = [prefix + name[4:] for prefix in ("conv", "relu") for name in CONVOLUTIONS]
-        near = difflib.get_close_matches(layer, known, n=1)
-        hint = f" Did you mean {near[0]}?" if near else ""
+        matches = difflib.get_close_matches(layer, known, n=1)
+        hint = f" Did you mean {matches[0]}?" if matches else ""
         raise UsageError(f"layer {layer!r}: VGG-19 has conv1_1 to conv5_4 and relu1_1 to relu5_4.{hint}")
     return CONVOLUTIONS[convolution]
 
@@ -136,24 +136,24 @@ class Fingerprint:
             if getattr(self, key) != getattr(other, key)
         }
 
-    def require(self, name: str, **wanted: Any) -> None:
+    def require(self, name: str, **required: Any) -> None:
         """Raise `FingerprintMismatch`, naming both sides, unless every field equals what is wanted.
 
         `layers` match when every wanted layer was measured.
         """
-        for key, value in wanted.items():
-            have = getattr(self, key)
+        for key, value in required.items():
+            measured_value = getattr(self, key)
             if key == "layers":
-                missing = [layer for layer in value if layer not in have]
+                missing = [layer for layer in value if layer not in measured_value]
                 if missing:
-                    measured = " ".join(layer for layer in have if layer != PIXELS)
+                    measured = " ".join(layer for layer in measured_value if layer != PIXELS)
                     raise FingerprintMismatch(
                         f"style {name!r} was measured at {measured}, and this run wants "
                         f"{' '.join(missing)} as well. Choose among its layers, or add the painting again with them."
                     )
-            elif have != value:
+            elif measured_value != value:
                 raise FingerprintMismatch(
-                    f"style {name!r} was measured with {key} {have!r}, and this run wants {value!r}. "
+                    f"style {name!r} was measured with {key} {measured_value!r}, and this run wants {value!r}. "
                     "Use another style, or add the painting again that way."
                 )
 

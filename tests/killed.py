@@ -7,6 +7,7 @@ Each subject that is stylised is noted in OUT.stylised.
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import os
 import signal
@@ -41,7 +42,7 @@ def main(bank: str, subjects: str, output: str, point: int) -> None:
         with Path(f"{output}.stylised").open("a") as file:
             file.write(f"{float(pixels.mean()):.3f}\n")
 
-    worker._set_up = lambda context: Stylizer(context.settings, seen)  # type: ignore[assignment]
+    worker._make_stylizer = functools.lru_cache(lambda context: Stylizer(context.settings, seen))
     worker.machine_info = lambda config, stylizer: {"backend": "none", "device": "cpu", "precision": "float32"}
     worker._computing = lambda config: contextlib.nullcontext(lambda: 0.0)  # type: ignore[assignment]
     context = Run.context
@@ -57,7 +58,7 @@ def main(bank: str, subjects: str, output: str, point: int) -> None:
         return written
 
     os.write = torn_write  # type: ignore[assignment]
-    files.flush = counted(files.flush)
+    files.fsync = counted(files.fsync)
     Path.replace = counted(Path.replace)  # type: ignore[method-assign]
     Path.open = counted(Path.open)  # type: ignore[method-assign]
     entries = pipeline.apply(Bank(bank), "wave", [subjects], output, size=0, steps=2, format="png", **LIGHT)

@@ -20,7 +20,7 @@ def random_gaussian(channels: int, count: int, seed: int) -> Gaussian:
 
 def measured(rows: np.ndarray) -> Gaussian:
     mean, cov, count = gaussian.moments(rows)
-    cov_sqrt, eigenvalues = gaussian.root(cov)
+    cov_sqrt, eigenvalues = gaussian.sqrtm_psd(cov)
     return Gaussian(*(array.astype(np.float32) for array in (mean, cov, cov_sqrt, eigenvalues)), count=count)
 
 

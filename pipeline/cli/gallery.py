@@ -58,7 +58,7 @@ def command(
             on_swatch=told,
             note=lambda text: shared.note(f"note: {text}"),
         )
-    shown, damaged = pages.cards(shared.bank, tags=tag, note=lambda text: shared.note(f"note: {text}"))
+    shown, damaged = pages.read_cards(shared.bank, tags=tag, note=lambda text: shared.note(f"note: {text}"))
     path = html.write_page(output, pages.gallery(shown), overwrite=overwrite)
     if not shown:
         which = "holds none with these tags" if tag else "is empty"

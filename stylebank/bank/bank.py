@@ -14,9 +14,9 @@ import filelock
 import platformdirs
 
 from ..errors import BankBusy, NameRefused, OutputRefused, StyleDamaged, StyleExists, StyleNotFound, printable
-from ..files import describe_os_error, flush, make_folder, remove_temporaries, replace_file
+from ..files import describe_os_error, fsync, make_folder, remove_temporaries, replace_file
 from ..names import casefold_key, check_name, file_name
-from ..storage import reader as format
+from ..storage import reader, writer
 from ..style import Header, Style
 from .index import StyleIndex, read_name
 
@@ -126,7 +126,7 @@ class Bank(StyleIndex):
             if default is _RAISE:
                 raise
             return default
-        return format.read(path, scales)
+        return reader.read(path, scales)
 
     def ensure_available(self, name: str, *, replace: bool = False) -> str:
         """Return `name` in its normal form if a style of that name may be written.
@@ -170,7 +170,7 @@ class Bank(StyleIndex):
             name = self.ensure_available(style.name, replace=replace)
             target = self.find(name, thorough=replace) or self._free_path(name)
             _commit(target, dataclasses.replace(style, header=dataclasses.replace(style.header, name=name)))
-            return format.read_header(target)
+            return reader.read_header(target)
 
     def remove(self, *names: str) -> None:
         """Remove styles; nothing is removed unless every name is there.
@@ -184,7 +184,7 @@ class Bank(StyleIndex):
         with self._writing():
             for path in [self.path(name) for name in names]:
                 path.unlink(missing_ok=True)
-            flush(self.folder)
+            fsync(self.folder)
 
     def rename(self, old: str, new: str) -> Header:
         """Rename a style. Its content digest stays: it is the same style.
@@ -207,12 +207,12 @@ class Bank(StyleIndex):
             target = self.folder / file_name(new)
             if target != path:
                 target = self._free_path(new)
-            style = format.read(path)
+            style = reader.read(path)
             _commit(target, dataclasses.replace(style, header=dataclasses.replace(style.header, name=new)))
             if target != path:
                 path.unlink()
-                flush(self.folder)
-            return format.read_header(target)
+                fsync(self.folder)
+            return reader.read_header(target)
 
     def update(self, name: str, change: Callable[[Style], Style]) -> Header:
         """Write a style again with something of it changed, such as its tags.
@@ -237,30 +237,32 @@ class Bank(StyleIndex):
         self.path(name)
         with self._writing():
             path = self.path(name)
-            style = format.read(path)
+            style = reader.read(path)
             changed = change(style)
             if changed is not style:
                 _commit(path, changed)
-            return format.read_header(path)
+            return reader.read_header(path)
 
     def _require_new(self, name: str) -> None:
         for other in filter(None, map(read_name, self.candidates(name))):
             if casefold_key(other) == casefold_key(name):
-                how = "" if other == name else f", which differs from {name!r} only in case,"
-                raise StyleExists(f"style {other!r}{how} is in the bank already. Choose another name, or remove it.")
+                difference = "" if other == name else f", which differs from {name!r} only in case,"
+                raise StyleExists(
+                    f"style {other!r}{difference} is in the bank already. Choose another name, or remove it."
+                )
         self._free_path(name)
 
     def _free_path(self, name: str) -> Path:
         """Return where a style of this name would be kept; a file there is another style's, or damaged."""
         path = self.folder / file_name(name)
         if os.path.lexists(path):
-            held = read_name(path)
-            what = (
-                f"holds style {held!r}. Rename or remove that one first."
-                if held
+            other_name = read_name(path)
+            hint = (
+                f"holds style {other_name!r}. Rename or remove that one first."
+                if other_name
                 else "is damaged. Remove it first, or add with --replace."
             )
-            raise StyleExists(f"style {name!r}: {printable(path)} stands where it would be kept, and {what}")
+            raise StyleExists(f"style {name!r}: {printable(path)} stands where it would be kept, and {hint}")
         return path
 
     @contextlib.contextmanager
@@ -282,14 +284,14 @@ class Bank(StyleIndex):
 
 def _commit(target: Path, style: Style) -> None:
     """Write a style file and read it back before it takes its name."""
-    data = format.encode(style)
+    data = writer.encode(style)
 
     def write(path: Path) -> None:
         path.write_bytes(data)
 
     def check(path: Path) -> None:
         try:
-            format.read(path)
+            reader.read(path)
         except StyleDamaged as error:
             raise OutputRefused(
                 f"{printable(target)}: not written, for it would not be a whole style ({error.__cause__}). "

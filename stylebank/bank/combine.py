@@ -14,7 +14,7 @@ import numpy as np
 
 from ..errors import UsageError
 from ..math.barycenter import Convergence, barycenter, normalised
-from ..math.gaussian import Array, root
+from ..math.gaussian import Array, sqrtm_psd
 from ..names import check_name
 from ..style import PIXELS, Gaussian, Header, Source, Style, nearest_scale
 
@@ -57,18 +57,20 @@ def mix(
     UsageError, NameRefused
         If the styles do not fit together, or the weights are none.
     """
-    shares = normalised(weights)
-    if len(styles) != len(shares):
-        raise UsageError(f"{len(styles)} styles and {len(shares)} weights: expected one weight a style.")
-    used = [style for style, share in zip(styles, shares, strict=True) if share > 0]
-    shares = shares[shares > 0]
+    fractions = normalised(weights)
+    if len(styles) != len(fractions):
+        raise UsageError(f"{len(styles)} styles and {len(fractions)} weights: expected one weight a style.")
+    used = [style for style, fraction in zip(styles, fractions, strict=True) if fraction > 0]
+    fractions = fractions[fractions > 0]
 
-    def combined(scale: int, layer: str, parts: Sequence[Gaussian]) -> tuple[Array, Array]:
-        mean, cov, convergence = barycenter([part.mean for part in parts], [part.cov for part in parts], list(shares))
+    def combine_layer(scale: int, layer: str, parts: Sequence[Gaussian]) -> tuple[Array, Array]:
+        mean, cov, convergence = barycenter(
+            [part.mean for part in parts], [part.cov for part in parts], list(fractions)
+        )
         on_layer(scale, layer, convergence)
         return mean, cov
 
-    return _combined("mix", used, [float(share) for share in shares], name, tags, combined)
+    return _combine("mix", used, [float(fraction) for fraction in fractions], name, tags, combine_layer)
 
 
 def pool(
@@ -104,14 +106,14 @@ def pool(
     if weights not in ("pixels", "equal"):
         raise UsageError(f"weights {weights!r}: expected one of pixels, equal.")
 
-    def combined(scale: int, layer: str, parts: Sequence[Gaussian]) -> tuple[Array, Array]:
+    def combine_layer(scale: int, layer: str, parts: Sequence[Gaussian]) -> tuple[Array, Array]:
         counts = [part.count if weights == "pixels" else 1 for part in parts]
         return pooled([part.mean for part in parts], [part.cov for part in parts], counts)
 
-    return _combined("pool", styles, _says(styles, weights), name, tags, combined)
+    return _combine("pool", styles, _pixel_fractions(styles, weights), name, tags, combine_layer)
 
 
-def _says(styles: Sequence[Style], weights: str) -> list[float]:
+def _pixel_fractions(styles: Sequence[Style], weights: str) -> list[float]:
     """How much each counts, told by the first layer of the largest scale they have in common."""
     layers = require_comparable([style.header for style in styles])
     matched = common_scales([style.scales for style in styles])
@@ -137,20 +139,24 @@ def pooled(means: Sequence[Any], covs: Sequence[Any], counts: Sequence[float]) -
     mean : ndarray, float64, shape (c,)
     cov : ndarray, float64, shape (c, c)
     """
-    shares = np.asarray(counts, np.float64) / np.sum(counts, dtype=np.float64)
+    fractions = np.asarray(counts, np.float64) / np.sum(counts, dtype=np.float64)
     each = np.asarray(means, np.float64)
-    mean = shares @ each
-    apart = (each - mean) * np.sqrt(shares)[:, None]
-    within = np.asarray(sum(share * np.asarray(cov, np.float64) for share, cov in zip(shares, covs, strict=True)))
-    return mean, within + apart.T @ apart
+    mean = fractions @ each
+    deviations = (each - mean) * np.sqrt(fractions)[:, None]
+    within = np.asarray(
+        sum(fraction * np.asarray(cov, np.float64) for fraction, cov in zip(fractions, covs, strict=True))
+    )
+    return mean, within + deviations.T @ deviations
 
 
 def require_common_scales(kind: str, names: Sequence[str], scales: Sequence[Sequence[int]]) -> list[tuple[int, ...]]:
     """Return `common_scales` of several styles; `UsageError`, naming each, where there is none."""
-    matched = common_scales([dict.fromkeys(own) for own in scales])
+    matched = common_scales([dict.fromkeys(sides) for sides in scales])
     if not matched:
-        each = "; ".join(f"{name!r} has {', '.join(map(str, own))}" for name, own in zip(names, scales, strict=True))
-        raise UsageError(f"{kind}: the styles have no scale in common: {each}. Measure them at the same --scales.")
+        listed = "; ".join(
+            f"{name!r} has {', '.join(map(str, sides))}" for name, sides in zip(names, scales, strict=True)
+        )
+        raise UsageError(f"{kind}: the styles have no scale in common: {listed}. Measure them at the same --scales.")
     return matched
 
 
@@ -162,17 +168,17 @@ def common_scales(styles: Sequence[Mapping[int, Any]]) -> list[tuple[int, ...]]:
     """
     matched: list[tuple[int, ...]] = []
     for scale in min((sorted(style) for style in styles), key=len):
-        found = tuple(nearest_scale(style, scale) for style in styles)
-        again = any(one == other for match in matched for one, other in zip(match, found, strict=True))
-        if max(found) <= SAME_SCALE * min(found) and not again:
-            matched.append(found)
+        candidate = tuple(nearest_scale(style, scale) for style in styles)
+        taken = any(first == second for match in matched for first, second in zip(match, candidate, strict=True))
+        if max(candidate) <= SAME_SCALE * min(candidate) and not taken:
+            matched.append(candidate)
     return matched
 
 
-def _combined(
+def _combine(
     kind: str,
     styles: Sequence[Style],
-    shares: Sequence[float],
+    fractions: Sequence[float],
     name: str,
     tags: Sequence[str],
     combine: Callable[[int, str, Sequence[Gaussian]], tuple[Array, Array]],
@@ -181,31 +187,35 @@ def _combined(
     layers = require_comparable([style.header for style in styles])
     matched = require_common_scales(kind, [style.name for style in styles], [list(style.scales) for style in styles])
     sizes: dict[int, tuple[int, int]] = {}
-    origins: dict[str, list[int]] = {}
+    scales_of_parts: dict[str, list[int]] = {}
     scales: dict[int, dict[str, Gaussian]] = {}
-    for own in matched:
-        longest = round(math.exp(sum(share * math.log(scale) for share, scale in zip(shares, own, strict=True))))
-        width, height = styles[0].header.sizes[own[0]]
-        size = round(width * longest / own[0]), round(height * longest / own[0])
-        sizes[longest], origins[str(longest)] = (max(1, size[0]), max(1, size[1])), list(own)
+    for style_scales in matched:
+        longest = round(
+            math.exp(sum(fraction * math.log(scale) for fraction, scale in zip(fractions, style_scales, strict=True)))
+        )
+        width, height = styles[0].header.sizes[style_scales[0]]
+        size = round(width * longest / style_scales[0]), round(height * longest / style_scales[0])
+        sizes[longest], scales_of_parts[str(longest)] = (max(1, size[0]), max(1, size[1])), list(style_scales)
         scales[longest] = {}
         for layer in layers:
-            parts = [style.scales[scale][layer] for style, scale in zip(styles, own, strict=True)]
+            parts = [style.scales[scale][layer] for style, scale in zip(styles, style_scales, strict=True)]
             if len(parts) == 1:
                 scales[longest][layer] = parts[0]
             else:
                 mean, cov = combine(longest, layer, parts)
                 scales[longest][layer] = _gaussian(mean, cov, sum(part.count for part in parts))
     parts_of = [
-        {"name": style.name, "content_sha256": style.header.content_sha256, "weight": share}
-        for style, share in zip(styles, shares, strict=True)
+        {"name": style.name, "content_sha256": style.header.content_sha256, "weight": fraction}
+        for style, fraction in zip(styles, fractions, strict=True)
     ]
-    recipe = json.dumps({"kind": kind, "parts": parts_of, "scales": origins}, ensure_ascii=False)
+    recipe = json.dumps({"kind": kind, "parts": parts_of, "scales": scales_of_parts}, ensure_ascii=False)
     first = styles[0].header
     header = Header(
         name=name,
         fingerprint=dataclasses.replace(first.fingerprint, layers=layers),
-        source=Source(_account(kind, styles, shares), hashlib.sha256(recipe.encode()).hexdigest(), *sizes[max(sizes)]),
+        source=Source(
+            _description(kind, styles, fractions), hashlib.sha256(recipe.encode()).hexdigest(), *sizes[max(sizes)]
+        ),
         sizes=sizes,
         tags=tuple(dict.fromkeys(tags)),
         created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
@@ -230,8 +240,8 @@ def require_comparable(headers: Sequence[Header]) -> tuple[str, ...]:
     for header in headers[1:]:
         for key, (expected, received) in first.fingerprint.differences(header.fingerprint).items():
             raise UsageError(
-                f"style {header.name!r} was measured with {key.removesuffix('_sha256')} {_short(received)}, "
-                f"and {first.name!r} with {_short(expected)}. "
+                f"style {header.name!r} was measured with {key.removesuffix('_sha256')} {_abbreviate(received)}, "
+                f"and {first.name!r} with {_abbreviate(expected)}. "
                 "Choose styles measured in the same way, or add the painting again that way."
             )
     layers = [
@@ -245,12 +255,12 @@ def require_comparable(headers: Sequence[Header]) -> tuple[str, ...]:
     return tuple(layers)
 
 
-def _short(value: Any) -> str:
+def _abbreviate(value: Any) -> str:
     return repr(value[:12] if isinstance(value, str) else value)
 
 
 def _gaussian(mean: Array, cov: Array, count: int) -> Gaussian:
-    cov_sqrt, eigenvalues = root(cov)
+    cov_sqrt, eigenvalues = sqrtm_psd(cov)
     return Gaussian(
         mean=mean.astype(np.float32),
         cov=((cov + cov.T) / 2).astype(np.float32),
@@ -260,11 +270,11 @@ def _gaussian(mean: Array, cov: Array, count: int) -> Gaussian:
     )
 
 
-def _account(kind: str, styles: Sequence[Style], shares: Sequence[float]) -> str:
-    account = f"{kind} of " + ", ".join(
-        f"{style.name} {share:.3g}" for style, share in zip(styles, shares, strict=True)
+def _description(kind: str, styles: Sequence[Style], fractions: Sequence[float]) -> str:
+    description = f"{kind} of " + ", ".join(
+        f"{style.name} {fraction:.3g}" for style, fraction in zip(styles, fractions, strict=True)
     )
-    return account if len(account) <= _FILENAME else f"{account[: _FILENAME - 3]}..."
+    return description if len(description) <= _FILENAME else f"{description[: _FILENAME - 3]}..."
 
 
 def _version() -> str:

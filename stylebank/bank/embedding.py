@@ -8,8 +8,8 @@ import numpy as np
 
 from ..errors import StyleDamaged
 from ..math.gaussian import Array
-from ..math.mds import _squares
-from ..storage import reader as format
+from ..math.mds import squared_distances
+from ..storage import reader
 from .similarity import Candidate, Layers, distance
 
 
@@ -22,14 +22,14 @@ def matrix(styles: Sequence[Layers], layers: Sequence[str]) -> Array:
         Symmetric, zeros on the diagonal.
     """
     distances = np.zeros((len(styles), len(styles)))
-    for index, one in enumerate(styles):
-        for other in range(index):
-            distances[index, other] = distances[other, index] = distance(one, styles[other], layers)
+    for index, first in enumerate(styles):
+        for second in range(index):
+            distances[index, second] = distances[second, index] = distance(first, styles[second], layers)
     return distances
 
 
 def approximate_distances(
-    entries: Sequence[Candidate], layers: Sequence[str], *, columns: int = 16
+    candidates: Sequence[Candidate], layers: Sequence[str], *, columns: int = 16
 ) -> tuple[Array, list[Candidate], list[StyleDamaged]]:
     """Return about the distances of many styles from each other, in time that grows with their number.
 
@@ -44,16 +44,16 @@ def approximate_distances(
     list of StyleDamaged
         One for each of the others.
     """
-    whole: list[Candidate] = []
+    readable: list[Candidate] = []
     damaged: list[StyleDamaged] = []
     sketches: list[dict[str, tuple[Array, Array, float]]] = []
-    for entry in entries:
+    for candidate in candidates:
         try:
-            parts = format.read_parts(entry.path, entry.scale, ("mean", "cov_sqrt", "eigenvalues"), layers)
+            parts = reader.read_parts(candidate.path, candidate.scale, ("mean", "cov_sqrt", "eigenvalues"), layers)
         except StyleDamaged as error:
             damaged.append(error)
             continue
-        whole.append(entry)
+        readable.append(candidate)
         sketch = {}
         for layer, part in parts.items():
             channels = len(part["mean"])
@@ -61,11 +61,13 @@ def approximate_distances(
             flat = (part["cov_sqrt"].astype(np.float64) @ random).ravel()
             sketch[layer] = part["mean"].astype(np.float64), flat, float(part["eigenvalues"].sum(dtype=np.float64))
         sketches.append(sketch)
-    squares = np.zeros((len(whole), len(whole)))
-    for layer in layers if whole else ():
-        apart = _squares(np.stack([sketch[layer][0] for sketch in sketches]))
-        roots = _squares(np.stack([sketch[layer][1] for sketch in sketches]))
+    squares = np.zeros((len(readable), len(readable)))
+    for layer in layers if readable else ():
+        mean_distances = squared_distances(np.stack([sketch[layer][0] for sketch in sketches]))
+        root_distances = squared_distances(np.stack([sketch[layer][1] for sketch in sketches]))
         traces = np.array([sketch[layer][2] for sketch in sketches])
-        variance = (traces[:, None] + traces) / 2 + apart / 4
-        squares += np.divide(apart + roots, variance, out=np.zeros_like(apart), where=variance > 0)
-    return np.asarray(np.sqrt(squares / len(layers))), whole, damaged
+        variance = (traces[:, None] + traces) / 2 + mean_distances / 4
+        squares += np.divide(
+            mean_distances + root_distances, variance, out=np.zeros_like(mean_distances), where=variance > 0
+        )
+    return np.asarray(np.sqrt(squares / len(layers))), readable, damaged

@@ -9,7 +9,7 @@ from pathlib import Path
 from ..errors import NameRefused, StylebankError, StyleDamaged, StyleNotFound, printable
 from ..files import describe_os_error
 from ..names import SUFFIX, casefold_key, check_name, file_name, may_contain
-from ..storage import reader as format
+from ..storage import reader
 from ..style import Header
 
 
@@ -56,19 +56,19 @@ class StyleIndex:
         damaged: list[StyleDamaged] = []
         for path in self.paths():
             try:
-                found.append((format.read_header(path), path))
+                found.append((reader.read_header(path), path))
             except StyleDamaged as error:
                 # one that another process removed since it was listed is no damage
                 if not isinstance(error.__cause__, FileNotFoundError) or path.is_symlink():
                     damaged.append(error)
         found.sort(key=lambda pair: (casefold_key(pair[0].name), pair[0].name, pair[1].name != file_name(pair[0].name)))
-        whole: dict[str, tuple[Header, Path]] = {}
+        unique: dict[str, tuple[Header, Path]] = {}
         for header, path in found:
-            first = whole.setdefault(header.name, (header, path))[1]
+            first = unique.setdefault(header.name, (header, path))[1]
             if first != path:
                 reason = f"holds style {header.name!r}, as {printable(first.name)} does."
-                damaged.append(StyleDamaged(f"{printable(path)}: {reason} Remove one of them.").at(path, reason))
-        return list(whole.values()), damaged
+                damaged.append(StyleDamaged(f"{printable(path)}: {reason} Remove one of them.").located(path, reason))
+        return list(unique.values()), damaged
 
     def names(self) -> list[str]:
         """Return the names of the whole styles."""
@@ -94,14 +94,14 @@ class StyleIndex:
         name = check_name(name)
         path = self.find(name)
         if path is None:
-            near = difflib.get_close_matches(name, self.names(), n=3, cutoff=0.5)
-            hint = f" Did you mean {', '.join(near)}?" if near else " 'stylebank list' shows what there is."
+            matches = difflib.get_close_matches(name, self.names(), n=3, cutoff=0.5)
+            hint = f" Did you mean {', '.join(matches)}?" if matches else " 'stylebank list' shows what there is."
             raise StyleNotFound(f"style {name!r} is not in the bank {printable(self.folder)}.{hint}")
         return path
 
     def header(self, name: str) -> Header:
         """Return what a style says of itself, without its arrays."""
-        return format.read_header(self.path(name))
+        return reader.read_header(self.path(name))
 
     def candidates(self, name: str) -> list[Path]:
         """Return the files in which to expect a style of this name, in whatever case.
@@ -136,6 +136,6 @@ class StyleIndex:
 def read_name(path: Path) -> str | None:
     """Return the name of the style in a file; None if it is damaged."""
     try:
-        return format.read_header(path).name
+        return reader.read_header(path).name
     except StyleDamaged:
         return None

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import StyleDamaged, UsageError, printable
-from ..storage import reader as format
+from ..storage import reader
 from ..style import Header, Style
 from .bank import Bank
 from .index import read_name
@@ -82,18 +82,18 @@ def verify(bank: Bank, names: Sequence[str] = ()) -> Iterator[CheckResult]:
         Before anything is read.
     """
     if names:
-        return (_verdict(path) for path in [bank.path(name) for name in dict.fromkeys(names)])
-    listed = {error.path: error.reason for error in bank.headers()[1]}
-    return (_verdict(path, listed.get(path, "")) for path in bank.paths())
+        return (_check(path) for path in [bank.path(name) for name in dict.fromkeys(names)])
+    conflict = {error.path: error.reason for error in bank.headers()[1]}
+    return (_check(path, conflict.get(path, "")) for path in bank.paths())
 
 
-def _verdict(path: Path, listed: str = "") -> CheckResult:
+def _check(path: Path, conflict: str = "") -> CheckResult:
     try:
-        style = format.read(path)
+        style = reader.read(path)
     except StyleDamaged as error:
         return CheckResult(path, read_name(path) or "", error.reason)
-    if listed:  # whole in itself, and another file claims its name
-        return CheckResult(path, style.name, listed)
+    if conflict:  # whole in itself, and another file claims its name
+        return CheckResult(path, style.name, conflict)
     return CheckResult(path, style.name, content_sha256=style.header.content_sha256)
 
 
@@ -114,10 +114,10 @@ def tag(bank: Bank, name: str, *, add: Sequence[str] = (), remove: Sequence[str]
     both = set(add) & set(remove)
     if both:
         raise UsageError(f"tag {min(both)!r} is to be added and removed. Choose one.")
-    here = bank.header(name).tags
+    current = bank.header(name).tags
     for text in remove:
-        if text not in here:
-            tags = f"Its tags are {' '.join(here)}." if here else "It has no tags."
+        if text not in current:
+            tags = f"Its tags are {' '.join(current)}." if current else "It has no tags."
             raise UsageError(f"style {name!r} has no tag {text!r} to remove. {tags}")
 
     def change(style: Style) -> Style:

@@ -26,8 +26,8 @@ from typing import Any
 import numpy as np
 
 from ..errors import StyleDamaged, UsageError
-from ..math.gaussian import _Axes, layer_distance, spectral_bound
-from ..storage import reader as format
+from ..math.gaussian import PrincipalAxes, layer_distance, spectral_bound
+from ..storage import reader
 from ..style import Gaussian, Header, Style, nearest_scale
 from .combine import SAME_SCALE
 
@@ -88,26 +88,26 @@ class SearchResult:
 
 
 def comparable(
-    headers: Sequence[tuple[Header, Path]], like: Header, scale: int, layers: Sequence[str]
+    headers: Sequence[tuple[Header, Path]], reference: Header, scale: int, layers: Sequence[str]
 ) -> tuple[list[Candidate], int]:
     """Return the styles that can be compared, and how many cannot.
 
     A style can be where it was measured in the same way, at all of `layers` and at a scale
     within half an octave of `scale`.
     """
-    entries = []
+    candidates = []
     for header, path in headers:
-        own = nearest_scale(header.sizes, scale)
+        closest_scale = nearest_scale(header.sizes, scale)
         if (
-            not header.fingerprint.differences(like.fingerprint)
+            not header.fingerprint.differences(reference.fingerprint)
             and set(layers) <= set(header.fingerprint.layers)
-            and max(own, scale) <= SAME_SCALE * min(own, scale)
+            and max(closest_scale, scale) <= SAME_SCALE * min(closest_scale, scale)
         ):
-            entries.append(Candidate(header, path, own))
-    return entries, len(headers) - len(entries)
+            candidates.append(Candidate(header, path, closest_scale))
+    return candidates, len(headers) - len(candidates)
 
 
-def nearest(query: Layers, entries: Sequence[Candidate], number: int, layers: Sequence[str]) -> SearchResult:
+def nearest(query: Layers, candidates: Sequence[Candidate], number: int, layers: Sequence[str]) -> SearchResult:
     """Return the styles nearest to one, nearest first.
 
     Best first: whichever style could be nearest by what is known of it is looked at more
@@ -128,53 +128,53 @@ def nearest(query: Layers, entries: Sequence[Candidate], number: int, layers: Se
     """
     if number < 1:
         raise UsageError(f"number {number}: expected 1 or more.")
-    axes = {layer: _Axes(query[layer]) for layer in layers}
+    axes = {layer: PrincipalAxes(query[layer]) for layer in layers}
     damaged: list[StyleDamaged] = []
     queue: list[tuple[float, int, int, dict[str, float]]] = []
-    for index, entry in enumerate(entries):
+    for index, candidate in enumerate(candidates):
         try:
-            parts = format.read_parts(entry.path, entry.scale, ("mean", "eigenvalues"), layers)
+            parts = reader.read_parts(candidate.path, candidate.scale, ("mean", "eigenvalues"), layers)
         except StyleDamaged as error:
             damaged.append(error)
             continue
         bounds = {layer: spectral_bound(query[layer], **parts[layer]) for layer in layers}
-        queue.append((_combined(bounds), index, 0, bounds))
+        queue.append((_root_mean(bounds), index, 0, bounds))
     heapq.heapify(queue)
-    found: list[Neighbour] = []
+    neighbours: list[Neighbour] = []
     compared = 0
-    while queue and len(found) < number:
+    while queue and len(neighbours) < number:
         bound, index, stage, layer_bounds = heapq.heappop(queue)
-        entry = entries[index]
+        candidate = candidates[index]
         if stage == 2:
             total = sum(layer_bounds.values())
             shares = {layer: value / total if total else 0.0 for layer, value in layer_bounds.items()}
-            found.append(Neighbour(entry.header.name, bound, shares))
+            neighbours.append(Neighbour(candidate.header.name, bound, shares))
             continue
         try:
             if stage == 0:
-                parts = format.read_parts(entry.path, entry.scale, ("mean", "cov_sqrt", "eigenvalues"), layers)
-                closer = {layer: max(layer_bounds[layer], axes[layer].bound(**parts[layer])) for layer in layers}
+                parts = reader.read_parts(candidate.path, candidate.scale, ("mean", "cov_sqrt", "eigenvalues"), layers)
+                tighter = {layer: max(layer_bounds[layer], axes[layer].bound(**parts[layer])) for layer in layers}
             else:
-                style = format.read(entry.path, [entry.scale]).scales[entry.scale]
-                closer = {layer: layer_distance(query[layer], style[layer]) for layer in layers}
+                style = reader.read(candidate.path, [candidate.scale]).scales[candidate.scale]
+                tighter = {layer: layer_distance(query[layer], style[layer]) for layer in layers}
                 compared += 1
         except StyleDamaged as error:
             damaged.append(error)
             continue
-        heapq.heappush(queue, (_combined(closer), index, stage + 1, closer))
-    return SearchResult(tuple(found), tuple(damaged), compared)
+        heapq.heappush(queue, (_root_mean(tighter), index, stage + 1, tighter))
+    return SearchResult(tuple(neighbours), tuple(damaged), compared)
 
 
-def distance(one: Layers, other: Layers, layers: Sequence[str]) -> float:
+def distance(first: Layers, second: Layers, layers: Sequence[str]) -> float:
     """Return how far two styles are apart by `layers`, 0 to 2."""
-    return _combined({layer: layer_distance(one[layer], other[layer]) for layer in layers})
+    return _root_mean({layer: layer_distance(first[layer], second[layer]) for layer in layers})
 
 
-def _combined(layer_distances: Mapping[str, float]) -> float:
+def _root_mean(layer_distances: Mapping[str, float]) -> float:
     return float(np.sqrt(sum(layer_distances.values()) / len(layer_distances)))
 
 
 def query_layers(style: Style, scale: int) -> tuple[int, Layers]:
     """Return the scale of a style that is nearest to one, and its layers."""
-    own = nearest_scale(style.scales, scale)
-    return own, style.scales[own]
+    closest_scale = nearest_scale(style.scales, scale)
+    return closest_scale, style.scales[closest_scale]

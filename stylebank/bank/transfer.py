@@ -10,7 +10,7 @@ from pathlib import Path
 from ..errors import ImportRefused, OutputRefused, StyleDamaged, UsageError, printable
 from ..files import digest_file, make_folder, replace_file
 from ..names import SUFFIX, check_name, file_name
-from ..storage import reader as format
+from ..storage import reader, writer
 from ..style import Header, Style
 from .bank import Bank
 
@@ -47,26 +47,28 @@ def export(
     UsageError, StyleNotFound, StyleDamaged, OutputRefused
     """
     target = Path(output)
-    chosen = list(dict.fromkeys(check_name(name) for name in names))
+    selected = list(dict.fromkeys(check_name(name) for name in names))
     if target.name.endswith(SUFFIX) and not target.is_dir():
-        if len(chosen) != 1:
-            raise UsageError(f"{printable(target)}: a file holds one style, not {len(chosen)}. Give a folder.")
+        if len(selected) != 1:
+            raise UsageError(f"{printable(target)}: a file holds one style, not {len(selected)}. Give a folder.")
         targets = [target]
     else:
         if target.suffix == ".h5":
             raise UsageError(f"{printable(target)}: a style file's name ends in {SUFFIX}. Choose another, or a folder.")
-        targets = [target / file_name(name) for name in chosen]
+        targets = [target / file_name(name) for name in selected]
     if len(set(targets)) < len(targets):
-        raise UsageError(f"styles {', '.join(chosen)}: some differ only in case, and have one file. Export one by one.")
-    sources = [bank.path(name) for name in chosen]
+        raise UsageError(
+            f"styles {', '.join(selected)}: some differ only in case, and have one file. Export one by one."
+        )
+    sources = [bank.path(name) for name in selected]
     for path in targets:
         if path.parent.resolve() == bank.folder.resolve():
             raise UsageError(f"{printable(path)}: lies in the bank itself. Choose a folder outside it.")
         if os.path.lexists(path) and not overwrite:
             raise OutputRefused(f"{printable(path)}: is there already. Choose another --output, or add --overwrite.")
     for source, path in zip(sources, targets, strict=True):
-        style = format.read(source)
-        data = format.encode(without_pictures(style) if no_thumbnail else style)
+        style = reader.read(source)
+        data = writer.encode(without_pictures(style) if no_thumbnail else style)
         make_folder(path.parent)
         _write(path, data)
     return targets
@@ -77,7 +79,7 @@ def _write(target: Path, data: bytes) -> None:
         path.write_bytes(data)
 
     def check(path: Path) -> None:
-        format.read(path)
+        reader.read(path)
 
     replace_file(target, write, check)
 
@@ -125,9 +127,9 @@ def import_style(
     if not path.exists():
         raise ImportRefused(f"{printable(path)}: no such file. Check the path.")
     try:
-        header = format.read_header(path)
+        header = reader.read_header(path)
         name = bank.ensure_available(header.name if rename is None else rename, replace=replace)
-        style = format.read(path)
+        style = reader.read(path)
         if expect_sha256 is not None:
             _require_digest(path, style, expect_sha256)
     except StyleDamaged as error:
@@ -140,14 +142,14 @@ def import_style(
 
 
 def _require_digest(path: Path, style: Style, expected: str) -> None:
-    wanted = expected.strip().lower()
-    if len(wanted) != 64 or set(wanted) - set("0123456789abcdef"):
+    digest = expected.strip().lower()
+    if len(digest) != 64 or set(digest) - set("0123456789abcdef"):
         raise UsageError(f"sha256 {printable(expected[:80])!r}: expected 64 hexadecimal digits.")
-    of_file = digest_file(path)
-    if wanted not in (of_file, style.header.content_sha256):
+    file_digest = digest_file(path)
+    if digest not in (file_digest, style.header.content_sha256):
         raise ImportRefused(
-            f"{printable(path)}: has sha256 {of_file}, content_sha256 {style.header.content_sha256}; "
-            f"expected {wanted}. Do not use it before you know why."
+            f"{printable(path)}: has sha256 {file_digest}, content_sha256 {style.header.content_sha256}; "
+            f"expected {digest}. Do not use it before you know why."
         )
 
 

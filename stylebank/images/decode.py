@@ -31,10 +31,10 @@ MAX_PIXELS = 80_000_000
 MAX_BYTES = 1 << 30
 SMALLEST_SIDE = 32
 _BITS, _PHOTOMETRIC, _WHITE_IS_ZERO = 258, 262, 0  # TIFF tags and a value
-_MOST_WARNINGS = 3  # broken metadata can have one for every entry
-_ORIENTATION, _ON_ITS_SIDE = 274, frozenset({5, 6, 7, 8})  # of EXIF
+_MAX_WARNINGS = 3  # broken metadata can have one for every entry
+_ORIENTATION, _SIDEWAYS = 274, frozenset({5, 6, 7, 8})  # of EXIF
 
-_pillow = threading.Lock()
+_pillow_lock = threading.Lock()
 logging.getLogger("PIL").addHandler(logging.NullHandler())  # its remarks on hostile files would reach stderr
 
 
@@ -90,12 +90,12 @@ def load(
     ImageRefused
         ``path: reason. What to do.``
     """
-    shown = printable(path)
-    data = _read_bytes(Path(path), shown)
-    with decoding() as warned:
-        picture = _decoded(data, shown, max_pixels, metadata, preview)
-    flaws = dict.fromkeys(f"reads with a warning ({printable(str(flaw.message).strip())})" for flaw in warned)
-    return replace(picture, notes=(*picture.notes, *list(flaws)[:_MOST_WARNINGS]))
+    label = printable(path)
+    data = _read_bytes(Path(path), label)
+    with decoding() as caught:
+        picture = _decode(data, label, max_pixels, metadata, preview)
+    problems = dict.fromkeys(f"reads with a warning ({printable(str(flaw.message).strip())})" for flaw in caught)
+    return replace(picture, notes=(*picture.notes, *list(problems)[:_MAX_WARNINGS]))
 
 
 def shown_size(path: str | os.PathLike[str]) -> tuple[int, int] | None:
@@ -105,40 +105,40 @@ def shown_size(path: str | os.PathLike[str]) -> tuple[int, int] | None:
             return None
         with decoding(), Image.open(path, formats=READ_FORMATS) as image:
             width, height = image.size
-            turned = image.getexif().get(_ORIENTATION, 1) in _ON_ITS_SIDE
-    except Exception:  # as in `_decoded`
+            sideways = image.getexif().get(_ORIENTATION, 1) in _SIDEWAYS
+    except Exception:  # as in `_decode`
         return None
-    return (height, width) if turned else (width, height)
+    return (height, width) if sideways else (width, height)
 
 
 @contextlib.contextmanager
 def decoding() -> Iterator[list[warnings.WarningMessage]]:
     """Pillow without a limit of its own, its warnings collected; both are global, hence the lock."""
-    with _pillow, warnings.catch_warnings(record=True) as warned:
+    with _pillow_lock, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("ignore")
         warnings.simplefilter("always", UserWarning)
         limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
         try:
-            yield warned
+            yield caught
         finally:
             Image.MAX_IMAGE_PIXELS = limit
 
 
-def _decoded(data: bytes, shown: str, max_pixels: int, with_metadata: bool, preview: int | None) -> Picture:
+def _decode(data: bytes, label: str, max_pixels: int, with_metadata: bool, preview: int | None) -> Picture:
     notes: list[str] = []
     try:
         image: Image.Image = Image.open(io.BytesIO(data), formats=READ_FORMATS)
     except Exception as error:  # Pillow's parsers fail on hostile bytes in every way
-        raise ImageRefused(f"{shown}: not an image that can be read. Give a {', '.join(READ_FORMATS)} file.") from error
+        raise ImageRefused(f"{label}: not an image that can be read. Give a {', '.join(READ_FORMATS)} file.") from error
     width, height = image.size
     if width * height > max_pixels:
         raise ImageRefused(
-            f"{shown}: {width} x {height} is {width * height:,} pixels, more than {max_pixels:,}. "
+            f"{label}: {width} x {height} is {width * height:,} pixels, more than {max_pixels:,}. "
             "Raise --max-pixels if you trust the file and have the memory."
         )
     if min(width, height) < SMALLEST_SIDE:
         raise ImageRefused(
-            f"{shown}: {width} x {height} is too small; each side needs at least {SMALLEST_SIDE} pixels "
+            f"{label}: {width} x {height} is too small; each side needs at least {SMALLEST_SIDE} pixels "
             "for the network's deepest layers. Use a larger picture."
         )
     try:
@@ -151,41 +151,41 @@ def _decoded(data: bytes, shown: str, max_pixels: int, with_metadata: bool, prev
             ratio = preview / max(width, height)
             image.draft(None, (max(1, int(width * ratio)), max(1, int(height * ratio))))  # type: ignore[arg-type]
         image.load()
-        pixels, alpha = _to_srgb(image, shown, notes)
-        gathered = collect(image, notes) if with_metadata else EMPTY
+        pixels, alpha = _to_srgb(image, label, notes)
+        metadata_copied = collect(image, notes) if with_metadata else EMPTY
     except ImageRefused:
         raise
     except MemoryError as error:
         raise ImageRefused(
-            f"{shown}: {width} x {height} pixels need more memory than there is. Use a smaller picture."
+            f"{label}: {width} x {height} pixels need more memory than there is. Use a smaller picture."
         ) from error
     except Exception as error:
         raise ImageRefused(
-            f"{shown}: the file is damaged ({printable(str(error))}). Get a whole copy of it."
+            f"{label}: the file is damaged ({printable(str(error))}). Get a whole copy of it."
         ) from error
-    return Picture(pixels, alpha, hashlib.sha256(data).hexdigest(), tuple(notes), gathered)
+    return Picture(pixels, alpha, hashlib.sha256(data).hexdigest(), tuple(notes), metadata_copied)
 
 
-def _read_bytes(path: Path, shown: str) -> bytes:
+def _read_bytes(path: Path, label: str) -> bytes:
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
             kind = "a folder" if stat.S_ISDIR(status.st_mode) else "not a regular file"
-            raise ImageRefused(f"{shown}: {kind}. Give a picture file.")
+            raise ImageRefused(f"{label}: {kind}. Give a picture file.")
         if status.st_size == 0:
-            raise ImageRefused(f"{shown}: the file is empty. Get a whole copy of it.")
+            raise ImageRefused(f"{label}: the file is empty. Get a whole copy of it.")
         if status.st_size > MAX_BYTES:
-            raise ImageRefused(f"{shown}: {status.st_size:,} bytes, more than {MAX_BYTES:,}. Use a smaller file.")
+            raise ImageRefused(f"{label}: {status.st_size:,} bytes, more than {MAX_BYTES:,}. Use a smaller file.")
         return path.read_bytes()
     except OSError as error:
         dangling = error.errno in {errno.ENOENT, errno.ELOOP} and path.is_symlink()
         reason = "a link that leads nowhere" if dangling else error.strerror
-        raise ImageRefused(f"{shown}: {reason}. Check the path.") from error
+        raise ImageRefused(f"{label}: {reason}. Check the path.") from error
     except ValueError as error:  # a NUL in the name
-        raise ImageRefused(f"{shown}: {error}. Check the path.") from error
+        raise ImageRefused(f"{label}: {error}. Check the path.") from error
 
 
-def _to_srgb(image: Image.Image, shown: str, notes: list[str]) -> tuple[Pixels, npt.NDArray[np.uint8] | None]:
+def _to_srgb(image: Image.Image, label: str, notes: list[str]) -> tuple[Pixels, npt.NDArray[np.uint8] | None]:
     profile = image.info.get("icc_profile")
     tags = getattr(image, "tag_v2", {})  # of a TIFF
     try:
@@ -194,11 +194,11 @@ def _to_srgb(image: Image.Image, shown: str, notes: list[str]) -> tuple[Pixels, 
         notes.append("has a broken EXIF block; its orientation is not applied")
     if image.mode == "F" or image.mode == "I" or image.mode.startswith("I;16"):
         values = np.asarray(image)
-        grey = _deep_grey(values, shown, 4095 if tags.get(_BITS) == (12,) else 65535)
+        grey = _deep_grey(values, label, 4095 if tags.get(_BITS) == (12,) else 65535)
         if tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO:  # Pillow turns round no more than 8 bits
             grey = 255 - grey
-        clear = values == image.info.get("transparency", -1)  # of a PNG: a grey that is not there
-        opacity = np.where(clear, 0, 255).astype(np.uint8) if clear.any() else None
+        transparent = values == image.info.get("transparency", -1)  # of a PNG: a grey that is not there
+        opacity = np.where(transparent, 0, 255).astype(np.uint8) if transparent.any() else None
         if profile:
             return grey_to_srgb(np.rint(grey * 257).astype(np.uint16), profile, notes), opacity
         return np.repeat(grey[..., None], 3, axis=2), opacity
@@ -220,20 +220,20 @@ def _to_srgb(image: Image.Image, shown: str, notes: list[str]) -> tuple[Pixels, 
     return np.asarray(image.convert("RGB"), np.float32), alpha
 
 
-def _deep_grey(values: npt.NDArray[np.generic], shown: str, white: int) -> Pixels:
+def _deep_grey(values: npt.NDArray[np.generic], label: str, white: int) -> Pixels:
     """Grey of more than 8 bits, scaled to 0..255; `white` is the largest integer."""
     if values.dtype.kind == "f":
         if not np.isfinite(values).all():
-            raise ImageRefused(f"{shown}: holds values that are not numbers (NaN or infinite). Repair it first.")
+            raise ImageRefused(f"{label}: holds values that are not numbers (NaN or infinite). Repair it first.")
         low, high = float(values.min()), float(values.max())
         if low < 0 or high > 255:
             raise ImageRefused(
-                f"{shown}: floating-point values from {low:g} to {high:g}; expected 0..1 or 0..255. Rescale it first."
+                f"{label}: floating-point values from {low:g} to {high:g}; expected 0..1 or 0..255. Rescale it first."
             )
         return np.asarray(values.astype(np.float32) * (255 if high <= 1 else 1), np.float32)
     low, high = float(values.min()), float(values.max())
     if low < 0 or high > white:
         raise ImageRefused(
-            f"{shown}: integer values from {low:g} to {high:g}; expected 16 bits, 0..{white}. Rescale it first."
+            f"{label}: integer values from {low:g} to {high:g}; expected 16 bits, 0..{white}. Rescale it first."
         )
     return np.asarray(values.astype(np.float64) * (255 / white), np.float32)

@@ -40,8 +40,8 @@ Values = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 
 def quantize(pixels: npt.NDArray[Any], depth: int) -> Values:
     """Round 0..255, never truncating, to whole numbers of 8 or 16 bits."""
-    white, kind = (65535, np.uint16) if depth == 16 else (255, np.uint8)
-    return np.asarray(np.clip(np.rint(np.asarray(pixels, np.float32) * np.float32(white / 255)), 0, white), kind)
+    white, chunk_type = (65535, np.uint16) if depth == 16 else (255, np.uint8)
+    return np.asarray(np.clip(np.rint(np.asarray(pixels, np.float32) * np.float32(white / 255)), 0, white), chunk_type)
 
 
 def encode(file: IO[bytes], values: Values, *, format: str, quality: int, metadata: Metadata) -> None:
@@ -89,28 +89,28 @@ def _write_deep_png(file: IO[bytes], values: Values, options: dict[str, Any]) ->
     Image.new("RGB" if channels == 3 else "RGBA", (1, 1)).save(model, format="PNG", **options)
     data = model.getvalue()
     file.write(data[:8])
-    place = 8
-    while place < len(data):
-        (length,) = struct.unpack_from(">I", data, place)
-        kind, content = data[place + 4 : place + 8], data[place + 8 : place + 8 + length]
-        place += 12 + length
-        if kind == b"IHDR":
-            PngImagePlugin.putchunk(file, kind, struct.pack(">IIB", width, height, 16), content[9:])
-        elif kind == b"IDAT":
-            for piece in _deflated(values):
-                PngImagePlugin.putchunk(file, kind, piece)
+    position = 8
+    while position < len(data):
+        (length,) = struct.unpack_from(">I", data, position)
+        chunk_type, content = data[position + 4 : position + 8], data[position + 8 : position + 8 + length]
+        position += 12 + length
+        if chunk_type == b"IHDR":
+            PngImagePlugin.putchunk(file, chunk_type, struct.pack(">IIB", width, height, 16), content[9:])
+        elif chunk_type == b"IDAT":
+            for piece in _compress_rows(values):
+                PngImagePlugin.putchunk(file, chunk_type, piece)
         else:
-            PngImagePlugin.putchunk(file, kind, content)
+            PngImagePlugin.putchunk(file, chunk_type, content)
 
 
-def _deflated(values: Values) -> Iterator[bytes]:
+def _compress_rows(values: Values) -> Iterator[bytes]:
     """Rows with PNG's filter 2, the difference to the row above, compressed."""
     compressor = zlib.compressobj(_COMPRESSION_LEVEL)
     height, width, channels = values.shape
     above = np.zeros((1, width * channels * 2), np.uint8)
-    at_once = max(1, _STRIP_BYTES // above.size)
-    for start in range(0, height, at_once):
-        rows = values[start : start + at_once].astype(">u2").view(np.uint8).reshape(-1, above.size)
+    rows_per_strip = max(1, _STRIP_BYTES // above.size)
+    for start in range(0, height, rows_per_strip):
+        rows = values[start : start + rows_per_strip].astype(">u2").view(np.uint8).reshape(-1, above.size)
         filtered = rows - np.concatenate([above, rows[:-1]])
         above = rows[-1:]
         if piece := compressor.compress(np.insert(filtered, 0, 2, axis=1).tobytes()):
@@ -122,8 +122,8 @@ def _write_tiff(file: IO[bytes], values: Values, metadata: Metadata) -> None:
     """Strips of deflated horizontal differences behind a directory."""
     height, width, channels = values.shape
     depth = 8 * values.dtype.itemsize
-    at_once = min(height, max(1, _STRIP_BYTES // (width * channels * values.dtype.itemsize)))
-    strips = [_strip(values[start : start + at_once]) for start in range(0, height, at_once)]
+    rows_per_strip = min(height, max(1, _STRIP_BYTES // (width * channels * values.dtype.itemsize)))
+    strips = [_strip(values[start : start + rows_per_strip]) for start in range(0, height, rows_per_strip)]
     directory = TiffImagePlugin.ImageFileDirectory_v2(prefix=b"II")
     exif = Image.Exif()
     exif.load(metadata.exif)
@@ -139,7 +139,7 @@ def _write_tiff(file: IO[bytes], values: Values, metadata: Metadata) -> None:
         262: 2,  # RGB
         273: tuple(starts[:-1]),  # counted from the directory's end, as Pillow has it
         277: channels,
-        278: at_once,
+        278: rows_per_strip,
         279: tuple(len(strip) for strip in strips),
         284: 1,  # channels beside one another
         317: 2,  # horizontal differences

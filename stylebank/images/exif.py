@@ -28,7 +28,7 @@ _DESCRIPTIVE = {
 }
 _COLOR_SPACE, _SRGB = 0xA001, 1
 #: In the directory of the exposure, what speaks of the file.
-_OF_THE_FILE = {
+_FILE_TAGS = {
     *(0x9101, 0x9102, 0x927C),  # ComponentsConfiguration, CompressedBitsPerPixel, MakerNote
     *(0xA002, 0xA003, 0xA004, 0xA005),  # PixelXDimension, PixelYDimension, RelatedSoundFile, Interoperability
     *(0xA500, 0xEA1C),  # Gamma, Padding
@@ -81,11 +81,11 @@ def collect(image: Image.Image, notes: list[str]) -> Metadata:
         Told what is broken or too large, which is left out: metadata is no reason to fail.
     """
     blocks = {}
-    for name, gather in (("EXIF", _exif), ("XMP", _xmp)):
+    for name, read_block in (("EXIF", _exif), ("XMP", _xmp)):
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # one for every bad entry
-                block = gather(image)
+                block = read_block(image)
             if len(block) > MAX_BYTES:
                 raise _TooLarge
         except _TooLarge:
@@ -119,30 +119,30 @@ class _Bounded:
 
 
 def _exif(image: Image.Image) -> bytes:
-    given = image.getexif()
-    if not given:
+    source = image.getexif()
+    if not source:
         return b""
-    kept = Image.Exif()
-    kept.endian = given.endian  # in which some comments are written
-    for tag in sorted(_DESCRIPTIVE & set(given)):
-        if _writable(kept, tag, given[tag]):
-            kept[tag] = given[tag]
-    if hasattr(given, "fp"):
-        given.fp = _Bounded(given.fp)  # type: ignore[assignment]
+    copied = Image.Exif()
+    copied.endian = source.endian  # in which some comments are written
+    for tag in sorted(_DESCRIPTIVE & set(source)):
+        if _writable(copied, tag, source[tag]):
+            copied[tag] = source[tag]
+    if hasattr(source, "fp"):
+        source.fp = _Bounded(source.fp)  # type: ignore[assignment]
     for directory in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
-        if directory not in given:
+        if directory not in source:
             continue
         entries = {
             tag: value
-            for tag, value in given.get_ifd(directory).items()
-            if (directory == ExifTags.IFD.GPSInfo or tag not in _OF_THE_FILE)
-            and _writable(kept, directory, {tag: value})
+            for tag, value in source.get_ifd(directory).items()
+            if (directory == ExifTags.IFD.GPSInfo or tag not in _FILE_TAGS)
+            and _writable(copied, directory, {tag: value})
         }
         if directory == ExifTags.IFD.Exif and _COLOR_SPACE in entries:
             entries[_COLOR_SPACE] = _SRGB
         if entries:
-            kept[directory] = entries
-    return kept.tobytes() if len(kept) else b""
+            copied[directory] = entries
+    return copied.tobytes() if len(copied) else b""
 
 
 def _writable(like: Image.Exif, tag: int, value: Any) -> bool:

@@ -28,8 +28,8 @@ def _srgb_grey_profile() -> bytes:
     """An ICC profile of one channel with sRGB's own curve, which Pillow cannot make."""
     srgb = srgb_profile()
     (count,) = struct.unpack_from(">I", srgb, 128)
-    places = {name: (start, size) for name, start, size in struct.iter_unpack(">4sII", srgb[132 : 132 + 12 * count])}
-    start, size = places[b"rTRC"]
+    offsets = {name: (start, size) for name, start, size in struct.iter_unpack(">4sII", srgb[132 : 132 + 12 * count])}
+    start, size = offsets[b"rTRC"]
     tags = {
         b"desc": b"desc\0\0\0\0" + struct.pack(">I", 5) + b"grey\0" + bytes(78),
         b"cprt": b"text\0\0\0\0free\0",
@@ -80,8 +80,8 @@ def grey_to_srgb(values: npt.NDArray[np.uint16], profile: bytes, notes: list[str
     try:
         embedded = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         if embedded.profile.xcolor_space != "GRAY":
-            eight = Image.fromarray(((values.astype(np.uint32) + 128) // 257).astype(np.uint8))
-            return np.asarray(to_srgb(eight, profile, notes).convert("RGB"), np.float32)
+            image8 = Image.fromarray(((values.astype(np.uint32) + 128) // 257).astype(np.uint8))
+            return np.asarray(to_srgb(image8, profile, notes).convert("RGB"), np.float32)
         target = ImageCms.ImageCmsProfile(io.BytesIO(_srgb_grey_profile()))
         image = ImageCms.profileToProfile(
             Image.fromarray(values),

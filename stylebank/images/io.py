@@ -92,19 +92,19 @@ def save(
     size = values.shape[1], values.shape[0]
 
     def write(temporary: Path) -> None:
-        with temporary.open("wb") as file, _encoding(path, "Choose another --format or --size."):
+        with temporary.open("wb") as file, _encoder_errors(path, "Choose another --format or --size."):
             encode(file, values, format=format, quality=quality, metadata=metadata)
 
     digests: list[str] = []
 
     def check(temporary: Path) -> None:
         data = temporary.read_bytes()
-        with decoding(), Image.open(io.BytesIO(data), formats=(name,)) as again:
-            again.load()
-            if again.size != size:
-                raise OutputRefused(f"{printable(path)}: wrote {size} and read {again.size}. Check the disk.")
+        with decoding(), Image.open(io.BytesIO(data), formats=(name,)) as reread:
+            reread.load()
+            if reread.size != size:
+                raise OutputRefused(f"{printable(path)}: wrote {size} and read {reread.size}. Check the disk.")
             # Pillow reads the upper half of 16 bits
-            if format in LOSSLESS_FORMATS and not np.array_equal(np.asarray(again), values >> (depth - 8)):
+            if format in LOSSLESS_FORMATS and not np.array_equal(np.asarray(reread), values >> (depth - 8)):
                 raise OutputRefused(f"{printable(path)}: reads otherwise than it was written. Check the disk.")
         digests.append(hashlib.sha256(data).hexdigest())
         before_rename(digests[0])
@@ -125,7 +125,7 @@ def check_depth(depth: int, format: str) -> None:
 
 
 @contextlib.contextmanager
-def _encoding(path: Path, advice: str) -> Iterator[None]:
+def _encoder_errors(path: Path, advice: str) -> Iterator[None]:
     """Turn what an encoder raises by itself, as of a size its format cannot hold, into `OutputRefused`."""
     try:
         yield
@@ -161,7 +161,7 @@ def save_animation(
     tagged = {"icc_profile": srgb_profile()} if name == "WEBP" else {}  # a GIF holds none
 
     def write(temporary: Path) -> None:
-        with temporary.open("wb") as file, _encoding(path, "Choose a smaller --size."):
+        with temporary.open("wb") as file, _encoder_errors(path, "Choose a smaller --size."):
             next(images).save(
                 file, format=name, save_all=True, append_images=images, duration=durations, loop=0, **tagged
             )

@@ -21,7 +21,7 @@ from .gaussian import Array, eigh_descending
 #: Steps shorter than this share of the spread end the fixed point; float32's rounding of a covariance is longer.
 TOLERANCE = 1e-5
 #: How far beyond the fixed point's own step one may reach.
-_LONGEST = 1e4
+_MAX_STEP_LENGTH = 1e4
 MOST_ITERATIONS = 200
 _EPSILON = float(np.finfo(np.float64).eps)
 _EPSILON32 = float(np.finfo(np.float32).eps)
@@ -84,7 +84,7 @@ def geodesic(
     covs = np.asarray(cov1, np.float64), np.asarray(cov2, np.float64)
     if t in (0, 1):
         return means[int(t)].copy(), covs[int(t)].copy()
-    first, second = _axes(cov1), _axes(cov2)
+    first, second = _factor(cov1), _factor(cov2)
     cross = first @ _polar(first.T @ second)[0] @ second.T
     cov = (1 - t) ** 2 * covs[0] + t**2 * covs[1] + t * (1 - t) * (cross + cross.T)
     return (1 - t) * means[0] + t * means[1], (cov + cov.T) / 2
@@ -131,87 +131,88 @@ def barycenter(
     UsageError
         If the numbers of means, covariances and weights differ, or the weights are no weights.
     """
-    shares = normalised(weights)
-    if not len(means) == len(covs) == len(shares):
+    fractions = normalised(weights)
+    if not len(means) == len(covs) == len(fractions):
         raise UsageError(
-            f"{len(means)} means, {len(covs)} covariances and {len(shares)} weights: expected one of each a Gaussian."
+            f"{len(means)} means, {len(covs)} covariances and {len(fractions)} weights: "
+            "expected one of each per Gaussian."
         )
-    used = [index for index, share in enumerate(shares) if share > 0]
-    shares = shares[used]
-    chosen_means = [np.asarray(means[index], np.float64) for index in used]
-    chosen_covs = [np.asarray(covs[index]) for index in used]
+    indices = [index for index, fraction in enumerate(fractions) if fraction > 0]
+    fractions = fractions[indices]
+    used_means = [np.asarray(means[index], np.float64) for index in indices]
+    used_covs = [np.asarray(covs[index]) for index in indices]
     exact = Convergence(0, 0.0, True)
-    if len(used) == 1:
-        return chosen_means[0].copy(), chosen_covs[0].astype(np.float64), exact
-    if len(used) == 2:
-        mean, cov = geodesic(chosen_means[0], chosen_covs[0], chosen_means[1], chosen_covs[1], float(shares[1]))
+    if len(indices) == 1:
+        return used_means[0].copy(), used_covs[0].astype(np.float64), exact
+    if len(indices) == 2:
+        mean, cov = geodesic(used_means[0], used_covs[0], used_means[1], used_covs[1], float(fractions[1]))
         return mean, cov, exact
-    mean = np.asarray(sum(share * mean for share, mean in zip(shares, chosen_means, strict=True)))
-    cov, convergence = _fixed_point(chosen_covs, shares, tolerance, most_iterations)
+    mean = np.asarray(sum(fraction * mean for fraction, mean in zip(fractions, used_means, strict=True)))
+    cov, convergence = _fixed_point(used_covs, fractions, tolerance, most_iterations)
     return mean, cov, convergence
 
 
 def normalised(weights: Sequence[float]) -> Array:
     """Return weights that sum to 1; `UsageError` if they are none."""
-    shares = np.asarray(weights, np.float64)
-    if shares.ndim != 1 or not np.isfinite(shares).all() or (shares < 0).any() or not shares.sum() > 0:
-        shown = ", ".join(f"{weight:g}" for weight in shares.ravel())
-        raise UsageError(f"weights {shown or 'none'}: expected numbers from 0 up, one of them above 0.")
-    return np.asarray(shares / shares.sum())
+    fractions = np.asarray(weights, np.float64)
+    if fractions.ndim != 1 or not np.isfinite(fractions).all() or (fractions < 0).any() or not fractions.sum() > 0:
+        numbers = ", ".join(f"{weight:g}" for weight in fractions.ravel())
+        raise UsageError(f"weights {numbers or 'none'}: expected numbers from 0 up, one of them above 0.")
+    return np.asarray(fractions / fractions.sum())
 
 
 def _fixed_point(
-    covs: Sequence[npt.NDArray[Any]], shares: Array, tolerance: float, most_iterations: int
+    covs: Sequence[npt.NDArray[Any]], fractions: Array, tolerance: float, most_iterations: int
 ) -> tuple[Array, Convergence]:
-    factors = [_axes(cov) for cov in covs]
+    factors = [_factor(cov) for cov in covs]
     channels, columns = len(covs[0]), sum(factor.shape[1] for factor in factors)
     # all happens within the span of the factors, which of small scales is thin
     basis = np.linalg.qr(np.hstack(factors))[0] if columns < channels else None
     if basis is not None:
         factors = [basis.T @ factor for factor in factors]
-    at = sum(share * _root(factor) for share, factor in zip(shares, factors, strict=True))
-    assert isinstance(at, np.ndarray)
+    iterate = sum(fraction * _principal_root(factor) for fraction, factor in zip(fractions, factors, strict=True))
+    assert isinstance(iterate, np.ndarray)
     best, previous = np.inf, None
-    moved, residual, iteration = at, np.inf, 0
+    mapped, residual, iteration = iterate, np.inf, 0
     while iteration < most_iterations:
         iteration += 1
-        fallback = moved
-        moved, cost = _step(at, factors, shares)
+        fallback = mapped
+        mapped, cost = _step(iterate, factors, fractions)
         if cost > best + _EPSILON * abs(best) * channels and previous is not None:
-            at, previous = fallback, None  # reached too far
+            iterate, previous = fallback, None  # reached too far
             continue
-        step, best = moved - at, cost
-        spread = float(np.linalg.norm(moved))
+        step, best = mapped - iterate, cost
+        spread = float(np.linalg.norm(mapped))
         residual = float(np.linalg.norm(step)) / spread if spread else 0.0
         if residual <= tolerance:
             break
-        length = 1.0 if previous is None else _length(at - previous[0], previous[1] - step)
-        previous = at, step
-        at = at + length * step
-    at = moved
+        length = 1.0 if previous is None else _step_length(iterate - previous[0], previous[1] - step)
+        previous = iterate, step
+        iterate = iterate + length * step
+    iterate = mapped
     if basis is not None:
-        at = basis @ at
-    cov = at @ at.T
+        iterate = basis @ iterate
+    cov = iterate @ iterate.T
     return (cov + cov.T) / 2, Convergence(iteration, residual, residual <= tolerance)
 
 
-def _step(at: Array, factors: Sequence[Array], shares: Array) -> tuple[Array, float]:
+def _step(iterate: Array, factors: Sequence[Array], fractions: Array) -> tuple[Array, float]:
     """Return ``T L``, and what the barycentre has the least of, but for a constant."""
-    moved, cost = np.zeros_like(at), float(np.sum(at**2))
-    for share, factor in zip(shares, factors, strict=True):
-        polar, trace = _polar(factor.T @ at)
-        moved += share * (factor @ polar)
-        cost -= 2 * float(share) * trace
-    return moved, cost
+    mapped, cost = np.zeros_like(iterate), float(np.sum(iterate**2))
+    for fraction, factor in zip(fractions, factors, strict=True):
+        polar, trace = _polar(factor.T @ iterate)
+        mapped += fraction * (factor @ polar)
+        cost -= 2 * float(fraction) * trace
+    return mapped, cost
 
 
-def _length(way: Array, change: Array) -> float:
+def _step_length(displacement: Array, change: Array) -> float:
     """How many steps to take at once (Barzilai and Borwein 1988): ``T L - L`` is half the cost's gradient."""
-    slope = float(np.sum(way * change))
-    return min(max(float(np.sum(way**2)) / slope, 1.0), _LONGEST) if slope > 0 else 1.0
+    slope = float(np.sum(displacement * change))
+    return min(max(float(np.sum(displacement**2)) / slope, 1.0), _MAX_STEP_LENGTH) if slope > 0 else 1.0
 
 
-def _axes(cov: npt.ArrayLike) -> Array:
+def _factor(cov: npt.ArrayLike) -> Array:
     """Factor F with ``F @ F.T == cov`` but for the rounding of `cov`'s own type; columns by falling size."""
     values, vectors = eigh_descending(cov)
     rounding = _EPSILON32 if np.asarray(cov).dtype == np.float32 else len(values) * _EPSILON
@@ -219,7 +220,7 @@ def _axes(cov: npt.ArrayLike) -> Array:
     return np.asarray(vectors[:, :kept] * np.sqrt(values[:kept]))
 
 
-def _root(factor: Array) -> Array:
+def _principal_root(factor: Array) -> Array:
     """Principal root of ``factor @ factor.T``, whose columns are orthogonal."""
     sizes = np.linalg.norm(factor, axis=0)
     return np.asarray((factor / np.where(sizes > 0, sizes, 1)) @ factor.T)

@@ -19,9 +19,9 @@ Array = npt.NDArray[np.float64]
 #: Leading axes that the second bound takes together.
 AXES = 64
 #: A layer nearer than this is measured with all digits.
-_NEAR = 1e-3
+_CLOSE = 1e-3
 #: What rounding can take from a bound, as a share of the variance.
-_SLACK = 1e-5
+_ROUNDING_MARGIN = 1e-5
 
 
 def eigh_descending(cov: npt.ArrayLike) -> tuple[Array, Array]:
@@ -43,7 +43,7 @@ def eigh_descending(cov: npt.ArrayLike) -> tuple[Array, Array]:
     return np.maximum(values[::-1], 0.0), vectors[:, ::-1]
 
 
-def root(cov: npt.ArrayLike) -> tuple[Array, Array]:
+def sqrtm_psd(cov: npt.ArrayLike) -> tuple[Array, Array]:
     """Principal square root of a covariance, and its eigenvalues, largest first.
 
     Returns
@@ -57,7 +57,7 @@ def root(cov: npt.ArrayLike) -> tuple[Array, Array]:
     return (cov_sqrt + cov_sqrt.T) / 2, values
 
 
-def factor(cov: npt.ArrayLike, tolerance: float = 1e-7) -> Array:
+def low_rank_factor(cov: npt.ArrayLike, tolerance: float = 1e-7) -> Array:
     """Thin factor F with ``F @ F.T == cov`` up to a tail of eigenvalues.
 
     Eigenvalues below `tolerance` times the largest are left out: in a covariance kept as
@@ -92,13 +92,13 @@ def wasserstein2(mean1: npt.ArrayLike, cov1: npt.ArrayLike, mean2: npt.ArrayLike
         The distance itself, not its square; in units of the activations.
     """
     difference = np.asarray(mean1, np.float64) - np.asarray(mean2, np.float64)
-    root1, values1 = root(cov1)
-    root2, values2 = root(cov2)
+    root1, values1 = sqrtm_psd(cov1)
+    root2, values2 = sqrtm_psd(cov2)
     cross = scipy.linalg.svdvals(root1 @ root2).sum()
     return float(np.sqrt(max(0.0, difference @ difference + values1.sum() + values2.sum() - 2.0 * cross)))
 
 
-def transport(cov1: npt.ArrayLike, cov2: npt.ArrayLike, ridge: float = 0.0) -> Array:
+def transport_map(cov1: npt.ArrayLike, cov2: npt.ArrayLike, ridge: float = 0.0) -> Array:
     """Optimal map from N(0, S1) to N(0, S2): the symmetric A with ``A S1 A == S2``.
 
     ``A = S1^{-1/2} (S1^{1/2} S2 S1^{1/2})^{1/2} S1^{-1/2}`` (Gelbrich 1990).
@@ -113,9 +113,9 @@ def transport(cov1: npt.ArrayLike, cov2: npt.ArrayLike, ridge: float = 0.0) -> A
     ndarray, float64, shape (c, c)
     """
     first = np.asarray(cov1, np.float64)
-    first_root, values = root(first + ridge * np.eye(len(first)))
+    first_root, values = sqrtm_psd(first + ridge * np.eye(len(first)))
     inverse = np.linalg.pinv(first_root, hermitian=True) if values[-1] <= 0 else np.linalg.inv(first_root)
-    middle, _values = root(first_root @ np.asarray(cov2, np.float64) @ first_root)
+    middle, _values = sqrtm_psd(first_root @ np.asarray(cov2, np.float64) @ first_root)
     return inverse @ middle @ inverse
 
 
@@ -159,12 +159,12 @@ class MomentAccumulator:
         weight = np.asarray(count, np.float64)[:, None, None]
         counted = weight > 0
         mean, cov = np.where(counted, mean, 0.0), np.where(counted, cov, 0.0)
-        before = self.count.reshape(-1, 1, 1)
-        total = np.where(before + weight > 0, before + weight, 1.0)
-        apart = mean - self._mean
-        self._scatter = self._scatter + cov * weight + apart * apart.transpose(0, 2, 1) * (before * weight / total)
-        self._mean = self._mean + apart * (weight / total)
-        self.count = (before + weight).ravel()
+        previous = self.count.reshape(-1, 1, 1)
+        total = np.where(previous + weight > 0, previous + weight, 1.0)
+        shift = mean - self._mean
+        self._scatter = self._scatter + cov * weight + shift * shift.transpose(0, 2, 1) * (previous * weight / total)
+        self._mean = self._mean + shift * (weight / total)
+        self.count = (previous + weight).ravel()
 
     def moments(self) -> tuple[Array, Array]:
         """Return the mean (n, 1, c) and covariance (n, c, c) of all rows, float32."""
@@ -172,30 +172,36 @@ class MomentAccumulator:
         return self._mean.astype(np.float32), cov.astype(np.float32)
 
 
-def layer_distance(one: Gaussian, other: Gaussian) -> float:
+def layer_distance(first: Gaussian, second: Gaussian) -> float:
     """Return W2^2 of two Gaussians over the variance of both pooled."""
-    apart, both, variance = _moments(one, other.mean, other.eigenvalues)
+    mean_distance, traces, variance = _moments(first, second.mean, second.eigenvalues)
     if not variance:
         return 0.0
-    product = one.cov_sqrt.astype(np.float64) @ other.cov_sqrt.astype(np.float64)
+    product = first.cov_sqrt.astype(np.float64) @ second.cov_sqrt.astype(np.float64)
     # the trace of a root by eigenvalues is quick, and exact but for what is far below the rest
     cross = np.sqrt(np.linalg.eigvalsh(product @ product.T).clip(0)).sum()
-    squared = apart + both - 2 * cross
-    if squared < _NEAR * variance:
-        squared = apart + both - 2 * scipy.linalg.svdvals(product).sum()
+    squared = mean_distance + traces - 2 * cross
+    if squared < _CLOSE * variance:
+        squared = mean_distance + traces - 2 * scipy.linalg.svdvals(product).sum()
     return max(0.0, float(squared)) / variance
 
 
-def spectral_bound(one: Gaussian, mean: npt.NDArray[np.float32], eigenvalues: npt.NDArray[np.float32]) -> float:
+def spectral_bound(first: Gaussian, mean: npt.NDArray[np.float32], eigenvalues: npt.NDArray[np.float32]) -> float:
     """Return a lower bound of `layer_distance` from the other's mean and spectrum alone."""
-    apart, _both, variance = _moments(one, mean, eigenvalues)
-    roots = [np.sqrt(np.maximum(values.astype(np.float64), 0)) for values in (one.eigenvalues, eigenvalues)]
-    squared = float(apart + ((roots[0] - roots[1]) ** 2).sum())
-    return max(0.0, squared / variance - _SLACK) if variance else 0.0
+    mean_distance, _both, variance = _moments(first, mean, eigenvalues)
+    roots = [np.sqrt(np.maximum(values.astype(np.float64), 0)) for values in (first.eigenvalues, eigenvalues)]
+    squared = float(mean_distance + ((roots[0] - roots[1]) ** 2).sum())
+    return max(0.0, squared / variance - _ROUNDING_MARGIN) if variance else 0.0
 
 
-class _Axes:
-    """A Gaussian by its own axes, for the bound from marginals."""
+class PrincipalAxes:
+    """A Gaussian in the basis of its eigenvectors, for a lower bound of distances to it from marginals.
+
+    Parameters
+    ----------
+    gaussian
+        Of one layer.
+    """
 
     def __init__(self, gaussian: Gaussian) -> None:
         self._gaussian = gaussian
@@ -206,24 +212,40 @@ class _Axes:
     def bound(
         self, mean: npt.NDArray[np.float32], cov_sqrt: npt.NDArray[np.float32], eigenvalues: npt.NDArray[np.float32]
     ) -> float:
-        apart, both, variance = _moments(self._gaussian, mean, eigenvalues)
+        """Return a lower bound of `layer_distance` to another Gaussian, closer than `spectral_bound`.
+
+        W2^2 is at least the sum of the W2^2 of the marginals on orthogonal subspaces. The leading `AXES` axes are
+        one subspace, and each other axis is one.
+
+        Parameters
+        ----------
+        mean : ndarray, float32, shape (c,)
+        cov_sqrt : ndarray, float32, shape (c, c)
+        eigenvalues : ndarray, float32, shape (c,)
+            Of the other Gaussian.
+        """
+        mean_distance, traces, variance = _moments(self._gaussian, mean, eigenvalues)
         if not variance:
             return 0.0
-        turned = cov_sqrt @ self._vectors
-        leading = turned[:, :AXES].astype(np.float64)
+        projected = cov_sqrt @ self._vectors
+        leading = projected[:, :AXES].astype(np.float64)
         sizes = self._sizes[:AXES]
         middle = sizes[:, None] * (leading.T @ leading) * sizes
         cross = np.sqrt(np.linalg.eigvalsh(middle).clip(0)).sum()
-        rest = np.sqrt(np.einsum("ij,ij->j", turned[:, AXES:], turned[:, AXES:], dtype=np.float64))
-        squared = float(apart + both - 2 * (cross + self._sizes[AXES:] @ rest))
-        return max(0.0, squared / variance - _SLACK)
+        rest = np.sqrt(np.einsum("ij,ij->j", projected[:, AXES:], projected[:, AXES:], dtype=np.float64))
+        squared = float(mean_distance + traces - 2 * (cross + self._sizes[AXES:] @ rest))
+        return max(0.0, squared / variance - _ROUNDING_MARGIN)
 
 
 def _moments(
-    one: Gaussian, mean: npt.NDArray[np.float32], eigenvalues: npt.NDArray[np.float32]
+    first: Gaussian, mean: npt.NDArray[np.float32], eigenvalues: npt.NDArray[np.float32]
 ) -> tuple[float, float, float]:
     """Squared distance of the means, sum of the traces, and the variance of both pooled."""
-    difference = one.mean.astype(np.float64) - mean
-    apart = float(difference @ difference)
-    both = float(one.eigenvalues.sum(dtype=np.float64) + eigenvalues.sum(dtype=np.float64))
-    return apart, both, both / 2 + apart / 4
+    difference = first.mean.astype(np.float64) - mean
+    mean_distance = float(difference @ difference)
+    traces = float(first.eigenvalues.sum(dtype=np.float64) + eigenvalues.sum(dtype=np.float64))
+    return mean_distance, traces, traces / 2 + mean_distance / 4
+
+
+# older names, which `stylebank.gaussian` has had
+root, factor, transport = sqrtm_psd, low_rank_factor, transport_map

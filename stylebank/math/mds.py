@@ -7,10 +7,21 @@ import numpy as np
 from .gaussian import Array, eigh_descending
 
 
-def _squares(rows: Array) -> Array:
+def squared_distances(rows: Array) -> Array:
+    """Return the squared Euclidean distances between rows.
+
+    Parameters
+    ----------
+    rows : ndarray, float64, shape (n, d)
+
+    Returns
+    -------
+    ndarray, float64, shape (n, n)
+        None below 0; zeros on the diagonal.
+    """
     products = rows @ rows.T
-    own = np.diag(products)
-    squares = np.maximum(own[:, None] + own - 2 * products, 0)
+    norms = np.diag(products)
+    squares = np.maximum(norms[:, None] + norms - 2 * products, 0)
     np.fill_diagonal(squares, 0)
     return np.asarray(squares)
 
@@ -30,6 +41,6 @@ def classical_mds(distances: Array) -> Array:
     number = len(distances)
     centring = np.eye(number) - 1 / max(number, 1)
     values, vectors = eigh_descending(-0.5 * centring @ distances**2 @ centring)
-    places = np.zeros((number, 2))
-    places[:, : min(2, number)] = vectors[:, :2] * np.sqrt(values[:2])
-    return np.asarray(places * np.where(places[:1] < 0, -1, 1))
+    points = np.zeros((number, 2))
+    points[:, : min(2, number)] = vectors[:, :2] * np.sqrt(values[:2])
+    return np.asarray(points * np.where(points[:1] < 0, -1, 1))

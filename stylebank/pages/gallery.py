@@ -16,12 +16,12 @@ from ..bank import Bank
 from ..errors import StyleDamaged, printable
 from ..images.decode import decoding
 from ..math.gaussian import eigh_descending
-from ..storage import reader as format
+from ..storage import reader
 from ..style import PIXELS, Header
 from .html import data_uri, render
 
 #: Pixels a picture in a style file may have; a thumbnail of ours has a tenth of it.
-_MOST_PIXELS = 1 << 20
+_MAX_PIXELS = 1 << 20
 #: Standard deviations along the first two axes of the colours at which the palette is taken.
 _PALETTE = ((-1.6, 0), (-0.8, 0), (0, 0), (0, 1.2), (0, -1.2), (0.8, 0), (1.6, 0))
 
@@ -46,7 +46,7 @@ class Card:
     swatch: Image.Image | None
 
 
-def cards(
+def read_cards(
     bank: Bank, *, tags: Sequence[str] = (), note: Callable[[str], None] = lambda text: None
 ) -> tuple[list[Card], list[StyleDamaged]]:
     """Return what a page shows of every whole style that has all of `tags`, and the damage met.
@@ -56,32 +56,32 @@ def cards(
     note
         Called for each picture in a style that is none.
     """
-    found, damaged = [], []
+    result, damaged = [], []
     entries, errors = bank.entries()
     damaged += errors
     for header, path in entries:
         if not set(tags) <= set(header.tags):
             continue
         try:
-            thumbnail, swatch = format.read_pictures(path)
+            thumbnail, swatch = reader.read_pictures(path)
             pictures = []
             for key, data in (("thumbnail", thumbnail), ("swatch", swatch)):
-                pictures.append(_decoded(data))
+                pictures.append(_decode(data))
                 if data and pictures[-1] is None:
                     note(f"{header.name}: its {key} is no small JPEG, and is left out")
-            found.append(Card(header, _palette(header, path), pictures[0], pictures[1]))
+            result.append(Card(header, _palette(header, path), pictures[0], pictures[1]))
         except StyleDamaged as error:
             damaged.append(error)
-    return found, damaged
+    return result, damaged
 
 
-def _decoded(data: bytes) -> Image.Image | None:
+def _decode(data: bytes) -> Image.Image | None:
     """Decode what a stranger may have put into a style; None if it is no small JPEG."""
     if not data:
         return None
     try:
         with decoding(), Image.open(io.BytesIO(data), formats=("JPEG",)) as image:
-            if image.width * image.height > _MOST_PIXELS:
+            if image.width * image.height > _MAX_PIXELS:
                 return None
             decoded: Image.Image = image.convert("RGB")
             return decoded
@@ -92,7 +92,7 @@ def _decoded(data: bytes) -> Image.Image | None:
 def _palette(header: Header, path: Path) -> tuple[str, ...]:
     if PIXELS not in header.fingerprint.layers:
         return ()
-    part = format.read_parts(path, max(header.sizes), ("mean", "cov"), (PIXELS,))[PIXELS]
+    part = reader.read_parts(path, max(header.sizes), ("mean", "cov"), (PIXELS,))[PIXELS]
     values, axes = eigh_descending(part["cov"])
     axes = axes * np.where(axes.sum(axis=0) < 0, -1, 1)  # the first one from dark to light
     colors = [
@@ -102,12 +102,12 @@ def _palette(header: Header, path: Path) -> tuple[str, ...]:
     return tuple("#" + "".join(f"{round(float(level)):02x}" for level in np.clip(color, 0, 255)) for color in colors)
 
 
-def gallery(shown: Sequence[Card]) -> str:
+def gallery(cards: Sequence[Card]) -> str:
     """Return the gallery's page: pictures, palettes, names and details, to be filtered by tag."""
-    return render("gallery.html.j2", data=[_plain(card) for card in shown])
+    return render("gallery.html.j2", data=[_card_data(card) for card in cards])
 
 
-def _plain(card: Card) -> dict[str, Any]:
+def _card_data(card: Card) -> dict[str, Any]:
     header = card.header
     recipe = json.loads(header.recipe) if header.recipe else {}
     details = [

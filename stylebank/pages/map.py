@@ -19,9 +19,9 @@ from ..files import make_folder
 from ..images import save
 from ..math.gaussian import Array
 from ..math.mds import classical_mds
-from ..storage import reader as format
+from ..storage import reader
 from ..style import layer_order, nearest_scale
-from .gallery import Card, cards
+from .gallery import Card, read_cards
 from .html import data_uri, render, require_new, write_page
 
 #: Up to so many styles all distances are taken in full.
@@ -45,17 +45,17 @@ class Atlas:
         Whether the distances were taken in full.
     """
 
-    shown: tuple[Card, ...]
-    places: Array
+    cards: tuple[Card, ...]
+    positions: Array
     stress: float
     exact: bool
 
     @property
     def note(self) -> str:
         """What the map shows, in a sentence."""
-        how = "Wasserstein-2 distances" if self.exact else "the distances of their covariances' roots"
+        kind = "Wasserstein-2 distances" if self.exact else "the distances of their covariances' roots"
         return (
-            f"{len(self.shown)} style{'' if len(self.shown) == 1 else 's'}, placed by classical scaling of {how}; "
+            f"{len(self.cards)} style{'' if len(self.cards) == 1 else 's'}, placed by classical scaling of {kind}; "
             f"the plane shows {1 - self.stress:.0%} of the distances' squares."
         )
 
@@ -92,27 +92,30 @@ def atlas(
     UsageError
         If there is no style to place.
     """
-    shown, damaged = cards(bank, tags=tags, note=note)
-    if not shown:
+    cards, damaged = read_cards(bank, tags=tags, note=note)
+    if not cards:
         which = "holds none with these tags" if tags else "is empty"
         raise UsageError(f"no style to place on a map: the bank {which}. 'stylebank list' shows all.")
-    most = Counter(card.header.fingerprint for card in shown).most_common(1)[0][0]
-    like = next(card.header for card in shown if card.header.fingerprint == most)
-    scale = nearest_scale(like.sizes, scale)
-    chosen = layer_order(layers) if layers else most.layers
-    like.fingerprint.require(like.name, layers=chosen)
+    fingerprint = Counter(card.header.fingerprint for card in cards).most_common(1)[0][0]
+    reference = next(card.header for card in cards if card.header.fingerprint == fingerprint)
+    scale = nearest_scale(reference.sizes, scale)
+    chosen = layer_order(layers) if layers else fingerprint.layers
+    reference.fingerprint.require(reference.name, layers=chosen)
     paths = {header.name: path for header, path in bank.entries()[0]}
     entries, left_out = similarity.comparable(
-        [(card.header, paths[card.header.name]) for card in shown if card.header.name in paths], like, scale, chosen
+        [(card.header, paths[card.header.name]) for card in cards if card.header.name in paths],
+        reference,
+        scale,
+        chosen,
     )
     if left_out:
-        note(f"{left_out} of {len(shown)} styles were measured in another way or at other scales, and are left out")
-    whole = len(entries) <= exact
-    if whole:
+        note(f"{left_out} of {len(cards)} styles were measured in another way or at other scales, and are left out")
+    in_full = len(entries) <= exact
+    if in_full:
         loaded = []
         for entry in list(entries):
             try:
-                loaded.append(format.read(entry.path, [entry.scale]).scales[entry.scale])
+                loaded.append(reader.read(entry.path, [entry.scale]).scales[entry.scale])
             except StyleDamaged as error:
                 damaged.append(error)
                 entries.remove(entry)
@@ -123,11 +126,13 @@ def atlas(
     if not entries:
         raise UsageError("no style to place on a map: none is whole. 'stylebank verify' says why.")
     names = {entry.header.name for entry in entries}
-    places = classical_mds(distances)
+    positions = classical_mds(distances)
     squares = distances**2
-    within = ((places[:, None] - places) ** 2).sum(axis=-1)
-    stress = float(np.abs(squares - within).sum() / squares.sum()) if squares.any() else 0.0
-    return Atlas(tuple(card for card in shown if card.header.name in names), places, min(1.0, stress), whole), damaged
+    plane_squares = ((positions[:, None] - positions) ** 2).sum(axis=-1)
+    stress = float(np.abs(squares - plane_squares).sum() / squares.sum()) if squares.any() else 0.0
+    return Atlas(
+        tuple(card for card in cards if card.header.name in names), positions, min(1.0, stress), in_full
+    ), damaged
 
 
 def require_output(output: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
@@ -144,7 +149,7 @@ def require_output(output: str | os.PathLike[str], *, overwrite: bool = False) -
     return target
 
 
-def write(made: Atlas, output: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
+def write(layout: Atlas, output: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
     """Write a map as a page to move about in (``.html``), or as a picture (``.png``).
 
     Raises
@@ -153,64 +158,64 @@ def write(made: Atlas, output: str | os.PathLike[str], *, overwrite: bool = Fals
     """
     target = require_output(output, overwrite=overwrite)
     if target.suffix.lower() != ".png":
-        return write_page(target, html(made), overwrite=overwrite)
+        return write_page(target, html(layout), overwrite=overwrite)
     make_folder(target.parent)
-    save(target, np.asarray(picture(made), np.float32), format="png", quality=95)
+    save(target, np.asarray(picture(layout), np.float32), format="png", quality=95)
     return target
 
 
-def _marks(made: Atlas) -> tuple[Array, float]:
+def _centers(layout: Atlas) -> tuple[Array, float]:
     """Middles of the marks in a picture of `_WIDTH` x `_HEIGHT`, and the longest side of one."""
-    side = 1.1 * math.sqrt(_WIDTH * _HEIGHT / (len(made.shown) + 8)) / 2
+    side = 1.1 * math.sqrt(_WIDTH * _HEIGHT / (len(layout.cards) + 8)) / 2
     inner = np.array([_WIDTH, _HEIGHT]) - 2 * _MARGIN - side
-    extent = np.ptp(made.places, axis=0)
+    extent = np.ptp(layout.positions, axis=0)
     factor = float(min(inner / np.where(extent > 0, extent, np.inf) if extent.any() else inner, default=1.0))
     if not math.isfinite(factor):
         factor = 1.0
-    middle = (made.places.max(axis=0) + made.places.min(axis=0)) / 2
-    return (made.places - middle) * factor + np.array([_WIDTH, _HEIGHT]) / 2, side
+    center = (layout.positions.max(axis=0) + layout.positions.min(axis=0)) / 2
+    return (layout.positions - center) * factor + np.array([_WIDTH, _HEIGHT]) / 2, side
 
 
 def _size(card: Card, side: float) -> tuple[float, float]:
-    mark = card.thumbnail or card.swatch
-    width, height = mark.size if mark else card.header.sizes[max(card.header.sizes)]
+    thumbnail = card.thumbnail or card.swatch
+    width, height = thumbnail.size if thumbnail else card.header.sizes[max(card.header.sizes)]
     longest = max(width, height)
     return side * width / longest, side * height / longest
 
 
-def html(made: Atlas) -> str:
+def html(layout: Atlas) -> str:
     """Return the map's page: names on hover, zoom by wheel, moved by dragging."""
-    middles, side = _marks(made)
+    centers, side = _centers(layout)
     styles = [
         {
             "name": card.header.name,
-            "place": [round(float(x), 2) for x in middle],
+            "place": [round(float(x), 2) for x in center],
             "size": [round(x, 2) for x in _size(card, side)],
             "thumbnail": data_uri(card.thumbnail or card.swatch),
             "palette": card.palette or ("#888888",),
         }
-        for card, middle in zip(made.shown, middles, strict=True)
+        for card, center in zip(layout.cards, centers, strict=True)
     ]
     view = [0, 0, _WIDTH, _HEIGHT]
-    data = {"styles": styles, "view": view, "font": _font_size(side), "note": made.note}
+    data = {"styles": styles, "view": view, "font": _font_size(side), "note": layout.note}
     return render("map.html.j2", data=data)
 
 
-def picture(made: Atlas) -> Image.Image:
+def picture(layout: Atlas) -> Image.Image:
     """Return the map as a picture in RGB, 1600 x 1200."""
-    middles, side = _marks(made)
+    centers, side = _centers(layout)
     image = Image.new("RGB", (_WIDTH, _HEIGHT), _BACKGROUND)
     draw = ImageDraw.Draw(image)
     font = ImageFont.load_default(_font_size(side))
-    for card, (x, y) in zip(made.shown, middles, strict=True):
+    for card, (x, y) in zip(layout.cards, centers, strict=True):
         width, height = (max(1, round(length)) for length in _size(card, side))
         left, top = round(x - width / 2), round(y - height / 2)
-        mark = card.thumbnail or card.swatch or _stripes(card.palette or ("#888888",))
-        image.paste(mark.resize((width, height), Image.Resampling.LANCZOS), (left, top))
+        thumbnail = card.thumbnail or card.swatch or _stripes(card.palette or ("#888888",))
+        image.paste(thumbnail.resize((width, height), Image.Resampling.LANCZOS), (left, top))
         draw.rectangle((left - 1, top - 1, left + width, top + height), outline=(220, 218, 213))
-    if len(made.shown) > 60:
+    if len(layout.cards) > 60:
         return image
-    for card, (x, y) in zip(made.shown, middles, strict=True):
+    for card, (x, y) in zip(layout.cards, centers, strict=True):
         top = y + _size(card, side)[1] / 2
         label = card.header.name if len(card.header.name) <= 32 else f"{card.header.name[:31]}..."
         draw.text((x, top + 4), label, _INK, font, anchor="mt", stroke_width=2, stroke_fill=_BACKGROUND)

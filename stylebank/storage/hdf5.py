@@ -21,16 +21,16 @@ import numpy.typing as npt
 
 from ..errors import StyleDamaged, UsageError, printable
 
-LONGEST_TEXT = 4096
-MOST_TEXTS = 64
-LARGEST_BYTES = 1 << 20
+MAX_TEXT_BYTES = 4096
+MAX_TEXTS = 64
+MAX_BLOB_BYTES = 1 << 20
 _ALLOWED_FILTERS = {h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32}
 
 
 @contextmanager
 def opened(path: Path) -> Iterator[h5py.File]:
     """Open a style file; a `StyleDamaged` from within is given the path and what to do."""
-    shown = printable(path)
+    location = printable(path)
     advice = "Restore the file from a copy, or add the painting again."
     try:
         if not stat.S_ISREG(path.stat().st_mode):
@@ -42,10 +42,10 @@ def opened(path: Path) -> Iterator[h5py.File]:
         raise
     except StyleDamaged as error:
         reason, advice = (*error.args, advice)[:2]
-        raise StyleDamaged(f"{shown}: {printable(reason)} {advice}").at(path, printable(reason)) from error
+        raise StyleDamaged(f"{location}: {printable(reason)} {advice}").located(path, printable(reason)) from error
     except Exception as error:  # libhdf5 reports damage through every kind of exception
         reason = f"not a readable style file ({printable(str(error)) or type(error).__name__})."
-        raise StyleDamaged(f"{shown}: {reason} {advice}").at(path, reason) from error
+        raise StyleDamaged(f"{location}: {reason} {advice}").located(path, reason) from error
 
 
 def child(group: Any, name: str, kind: type) -> Any:
@@ -81,7 +81,7 @@ def attribute_of(target: Any, key: str) -> Any:
         isinstance(kind, h5py.h5t.TypeStringID) and kind.is_variable_str()
     ):
         raise StyleDamaged(f"{where} is not a fixed-length string or a number.")
-    if kind.get_size() > LONGEST_TEXT or space.get_simple_extent_npoints() > MOST_TEXTS:
+    if kind.get_size() > MAX_TEXT_BYTES or space.get_simple_extent_npoints() > MAX_TEXTS:
         raise StyleDamaged(f"{where} is too large.")
     return target.attrs[key]
 
@@ -124,7 +124,7 @@ def array(group: Any, name: str, dtype: np.dtype[Any], shape: tuple[int, ...] | 
     if not dataset.id.get_type().equal(h5py.h5t.py_create(dtype)):
         raise StyleDamaged(f"{where} has type {dataset.dtype}; expected {dtype}.")
     if shape is None:
-        if dataset.shape is None or len(dataset.shape) != 1 or not 0 < dataset.shape[0] <= LARGEST_BYTES:
+        if dataset.shape is None or len(dataset.shape) != 1 or not 0 < dataset.shape[0] <= MAX_BLOB_BYTES:
             raise StyleDamaged(f"{where} has shape {dataset.shape}.")
     elif dataset.shape != shape:
         raise StyleDamaged(f"{where} has shape {dataset.shape}; expected {shape}.")

@@ -35,7 +35,6 @@ from ..style import (
 from . import hdf5
 from .integrity import ARRAYS, FLOAT, check_gaussian, check_spectrum, content_digest, header_digest, scale_digest
 from .writer import EXTRAS, FORMAT, VERSION, attributes_of
-from .writer import encode as encode
 
 _STRINGS = (
     "format",
@@ -54,7 +53,7 @@ _STRINGS = (
     "header_sha256",
 )
 #: Levels of a recipe: what prints one as JSON recurses.
-_DEEPEST = 32
+_MAX_DEPTH = 32
 _INTEGERS = ("format_version", "source_width", "source_height")
 
 
@@ -83,27 +82,27 @@ def read(path: Path, scales: Sequence[int] | None = None) -> Style:
     """
     with hdf5.opened(path) as file:
         header = _header(file)
-        chosen = header.sizes if scales is None else scales
-        for scale in chosen:
+        selected = header.sizes if scales is None else scales
+        for scale in selected:
             if scale not in header.sizes:
                 known = ", ".join(map(str, header.sizes))
                 raise UsageError(f"style {header.name!r} has no scale {scale}. Choose among {known}.")
-        _require_held(file, header, len(chosen))
+        _require_size(file, header, len(selected))
         return Style(
             header,
-            {scale: _scale(file, header, scale) for scale in chosen},
+            {scale: _scale(file, header, scale) for scale in selected},
             _blob(file, "thumbnail"),
             _blob(file, "swatch"),
         )
 
 
-def _require_held(file: h5py.File, header: Header, scales: int) -> None:
+def _require_size(file: h5py.File, header: Header, scales: int) -> None:
     """Refuse numbers that are more than the file is long: hard links can make one dataset stand for many."""
     layers = header.fingerprint.layers
     declared = scales * sum(FLOAT.itemsize * math.prod(_shape(key, layer)) for layer in layers for key in ARRAYS)
-    held = file.id.get_filesize()
-    if declared > held:
-        raise StyleDamaged(f"/scales declares {declared} bytes of numbers, and the file has {held}.")
+    file_size = file.id.get_filesize()
+    if declared > file_size:
+        raise StyleDamaged(f"/scales declares {declared} bytes of numbers, and the file has {file_size}.")
 
 
 def _header(file: h5py.File) -> Header:
@@ -245,10 +244,10 @@ def _recipe(data: bytes, source_sha256: str) -> str:
         content = json.loads(text)
         # as `list --json` will: no lone surrogates, no NaN
         json.dumps(content, ensure_ascii=False, allow_nan=False).encode()
-        whole = isinstance(content, dict) and _depth(content) <= _DEEPEST
+        valid = isinstance(content, dict) and _depth(content) <= _MAX_DEPTH
     except (ValueError, RecursionError):
-        whole = False
-    if not whole:
+        valid = False
+    if not valid:
         raise StyleDamaged("/recipe is not an object of JSON.")
     if hashlib.sha256(data).hexdigest() != source_sha256:
         raise StyleDamaged("/recipe does not match source_sha256: the file has been changed.")

@@ -18,7 +18,7 @@ FORMAT = "stylebank"
 VERSION = 2
 #: The datasets beside the scales that each version knows.
 EXTRAS: Mapping[int, tuple[str, ...]] = {1: ("thumbnail",), 2: ("recipe", "swatch", "thumbnail")}
-_LONGEST_TAGS = 1 << 15  # all of them together: HDF5 keeps small attributes in a header of 64 KiB
+_MAX_TAG_BYTES = 1 << 15  # all of them together: HDF5 keeps small attributes in a header of 64 KiB
 
 
 def encode(style: Style) -> bytes:
@@ -76,14 +76,16 @@ def _require_writable(style: Style) -> None:
             # surrogates are no UTF-8, and a fixed-length string ends before its NULs
             if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
                 raise UsageError(f"style {header.name!r}: {key} {text!r} is not plain text. Choose another.")
-            if len(text.encode()) > hdf5.LONGEST_TEXT:
-                raise UsageError(f"style {header.name!r}: {key} is longer than {hdf5.LONGEST_TEXT} bytes. Shorten it.")
+            if len(text.encode()) > hdf5.MAX_TEXT_BYTES:
+                raise UsageError(
+                    f"style {header.name!r}: {key} is longer than {hdf5.MAX_TEXT_BYTES} bytes. Shorten it."
+                )
     sizes = {"thumbnail": len(style.thumbnail), "swatch": len(style.swatch), "recipe": len(header.recipe.encode())}
     for key, size in sizes.items():
-        if size > hdf5.LARGEST_BYTES:
-            raise UsageError(f"style {header.name!r}: {key} is longer than {hdf5.LARGEST_BYTES} bytes. Leave it out.")
+        if size > hdf5.MAX_BLOB_BYTES:
+            raise UsageError(f"style {header.name!r}: {key} is longer than {hdf5.MAX_BLOB_BYTES} bytes. Leave it out.")
     tags = [len(tag.encode()) for tag in header.tags]
-    if tags and (min(tags) == 0 or len(tags) > hdf5.MOST_TEXTS or len(tags) * max(tags) > _LONGEST_TAGS):
+    if tags and (min(tags) == 0 or len(tags) > hdf5.MAX_TEXTS or len(tags) * max(tags) > _MAX_TAG_BYTES):
         raise UsageError(f"style {header.name!r}: a tag is empty, or there are too many. Give fewer or shorter ones.")
 
 

@@ -40,7 +40,7 @@ def member(family: dict[str, tuple[np.ndarray, np.ndarray]], name: str, random: 
         stretch = random.lognormal(0, 0.15, channels)
         turned = root + 0.02 * np.linalg.norm(root) / channels * random.normal(size=root.shape)
         cov = (stretch[:, None] * turned) @ (stretch[:, None] * turned).T
-        cov_sqrt, eigenvalues = gaussian.root(cov)
+        cov_sqrt, eigenvalues = gaussian.sqrtm_psd(cov)
         moved = mean + 0.1 * random.normal(size=channels) / np.sqrt(channels)
         layers[layer] = Gaussian(*(a.astype(np.float32) for a in (moved, cov, cov_sqrt, eigenvalues)), count=10_000)
     header = Header(

@@ -29,8 +29,8 @@ def test_an_interruption_around_the_save_costs_at_most_that_picture(
         if info == "before the rename":
             patched.setattr(Path, "replace", stop)
         elif info == "after the rename":
-            flush = files.flush
-            patched.setattr("stylebank.files.flush", lambda path: stop() if path == out else flush(path))
+            fsync = files.fsync
+            patched.setattr("stylebank.files.fsync", lambda path: stop() if path == out else fsync(path))
         else:
             patched.setattr("stylebank.images.save_animation", stop)
         with pytest.raises(KeyboardInterrupt):

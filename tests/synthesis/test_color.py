@@ -14,7 +14,7 @@ _LUMA = np.array([0.299, 0.587, 0.114])
 @pytest.fixture
 def palette() -> Gaussian:
     cov = np.array([[900.0, 300, 100], [300, 400, 50], [100, 50, 200]])
-    return Gaussian(np.array([120.0, 140, 90]), cov, *gaussian.root(cov), 1000)
+    return Gaussian(np.array([120.0, 140, 90]), cov, *gaussian.sqrtm_psd(cov), 1000)
 
 
 def _distance(pixels: np.ndarray, palette: Gaussian) -> float:

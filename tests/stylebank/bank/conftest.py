@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from stylebank.bank import Bank
-from stylebank.storage import reader as format
+from stylebank.storage import writer
 from tests.styles import style
 
 SMALL = ("pixels", "conv1_1")
@@ -33,7 +33,7 @@ def copy_in(bank: Bank, file: str, name: str, seed: int = 3) -> Path:
     """A style file put into the folder by hand, under a name the bank would not give it."""
     path = bank.folder / file
     bank.folder.mkdir(exist_ok=True)
-    path.write_bytes(format.encode(style(name, seed, layers=SMALL)))
+    path.write_bytes(writer.encode(style(name, seed, layers=SMALL)))
     return path
 
 

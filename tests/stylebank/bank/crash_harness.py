@@ -28,7 +28,7 @@ from stylebank import files
 from stylebank.bank import Bank, transfer
 from stylebank.bank import bank as bank_module
 from stylebank.errors import StylebankError
-from stylebank.storage import reader as format
+from stylebank.storage import writer
 from tests.styles import style
 
 SMALL = ("pixels", "conv1_1")
@@ -66,7 +66,7 @@ ACTIONS: dict[str, tuple[Callable[[Bank], object], list[set[str]]]] = {
 def gift() -> Path:
     """A style file from elsewhere; made by the first run of an action, which nothing stops."""
     path = Path(tempfile.mkdtemp()) / "gift.stylebank.h5"
-    path.write_bytes(format.encode(style("tide", NEW_SEED, layers=SMALL)))
+    path.write_bytes(writer.encode(style("tide", NEW_SEED, layers=SMALL)))
     return path
 
 
@@ -140,14 +140,14 @@ def rename_before_write(
     temporary.touch()
     temporary.replace(target)
     write(target)
-    files.flush(target)
-    files.flush(target.parent)
+    files.fsync(target)
+    files.fsync(target.parent)
 
 
 def write_in_place(target: Path, write: Callable[[Path], None], check: Callable[[Path], None] | None = None) -> None:
     write(target)
-    files.flush(target)
-    files.flush(target.parent)
+    files.fsync(target)
+    files.fsync(target.parent)
 
 
 MUTANTS = {"rename before write": rename_before_write, "write in place": write_in_place}

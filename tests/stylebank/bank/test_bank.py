@@ -14,7 +14,7 @@ from stylebank.errors import (
     UsageError,
 )
 from stylebank.names import file_name
-from stylebank.storage import reader as format
+from stylebank.storage import reader
 from tests.stylebank.bank.conftest import SMALL, contents, copy_in, damage
 from tests.styles import difference, style
 
@@ -102,7 +102,7 @@ def test_a_name_that_is_taken_needs_replace(two: Bank) -> None:
     header = two.add(style("wave", 9, layers=SMALL), replace=True)
     assert two.names() == ["poppies", "wave"]
     assert two.header("wave") == header
-    assert difference(two.get("wave"), format.read(two.path("wave"))) == ""
+    assert difference(two.get("wave"), reader.read(two.path("wave"))) == ""
     after = contents(two)
     assert [name for name in before if before[name] != after[name]] == [file_name("wave")]
 

@@ -10,10 +10,9 @@ import pytest
 
 from stylebank.bank import Bank
 from stylebank.bank.combine import common_scales, mix, pool, pooled
-from stylebank.errors import UsageError
+from stylebank.errors import StyleDamaged, UsageError
 from stylebank.math import gaussian
 from stylebank.math.barycenter import barycenter
-from stylebank.storage import reader as format
 from stylebank.style import Style
 from tests.styles import difference, measured, style
 
@@ -172,7 +171,7 @@ def test_a_recipe_that_was_changed_is_damage(wave: Style, poppies: Style, tmp_pa
     path = bank.path("both")
     data = path.read_bytes()
     path.write_bytes(data.replace(b'"weight": 0.6', b'"weight": 0.7'))
-    with pytest.raises(format.StyleDamaged, match="recipe does not match source_sha256"):
+    with pytest.raises(StyleDamaged, match="recipe does not match source_sha256"):
         bank.header("both")
 
 

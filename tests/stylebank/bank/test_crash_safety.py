@@ -22,7 +22,7 @@ from stylebank.bank import Bank
 from stylebank.errors import StylebankError
 from stylebank.names import file_name
 from stylebank.storage import integrity as digests
-from stylebank.storage import reader as format
+from stylebank.storage import reader, writer
 from stylebank.style import Style
 from tests.stylebank.bank.crash_harness import ACTIONS, MUTANTS, NEW_SEED, OLD, SMALL, Harness, Trial
 from tests.styles import difference, style
@@ -47,7 +47,7 @@ def harm(folder: Path, action: str, before: dict[str, bytes], done: bool) -> lis
     found, there = [], set()
     for path in bank.paths():
         try:
-            got = format.read(path)
+            got = reader.read(path)
         except StylebankError as error:
             found.append(f"damaged: {error}")
             continue
@@ -181,7 +181,7 @@ def test_where_no_more_bytes_fit_a_writer_says_so_and_leaves_nothing(
     harness: Harness, tmp_path: Path, action: str
 ) -> None:
     before = prepared(tmp_path / "prepared")
-    size = len(format.encode(style("wave", NEW_SEED, layers=SMALL)))
+    size = len(writer.encode(style("wave", NEW_SEED, layers=SMALL)))
     limits = [0, 1, 512, 4096, size // 4, size // 2, size - 1, size]
     *trials, enough = harness(f"torn({str(tmp_path)!r}, {action!r}, {limits}, killed=False)")
     assert enough["ended"] == "done"

@@ -16,7 +16,7 @@ from stylebank.errors import (
     StyleNotFound,
 )
 from stylebank.names import file_name
-from stylebank.storage import reader as format
+from stylebank.storage import reader
 from tests.stylebank.bank.conftest import SMALL, contents, copy_in, damage
 from tests.styles import difference, style
 
@@ -75,7 +75,7 @@ def test_a_file_copied_in_under_any_name_is_a_style(two: Bank, file: str) -> Non
     path = copy_in(two, file, "tide")
     assert two.names() == ["poppies", "tide", "wave"]
     assert two.path("tide") == path
-    assert difference(two.get("tide"), format.read(path)) == ""
+    assert difference(two.get("tide"), reader.read(path)) == ""
     with pytest.raises(StyleExists):
         two.add(style("tide", layers=SMALL))
     two.rename("tide", "ebb")
@@ -139,14 +139,14 @@ def test_what_is_no_file_is_named_and_harms_nothing(two: Bank) -> None:
 
 
 def test_a_style_removed_while_the_bank_is_listed_is_not_damage(two: Bank, monkeypatch: pytest.MonkeyPatch) -> None:
-    read_header = format.read_header
+    read_header = reader.read_header
 
     def removed_first(path: Path) -> object:
         if "wave" in path.name:
             path.unlink()
         return read_header(path)
 
-    monkeypatch.setattr(format, "read_header", removed_first)
+    monkeypatch.setattr(reader, "read_header", removed_first)
     listed, errors = two.headers()
     assert [header.name for header in listed] == ["poppies"] and errors == []
 

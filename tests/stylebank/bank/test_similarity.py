@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from stylebank.bank import Bank, similarity
-from stylebank.errors import UsageError
-from stylebank.storage import reader as format
+from stylebank.errors import StyleDamaged, UsageError
+from stylebank.storage import reader
 from stylebank.style import Gaussian
 from tests.styles import LAYERS, measured, random_gaussian, style, varied
 
@@ -124,8 +124,8 @@ def test_parts_that_are_not_finite_are_damage(tmp_path: Path) -> None:
     path = bank.path("x")
     root = bank.get("x").scales[32]["conv2_1"].cov_sqrt.tobytes()
     path.write_bytes(path.read_bytes().replace(root, np.full(2, np.nan, "<f4").tobytes() + root[8:]))
-    with pytest.raises(format.StyleDamaged, match="not finite"):
-        format.read_parts(path, 32, ("cov_sqrt",), LAYERS)
+    with pytest.raises(StyleDamaged, match="not finite"):
+        reader.read_parts(path, 32, ("cov_sqrt",), LAYERS)
 
 
 def test_none_is_no_number() -> None:
@@ -139,5 +139,5 @@ def test_parts_whose_eigenvalues_no_covariance_has_are_damage(tmp_path: Path) ->
     path = bank.path("x")
     values = bank.get("x").scales[32]["conv2_1"].eigenvalues.tobytes()
     path.write_bytes(path.read_bytes().replace(values, np.float32(-1).tobytes() + values[4:]))
-    with pytest.raises(format.StyleDamaged, match="negative or not in descending order"):
-        format.read_parts(path, 32, ("eigenvalues",), LAYERS)
+    with pytest.raises(StyleDamaged, match="negative or not in descending order"):
+        reader.read_parts(path, 32, ("eigenvalues",), LAYERS)

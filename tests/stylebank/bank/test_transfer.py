@@ -11,7 +11,7 @@ from stylebank import files
 from stylebank.bank import Bank, transfer
 from stylebank.errors import ImportRefused, NameRefused, OutputRefused, StyleExists, StyleNotFound, UsageError
 from stylebank.names import file_name
-from stylebank.storage import reader as format
+from stylebank.storage import reader, writer
 from tests.stylebank.bank.conftest import SMALL, contents
 from tests.styles import difference, style
 
@@ -39,12 +39,12 @@ def shared(bank: Bank, tmp_path: Path) -> Path:
 def test_an_exported_style_is_the_style(bank: Bank, tmp_path: Path) -> None:
     paths = transfer.export(bank, ["wave", "poppies"], tmp_path / "a" / "folder")
     for name, path in zip(("wave", "poppies"), paths, strict=True):
-        assert difference(format.read(path), bank.get(name)) == ""
+        assert difference(reader.read(path), bank.get(name)) == ""
 
 
 def test_without_pictures_the_digest_stays(bank: Bank, tmp_path: Path) -> None:
     (path,) = transfer.export(bank, ["wave"], tmp_path / "x.stylebank.h5", no_thumbnail=True)
-    got = format.read(path)
+    got = reader.read(path)
     assert got.thumbnail == got.swatch == b""
     assert got.header.content_sha256 == bank.header("wave").content_sha256
     assert b"\xff\xd8 a small picture" not in path.read_bytes()
@@ -55,9 +55,9 @@ def test_an_export_writes_over_nothing_unless_told(bank: Bank, tmp_path: Path) -
     transfer.export(bank, ["wave"], target)
     with pytest.raises(OutputRefused, match=r"is there already\..*--overwrite"):
         transfer.export(bank, ["poppies"], target)
-    assert format.read(target).name == "wave"
+    assert reader.read(target).name == "wave"
     transfer.export(bank, ["poppies"], target, overwrite=True)
-    assert format.read(target).name == "poppies"
+    assert reader.read(target).name == "poppies"
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_what_cannot_be_exported_is_refused(
 
 
 def test_two_styles_are_never_written_to_one_file(bank: Bank, tmp_path: Path) -> None:
-    (bank.folder / "by hand.stylebank.h5").write_bytes(format.encode(style("Wave", 7, layers=SMALL)))
+    (bank.folder / "by hand.stylebank.h5").write_bytes(writer.encode(style("Wave", 7, layers=SMALL)))
     with pytest.raises(UsageError, match="differ only in case"):
         transfer.export(bank, ["wave", "Wave"], tmp_path / "out")
     assert not (tmp_path / "out").exists()
@@ -91,7 +91,7 @@ def test_two_styles_are_never_written_to_one_file(bank: Bank, tmp_path: Path) ->
 
 def test_an_imported_style_is_the_style_under_the_banks_own_file_name(bank: Bank, shared: Path) -> None:
     header = transfer.import_style(bank, shared)
-    assert difference(bank.get("tide"), format.read(shared)) == ""
+    assert difference(bank.get("tide"), reader.read(shared)) == ""
     assert bank.path("tide").name == file_name("tide") and header.tags == ("sea", "blå")
 
 
@@ -109,7 +109,7 @@ def test_a_name_that_is_taken_needs_another_or_replace(bank: Bank, shared: Path)
 
 def test_the_expected_digest_is_of_the_bytes_or_of_the_content(bank: Bank, shared: Path) -> None:
     of_bytes = hashlib.sha256(shared.read_bytes()).hexdigest()
-    of_content = format.read_header(shared).content_sha256
+    of_content = reader.read_header(shared).content_sha256
     before = contents(bank)
     with pytest.raises(ImportRefused, match=f"has sha256 {of_bytes}, content_sha256 {of_content}; expected 0000"):
         transfer.import_style(bank, shared, expect_sha256="0" * 64)
@@ -142,7 +142,7 @@ def test_a_hostile_or_damaged_file_is_refused_and_nothing_of_it_kept(
     elif kind == "cut":
         shared.write_bytes(data[: len(data) // 2])
     elif kind == "flipped":
-        root = format.read(shared).scales[32]["conv1_1"].cov.tobytes()
+        root = reader.read(shared).scales[32]["conv1_1"].cov.tobytes()
         shared.write_bytes(data.replace(root, b"\0\0\0\x42" + root[4:]))
     elif kind in ("folder", "missing"):
         shared.unlink()

@@ -8,7 +8,7 @@ import pytest
 
 from stylebank.errors import UsageError
 from stylebank.math.barycenter import Convergence, barycenter, geodesic
-from stylebank.math.gaussian import Array, root, transport, wasserstein2
+from stylebank.math.gaussian import Array, sqrtm_psd, transport_map, wasserstein2
 from tests.stylebank.math.test_gaussian import covariance
 
 THREE = (0.5, 0.3, 0.2)
@@ -49,7 +49,7 @@ def test_a_point_of_the_geodesic_divides_the_distance(ranks: tuple[int, int], t:
 
 def test_the_geodesic_is_mccanns_where_the_first_can_be_inverted() -> None:
     first, second = covariance(16, 16, 1, 2.0), covariance(16, 9, 2)
-    step = 0.7 * np.eye(16) + 0.3 * transport(first, second)
+    step = 0.7 * np.eye(16) + 0.3 * transport_map(first, second)
     _mean, cov = geodesic(np.zeros(16), first, np.zeros(16), second, 0.3)
     np.testing.assert_allclose(cov, step @ first @ step, atol=1e-9)
 
@@ -132,7 +132,7 @@ def test_the_barycenter_has_the_least_cost_and_the_mean_of_the_roots_squared_doe
     means, covs = several(12, 12, spread=2.0)
     mean, cov, _convergence = barycenter(means, covs, THREE, tolerance=1e-12)
     least = cost(mean, cov, means, covs, THREE)
-    roots = sum(w * root(s)[0] for w, s in zip(THREE, covs, strict=True))
+    roots = sum(w * sqrtm_psd(s)[0] for w, s in zip(THREE, covs, strict=True))
     squares = roots @ roots
     moments = sum(w * s for w, s in zip(THREE, covs, strict=True))
     assert cost(mean, squares, means, covs, THREE) > 1.002 * least

@@ -30,7 +30,7 @@ def truth(mean1: Array, cov1: Array, mean2: Array, cov2: Array) -> float:
 @pytest.mark.parametrize(("channels", "rank"), [(1, 1), (3, 3), (64, 64), (64, 20), (64, 1), (512, 300)])
 def test_the_root_squared_is_the_covariance(channels: int, rank: int) -> None:
     cov = covariance(channels, rank, spread=4)
-    cov_sqrt, eigenvalues = gaussian.root(cov)
+    cov_sqrt, eigenvalues = gaussian.sqrtm_psd(cov)
     np.testing.assert_allclose(cov_sqrt @ cov_sqrt, cov, rtol=0, atol=1e-13 * np.trace(cov))
     assert (cov_sqrt == cov_sqrt.T).all()
     assert np.linalg.eigvalsh(cov_sqrt)[0] >= -1e-12
@@ -39,7 +39,7 @@ def test_the_root_squared_is_the_covariance(channels: int, rank: int) -> None:
 
 
 def test_the_root_of_a_diagonal_is_that_of_each_number() -> None:
-    cov_sqrt, eigenvalues = gaussian.root(np.diag([4.0, 9.0, 0.0]))
+    cov_sqrt, eigenvalues = gaussian.sqrtm_psd(np.diag([4.0, 9.0, 0.0]))
     np.testing.assert_allclose(cov_sqrt, np.diag([2.0, 3.0, 0.0]), atol=1e-15)
     np.testing.assert_allclose(eigenvalues, [9, 4, 0], atol=1e-15)
 
@@ -52,20 +52,20 @@ def test_roundings_negative_eigenvalues_count_as_nothing() -> None:
 
 def test_the_factor_of_a_singular_covariance_is_thin_and_exact() -> None:
     cov = covariance(64, 5)
-    thin = gaussian.factor(cov)
+    thin = gaussian.low_rank_factor(cov)
     assert thin.shape == (64, 5)
     np.testing.assert_allclose(thin @ thin.T, cov, atol=1e-13)
 
 
 def test_the_factor_of_nothing_is_a_column_of_zeros() -> None:
-    assert gaussian.factor(np.zeros((8, 8))).tolist() == [[0.0]] * 8
+    assert gaussian.low_rank_factor(np.zeros((8, 8))).tolist() == [[0.0]] * 8
 
 
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("tolerance", [1e-6, 1e-4, 1e-2, 0.1, 0.9])
 def test_leaving_out_a_tail_changes_the_distance_by_no_more_than_promised(seed: int, tolerance: float) -> None:
     style_cov, subject_cov = covariance(32, 32, seed, spread=7), covariance(32, 32, seed + 100, spread=2)
-    thin = gaussian.factor(style_cov, tolerance)
+    thin = gaussian.low_rank_factor(style_cov, tolerance)
     zero = np.zeros(32)
     tail = np.trace(style_cov) - np.sum(thin**2)
     assert thin.shape[1] < 32
@@ -125,7 +125,7 @@ def test_the_bounds_from_stored_fields_hold(seed: int) -> None:
     one, other = covariance(32, 32, seed, spread=3), covariance(32, 12, seed + 50)
     squared = wasserstein2(np.zeros(32), one, np.ones(32), other) ** 2
     lower = 32 + (np.sqrt(np.trace(one)) - np.sqrt(np.trace(other))) ** 2
-    upper = 32 + np.linalg.norm(gaussian.root(one)[0] - gaussian.root(other)[0]) ** 2
+    upper = 32 + np.linalg.norm(gaussian.sqrtm_psd(one)[0] - gaussian.sqrtm_psd(other)[0]) ** 2
     assert lower <= squared <= upper
 
 
@@ -146,7 +146,7 @@ def test_float32_covariances_are_measured_in_float64() -> None:
 @pytest.mark.parametrize("rank", [16, 5])
 def test_the_optimal_map_carries_one_covariance_to_the_other(rank: int) -> None:
     start, end = covariance(16, 16, 1), covariance(16, rank, 2)
-    carried = gaussian.transport(start, end)
+    carried = gaussian.transport_map(start, end)
     np.testing.assert_allclose(carried @ start @ carried, end, atol=1e-9)
     np.testing.assert_allclose(carried, carried.T, atol=1e-10)
     assert np.linalg.eigvalsh((carried + carried.T) / 2)[0] >= -1e-9
@@ -157,7 +157,7 @@ def test_the_optimal_map_carries_one_covariance_to_the_other(rank: int) -> None:
 def test_the_map_from_a_singular_covariance_stays_finite() -> None:
     start, end = covariance(16, 4, 1), covariance(16, 16, 2)
     for ridge in (0.0, 1e-3):
-        assert np.isfinite(gaussian.transport(start, end, ridge)).all()
+        assert np.isfinite(gaussian.transport_map(start, end, ridge)).all()
 
 
 # moments
@@ -206,7 +206,7 @@ def test_the_bounds_are_never_above_the_distance_and_the_closer_look_is_closer()
     for one, other in pairs():
         exact = gaussian.layer_distance(one, other)
         first = gaussian.spectral_bound(one, other.mean, other.eigenvalues)
-        second = gaussian._Axes(one).bound(other.mean, other.cov_sqrt, other.eigenvalues)
+        second = gaussian.PrincipalAxes(one).bound(other.mean, other.cov_sqrt, other.eigenvalues)
         assert max(first, second) <= exact
         closer.append(second)
         far.append(first)

@@ -25,7 +25,7 @@ def jpeg(color: tuple[int, int, int] = (200, 30, 40), size: tuple[int, int] = (4
     return buffer.getvalue()
 
 
-def shown(name: str, seed: int, tags: tuple[str, ...] = (), **pictures: bytes) -> Style:
+def style_with_pictures(name: str, seed: int, tags: tuple[str, ...] = (), **pictures: bytes) -> Style:
     made = varied(name, seed)
     colors = measured(np.random.default_rng(seed).normal(0, 1, (500, 1)) * (40, 30, 20) + (120, 90 + seed, 60))
     made = dataclasses.replace(made, scales={32: {**made.scales[32], "pixels": colors}})
@@ -37,9 +37,9 @@ def shown(name: str, seed: int, tags: tuple[str, ...] = (), **pictures: bytes) -
 @pytest.fixture
 def bank(tmp_path: Path) -> Bank:
     bank = Bank(tmp_path / "bank")
-    bank.add(shown("wave", 1, ("sea",), swatch=jpeg((0, 0, 250), (32, 32))))
-    bank.add(shown("storm 🌊", 2, ("sea", "night")))
-    bank.add(shown("poppies", 3))
+    bank.add(style_with_pictures("wave", 1, ("sea",), swatch=jpeg((0, 0, 250), (32, 32))))
+    bank.add(style_with_pictures("storm 🌊", 2, ("sea", "night")))
+    bank.add(style_with_pictures("poppies", 3))
     return bank
 
 

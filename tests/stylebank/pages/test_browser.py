@@ -14,7 +14,7 @@ from stylebank.bank import Bank
 from stylebank.pages import gallery as pages
 from stylebank.pages import html
 from stylebank.pages import map as atlas
-from tests.stylebank.pages.conftest import NASTY, jpeg, shown
+from tests.stylebank.pages.conftest import NASTY, jpeg, style_with_pictures
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")
@@ -39,9 +39,9 @@ def browser() -> Iterator[Any]:
 @pytest.fixture
 def bank(tmp_path: Path) -> Bank:
     bank = Bank(tmp_path / "bank")
-    bank.add(shown("wave", 1, ("sea",), swatch=jpeg((0, 0, 250), (32, 32))))
-    bank.add(shown("storm 🌊", 2, ("sea", "night")))
-    bank.add(shown("<b>poppies & more", 3, (NASTY,)))
+    bank.add(style_with_pictures("wave", 1, ("sea",), swatch=jpeg((0, 0, 250), (32, 32))))
+    bank.add(style_with_pictures("storm 🌊", 2, ("sea", "night")))
+    bank.add(style_with_pictures("<b>poppies & more", 3, (NASTY,)))
     return bank
 
 
@@ -62,12 +62,12 @@ def requested(browser: Any) -> set[str]:
 
 
 def names(browser: Any) -> list[str]:
-    shown = browser.find_elements("css selector", "article:not([hidden])")
-    return [card.find_element("tag name", "h2").text for card in shown]
+    style_with_pictures = browser.find_elements("css selector", "article:not([hidden])")
+    return [card.find_element("tag name", "h2").text for card in style_with_pictures]
 
 
 def test_the_gallery_filters_by_tag_and_name(browser: Any, bank: Bank, tmp_path: Path) -> None:
-    path = html.write_page(tmp_path / "gallery.html", pages.gallery(pages.cards(bank)[0]))
+    path = html.write_page(tmp_path / "gallery.html", pages.gallery(pages.read_cards(bank)[0]))
     opened(browser, path)
     every = ["<b>poppies & more", "storm 🌊", "wave"]
     assert names(browser) == every

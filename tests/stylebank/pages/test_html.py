@@ -39,7 +39,7 @@ def test_text_in_the_data_cannot_leave_its_script() -> None:
 
 def test_a_template_without_its_variables_is_refused() -> None:
     with pytest.raises(jinja2.UndefinedError):
-        html.render("report.html.j2", package="pipeline.jobs", cards=[])
+        html.render("report.html.j2", package="pipeline.jobs", read_cards=[])
 
 
 def test_a_command_without_a_page_loads_no_jinja2(tmp_path: Path) -> None:

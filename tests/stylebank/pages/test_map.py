@@ -11,7 +11,7 @@ from stylebank.bank import Bank
 from stylebank.bank.combine import mix
 from stylebank.errors import OutputRefused, UsageError
 from stylebank.pages import map as atlas
-from tests.stylebank.pages.conftest import data_of, shown
+from tests.stylebank.pages.conftest import data_of, style_with_pictures
 from tests.styles import LAYERS
 
 
@@ -21,9 +21,9 @@ def test_like_styles_lie_together(bank: Bank) -> None:
     header = dataclasses.replace(near.header, name="wave two")
     bank.add(dataclasses.replace(near, header=header, scales={32: pixels}))
     made, damaged = atlas.atlas(bank)
-    places = {card.header.name: place for card, place in zip(made.shown, made.places, strict=True)}
-    distances = {name: float(np.linalg.norm(place - places["wave"])) for name, place in places.items()}
-    assert min((distances[name], name) for name in places if name != "wave")[1] == "wave two"
+    positions = {card.header.name: place for card, place in zip(made.cards, made.positions, strict=True)}
+    distances = {name: float(np.linalg.norm(place - positions["wave"])) for name, place in positions.items()}
+    assert min((distances[name], name) for name in positions if name != "wave")[1] == "wave two"
     assert damaged == [] and made.exact and 0 <= made.stress <= 1
     rough = atlas.atlas(bank, exact=0)[0]
     assert not rough.exact and "roots" in rough.note
@@ -33,7 +33,7 @@ def test_like_styles_lie_together(bank: Bank) -> None:
 def test_few_styles_have_a_map_too(tmp_path: Path, number: int) -> None:
     bank = Bank(tmp_path / "bank")
     for seed in range(number):
-        bank.add(shown(f"style {seed}", seed))
+        bank.add(style_with_pictures(f"style {seed}", seed))
     made = atlas.atlas(bank)[0]
     atlas.write(made, tmp_path / "map.png")
     atlas.write(made, tmp_path / "map.html")
@@ -52,12 +52,12 @@ def test_a_mix_without_a_picture_is_marked_by_its_palette(bank: Bank, tmp_path: 
 
 
 def test_styles_measured_otherwise_are_left_out_and_told(bank: Bank) -> None:
-    other = shown("other", 5)
+    other = style_with_pictures("other", 5)
     mark = dataclasses.replace(other.header.fingerprint, pooling="max")
     bank.add(dataclasses.replace(other, header=dataclasses.replace(other.header, fingerprint=mark)))
     told: list[str] = []
     made = atlas.atlas(bank, note=told.append)[0]
-    assert "other" not in {card.header.name for card in made.shown} and len(made.shown) == 3
+    assert "other" not in {card.header.name for card in made.cards} and len(made.cards) == 3
     assert told == ["1 of 4 styles were measured in another way or at other scales, and are left out"]
 
 
@@ -66,8 +66,8 @@ def test_a_damaged_style_is_left_off_a_rough_map_and_named(bank: Bank) -> None:
     root = bank.get("wave").scales[32][LAYERS[-1]].cov_sqrt.tobytes()
     path.write_bytes(path.read_bytes().replace(root, np.full(2, np.nan, "<f4").tobytes() + root[8:]))
     made, damaged = atlas.atlas(bank, exact=0)
-    assert [error.path for error in damaged] == [path] and len(made.places) == len(made.shown) == 2
-    assert "wave" not in {card.header.name for card in made.shown}
+    assert [error.path for error in damaged] == [path] and len(made.positions) == len(made.cards) == 2
+    assert "wave" not in {card.header.name for card in made.cards}
     for name in bank.names():
         if name != "wave":
             bank.remove(name)

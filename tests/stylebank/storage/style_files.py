@@ -12,7 +12,7 @@ import pytest
 
 from stylebank.bank import Bank
 from stylebank.errors import StyleDamaged
-from stylebank.storage import reader as format
+from stylebank.storage import reader, writer
 from stylebank.style import Style
 from tests.styles import style
 
@@ -26,11 +26,11 @@ Change = Callable[[h5py.File], None]
 
 @cache
 def whole_file() -> bytes:
-    return format.encode(style())
+    return writer.encode(style())
 
 
 def written(path: Path, content: Style | None = None) -> Path:
-    path.write_bytes(format.encode(content) if content else whole_file())
+    path.write_bytes(writer.encode(content) if content else whole_file())
     return path
 
 
@@ -159,14 +159,14 @@ def refusals(path: Path, header_too: bool) -> dict[str, StyleDamaged]:
     bank = Bank(path.parent)
     before = path.read_bytes()
     ways: dict[str, Callable[[], object]] = {
-        "read": lambda: format.read(path),
-        "read a scale": lambda: format.read(path, [32]),
+        "read": lambda: reader.read(path),
+        "read a scale": lambda: reader.read(path, [32]),
         "get": lambda: bank.get("wave"),
         "get a scale": lambda: bank.get("wave", scales=[32]),
         "rename": lambda: bank.rename("wave", "other"),
     }
     if header_too:
-        ways |= {"read the header": lambda: format.read_header(path), "header": lambda: bank.header("wave")}
+        ways |= {"read the header": lambda: reader.read_header(path), "header": lambda: bank.header("wave")}
     errors = {}
     for way, act in ways.items():
         with pytest.raises(StyleDamaged) as caught:

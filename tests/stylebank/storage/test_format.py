@@ -14,7 +14,7 @@ import numpy as np
 
 import stylebank
 from stylebank.bank import Bank
-from stylebank.storage import reader as format
+from stylebank.storage import reader, writer
 from tests.stylebank.storage.style_files import LAYER, SCALE, written
 
 DOCUMENT = Path(stylebank.__file__).parent / "storage" / "FORMAT.md"
@@ -24,7 +24,7 @@ def test_the_example_in_format_md_writes_a_whole_style(tmp_path: Path) -> None:
     (example,) = re.findall(r"```python\n(.*?)```", DOCUMENT.read_text(encoding="utf-8"), re.DOTALL)
     (tmp_path / "example.py").write_text(example, encoding="utf-8")
     subprocess.run([sys.executable, "example.py"], cwd=tmp_path, check=True, timeout=60)
-    got = format.read(tmp_path / "made-by-hand.stylebank.h5")
+    got = reader.read(tmp_path / "made-by-hand.stylebank.h5")
     assert got.name == "made by hand"
     assert got.header.tags == ("example",)
     assert got.scales[25]["conv1_1"].count == 500
@@ -37,7 +37,7 @@ def test_format_md_names_every_attribute_and_dataset_there_is(tmp_path: Path) ->
     with h5py.File(written(tmp_path / "x.h5")) as file:
         there = {*file.attrs, *file[SCALE].attrs, *file[LAYER].attrs, *file[LAYER]}
     assert there <= tables
-    assert f"format {format.VERSION}" in text.splitlines()[0]
+    assert f"format {writer.VERSION}" in text.splitlines()[0]
 
 
 def test_a_style_written_from_the_documents_words_alone_can_be_applied(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from stylebank.errors import StyleDamaged
 from stylebank.names import file_name
-from stylebank.storage import reader as format
+from stylebank.storage import integrity, reader
 from tests.stylebank.storage.style_files import (
     LAYER,
     MEAN,
@@ -39,13 +39,13 @@ from tests.styles import difference
 
 def test_shuffled_and_checksummed_chunks_are_read(tmp_path: Path) -> None:
     def change(file: h5py.File) -> None:
-        for key in format.ARRAYS:
+        for key in integrity.ARRAYS:
             values = file[LAYER][key][()]
             del file[LAYER][key]
             file[LAYER].create_dataset(key, data=values, chunks=True, shuffle=True, fletcher32=True)
 
     path = changed(tmp_path / "x.h5", change)
-    assert difference(format.read(path), format.read(written(tmp_path / "plain.h5"))) == ""
+    assert difference(reader.read(path), reader.read(written(tmp_path / "plain.h5"))) == ""
 
 
 #: Found by whoever reads the arrays.
@@ -122,9 +122,9 @@ def test_what_is_no_hdf5_is_refused(tmp_path: Path, content: bytes) -> None:
 def test_what_is_no_file_is_refused_before_it_is_opened(tmp_path: Path, make: Callable[[Path], None]) -> None:
     path = tmp_path / file_name("wave")
     make(path)
-    for reader in (format.read, format.read_header):
+    for read in (reader.read, reader.read_header):
         with pytest.raises(StyleDamaged, match=r"not a regular file\. Remove it"):
-            reader(path)
+            read(path)
 
 
 @pytest.mark.parametrize(
@@ -147,6 +147,6 @@ def test_no_other_file_is_ever_opened(tmp_path: Path, change: Change) -> None:
     for outside in (tmp_path / "pipe", path.with_suffix(".outside")):
         outside.unlink(missing_ok=True)
         os.mkfifo(outside)
-    code = f"from stylebank.storage import reader as format\nfrom pathlib import Path\nformat.read(Path({str(path)!r}))"
+    code = f"from stylebank.storage import reader\nfrom pathlib import Path\nreader.read(Path({str(path)!r}))"
     read = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=30)
     assert "StyleDamaged" in read.stderr.splitlines()[-1]

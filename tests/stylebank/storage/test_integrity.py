@@ -15,7 +15,7 @@ import pytest
 from stylebank.bank import Bank
 from stylebank.errors import StylebankError, StyleDamaged
 from stylebank.names import file_name
-from stylebank.storage import reader as format
+from stylebank.storage import integrity, reader
 from stylebank.style import Style
 from tests.stylebank.storage.style_files import CHANNELS, SCALE, refusals, written
 from tests.styles import difference, measured, style
@@ -34,18 +34,18 @@ def with_gaussian(**arrays: object) -> Style:
 def test_singular_covariances_are_whole(tmp_path: Path, count: int) -> None:
     rows = np.random.default_rng(1).normal(100, 30, (count, CHANNELS))
     flat = dataclasses.replace(style(layers=("conv1_1",)), scales={32: {"conv1_1": measured(rows)}})
-    assert format.read(written(tmp_path / "x.h5", flat)).scales[32]["conv1_1"].count == count
+    assert reader.read(written(tmp_path / "x.h5", flat)).scales[32]["conv1_1"].count == count
 
 
 def test_a_gradient_of_sixteen_orders_of_magnitude_is_whole(tmp_path: Path) -> None:
     rows = np.random.default_rng(1).normal(0, np.logspace(-10, 6, CHANNELS), (500, CHANNELS))
     wide = dataclasses.replace(style(layers=("conv1_1",)), scales={32: {"conv1_1": measured(rows)}})
-    format.read(written(tmp_path / "x.h5", wide))
+    reader.read(written(tmp_path / "x.h5", wide))
 
 
 def test_the_digest_is_of_the_numbers_and_not_of_the_name(tmp_path: Path) -> None:
     def digest(content: Style) -> str:
-        return format.read_header(written(tmp_path / "x.h5", content)).content_sha256
+        return reader.read_header(written(tmp_path / "x.h5", content)).content_sha256
 
     one = digest(style())
     assert digest(style("another", tags=(), thumbnail=b"")) == one
@@ -99,8 +99,8 @@ def asymmetric_cov() -> Style:
 
 
 NUMBERS: dict[str, tuple[Callable[[], Style], str]] = {
-    **{f"NaN in {key}": (lambda key=key: poked(key, (5,), np.nan), f"{key} holds values") for key in format.ARRAYS},
-    **{f"Inf in {key}": (lambda key=key: poked(key, (5,), np.inf), f"{key} holds values") for key in format.ARRAYS},
+    **{f"NaN in {key}": (lambda key=key: poked(key, (5,), np.nan), f"{key} holds values") for key in integrity.ARRAYS},
+    **{f"Inf in {key}": (lambda key=key: poked(key, (5,), np.inf), f"{key} holds values") for key in integrity.ARRAYS},
     "cov not symmetric": (asymmetric_cov, "cov is not symmetric"),
     "root not symmetric": (lambda: poked("cov_sqrt", (0, 1), 5.0), "cov_sqrt is not symmetric"),
     "negative eigenvalue": (lambda: poked("eigenvalues", (-1,), -1e-3), "negative or not in descending order"),
@@ -135,7 +135,7 @@ NUMBERS: dict[str, tuple[Callable[[], Style], str]] = {
 def test_numbers_no_covariance_has_are_refused_though_the_digests_are_right(tmp_path: Path, case: str) -> None:
     make, reason = NUMBERS[case]
     path = written(tmp_path / file_name("wave"), make())
-    assert format.read_header(path).name == "wave"
+    assert reader.read_header(path).name == "wave"
     for way, error in refusals(path, header_too=False).items():
         assert re.search(reason, str(error)), way
 
@@ -156,9 +156,11 @@ def test_a_bank_does_not_take_in_numbers_no_covariance_has(tmp_path: Path, case:
 def survey(folder: str, kind: str, seed: int, count: int) -> None:
     """Damage a file in `count` ways, print what came of each as one line of JSON."""
     path = written(Path(folder) / "whole.h5", style(layers=("pixels", "conv1_1")))
-    whole, data = format.read(path), path.read_bytes()
+    whole, data = reader.read(path), path.read_bytes()
     with h5py.File(path) as file:
-        arrays = [file[f"{SCALE}/{layer}/{key}"] for layer in whole.header.fingerprint.layers for key in format.ARRAYS]
+        arrays = [
+            file[f"{SCALE}/{layer}/{key}"] for layer in whole.header.fingerprint.layers for key in integrity.ARRAYS
+        ]
         held = {o for array in arrays for o in range(array.id.get_offset(), array.id.get_offset() + array.nbytes)}
     metadata = np.array([offset for offset in range(len(data)) if offset not in held])
     random = np.random.default_rng(seed)
@@ -173,9 +175,9 @@ def survey(folder: str, kind: str, seed: int, count: int) -> None:
             del broken[at:]
         path.write_bytes(broken)
         outcome = {"at": at, "in_array": at in held}
-        for way, reader in (("read", format.read), ("header", lambda path: Style(format.read_header(path), {}))):
+        for way, read in (("read", reader.read), ("header", lambda path: Style(reader.read_header(path), {}))):
             try:
-                got = reader(path)
+                got = read(path)
                 expected = whole if way == "read" else Style(whole.header, {})
                 outcome[way] = difference(got, expected) or "identical"
             except StyleDamaged:
@@ -211,9 +213,9 @@ def test_a_truncated_file_is_found(tmp_path: Path) -> None:
 
 
 def test_a_swatch_is_no_part_of_a_styles_identity(tmp_path: Path) -> None:
-    plain = format.read_header(written(tmp_path / "x.h5", style())).content_sha256
+    plain = reader.read_header(written(tmp_path / "x.h5", style())).content_sha256
     path = written(tmp_path / "y.h5", dataclasses.replace(style(), swatch=b"\xff\xd8 texture"))
-    assert format.read_header(path).content_sha256 == plain
+    assert reader.read_header(path).content_sha256 == plain
     path.write_bytes(path.read_bytes().replace(b"\xff\xd8 texture", b"\xff\xd8 testure"))
     with pytest.raises(StyleDamaged, match="header_sha256"):
-        format.read_header(path)
+        reader.read_header(path)

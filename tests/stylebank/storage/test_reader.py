@@ -11,7 +11,7 @@ import pytest
 
 from stylebank.errors import StyleDamaged, UsageError
 from stylebank.names import file_name
-from stylebank.storage import reader as format
+from stylebank.storage import integrity, reader
 from stylebank.style import Gaussian, Style
 from tests.stylebank.storage.style_files import (
     GOLDEN,
@@ -39,28 +39,28 @@ from tests.styles import difference, style
 
 def test_a_style_comes_back_bit_for_bit(tmp_path: Path) -> None:
     sent = style(sizes={32: (32, 20), 64: (64, 41)})
-    got = format.read(written(tmp_path / "x.h5", sent))
+    got = reader.read(written(tmp_path / "x.h5", sent))
     digest = got.header.content_sha256
     assert re.fullmatch("[0-9a-f]{64}", digest)
     assert (
         difference(got, dataclasses.replace(sent, header=dataclasses.replace(sent.header, content_sha256=digest))) == ""
     )
-    assert format.read_header(tmp_path / "x.h5") == got.header
-    assert difference(format.read(written(tmp_path / "again.h5", got)), got) == ""
+    assert reader.read_header(tmp_path / "x.h5") == got.header
+    assert difference(reader.read(written(tmp_path / "again.h5", got)), got) == ""
 
 
 def test_a_style_without_tags_thumbnail_or_date_comes_back_too(tmp_path: Path) -> None:
     sent = style(tags=(), thumbnail=b"")
     sent = dataclasses.replace(sent, header=dataclasses.replace(sent.header, created="", version=""))
-    got = format.read(written(tmp_path / "x.h5", sent))
+    got = reader.read(written(tmp_path / "x.h5", sent))
     assert (got.header.tags, got.header.created, got.thumbnail) == ((), "", b"")
 
 
 def test_chosen_scales_are_read_alone_and_unknown_ones_are_named(tmp_path: Path) -> None:
     path = written(tmp_path / "x.h5", style(sizes={32: (32, 20), 64: (64, 41)}))
-    assert list(format.read(path, [64]).scales) == [64]
+    assert list(reader.read(path, [64]).scales) == [64]
     with pytest.raises(UsageError, match=r"no scale 48\. Choose among 32, 64"):
-        format.read(path, [48])
+        reader.read(path, [48])
 
 
 #: Found by whoever opens the file at all.
@@ -149,10 +149,10 @@ def test_a_file_whose_name_breaks_the_rule_is_refused(tmp_path: Path, name: str)
 
 
 def test_gaussians_are_what_the_file_says_they_are(tmp_path: Path) -> None:
-    got = format.read(written(tmp_path / "x.h5")).scales[32]["conv2_1"]
+    got = reader.read(written(tmp_path / "x.h5")).scales[32]["conv2_1"]
     assert isinstance(got, Gaussian)
     assert got.count == 32 * 20
-    assert {getattr(got, key).dtype for key in format.ARRAYS} == {np.dtype(np.float32)}
+    assert {getattr(got, key).dtype for key in integrity.ARRAYS} == {np.dtype(np.float32)}
     np.testing.assert_allclose(got.cov_sqrt @ got.cov_sqrt, got.cov, rtol=0, atol=1e-4 * np.abs(got.cov).max())
     np.testing.assert_allclose(np.linalg.eigvalsh(got.cov)[::-1], got.eigenvalues, rtol=1e-4, atol=1e-4)
 
@@ -160,7 +160,7 @@ def test_gaussians_are_what_the_file_says_they_are(tmp_path: Path) -> None:
 def test_a_file_of_format_1_is_read_for_ever() -> None:
     with h5py.File(GOLDEN) as file:
         assert file.attrs["format_version"] == 1
-    got = format.read(GOLDEN)
+    got = reader.read(GOLDEN)
     assert (got.name, got.header.tags, got.header.sizes) == ("golden wave", ("hokusai", "sea"), {48: (48, 32)})
     assert got.header.content_sha256 == "c23586b5354fdd3f734de24a41c2cb909211f55a4a380953b0783263eac97768"
     assert got.header.recipe == "" and got.swatch == b"" and got.thumbnail.startswith(b"\xff\xd8")
@@ -179,16 +179,16 @@ def test_a_recipe_and_a_swatch_come_back_from_format_2(tmp_path: Path) -> None:
     path = written(tmp_path / "x.h5", content)
     with h5py.File(path) as file:
         assert file.attrs["format_version"] == 2
-    got = format.read(path)
+    got = reader.read(path)
     assert got.swatch == content.swatch and got.header.recipe == content.header.recipe
-    assert format.read_pictures(path) == (content.thumbnail, content.swatch)
+    assert reader.read_pictures(path) == (content.thumbnail, content.swatch)
 
 
 @pytest.mark.parametrize("text", ["[1]", "{", "[" * 100_000, "\x00"])
 def test_a_recipe_that_is_no_object_is_refused(tmp_path: Path, text: str) -> None:
     path = written(tmp_path / "x.h5", recipe_of(style(), text))
     with pytest.raises(StyleDamaged, match=r"/recipe is not an object of JSON"):
-        format.read_header(path)
+        reader.read_header(path)
 
 
 def test_format_1_holds_no_recipe(tmp_path: Path) -> None:
@@ -196,7 +196,7 @@ def test_format_1_holds_no_recipe(tmp_path: Path) -> None:
     with h5py.File(path, "a") as file:
         file.create_dataset("recipe", data=np.frombuffer(b"{}", np.uint8))
     with pytest.raises(StyleDamaged, match=r"/ holds 'recipe', which is not part of the format"):
-        format.read(path)
+        reader.read(path)
 
 
 @pytest.mark.parametrize(
@@ -207,7 +207,7 @@ def test_format_1_holds_no_recipe(tmp_path: Path) -> None:
 def test_a_recipe_that_could_not_be_printed_is_refused(tmp_path: Path, text: str) -> None:
     path = written(tmp_path / "x.h5", recipe_of(style(), text))
     with pytest.raises(StyleDamaged, match=r"/recipe is not an object of JSON"):
-        format.read_header(path)
+        reader.read_header(path)
 
 
 def test_a_small_file_does_not_stand_for_many_numbers(tmp_path: Path) -> None:
@@ -215,7 +215,7 @@ def test_a_small_file_does_not_stand_for_many_numbers(tmp_path: Path) -> None:
     sizes = {side: (side, 20) for side in range(32, 52)}
     many = dataclasses.replace(style(layers=("conv1_1",), sizes=sizes), scales=dict.fromkeys(sizes, one))
     whole, linked = written(tmp_path / "whole.h5", many), tmp_path / "linked.h5"
-    format.read(whole)
+    reader.read(whole)
     with h5py.File(whole) as source, h5py.File(linked, "w") as target:
         for key in source.attrs:
             target.attrs.create(key, source.attrs[key], dtype=source.attrs.get_id(key).dtype)
@@ -227,6 +227,6 @@ def test_a_small_file_does_not_stand_for_many_numbers(tmp_path: Path) -> None:
                 group.attrs.create(key, source[group.name].attrs[key])
             group["conv1_1"] = target[LAYER]
     assert linked.stat().st_size < whole.stat().st_size / 5
-    assert format.read_header(linked) == format.read_header(whole)
+    assert reader.read_header(linked) == reader.read_header(whole)
     with pytest.raises(StyleDamaged, match="/scales declares 665600 bytes of numbers, and the file has"):
-        format.read(linked)
+        reader.read(linked)

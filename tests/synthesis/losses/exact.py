@@ -15,7 +15,7 @@ from tests.conftest import cosine
 
 def measured(rows: Array) -> Gaussian:
     mean, cov, count = moments(rows)
-    cov_sqrt, values = gaussian.root(cov)
+    cov_sqrt, values = gaussian.sqrtm_psd(cov)
     return Gaussian(mean, cov, cov_sqrt, values, count)
 
 
@@ -40,7 +40,7 @@ def by_singular_values(
     share = share / share.sum()
     mean = (share * rows).sum(axis=0)
     centred, apart = rows - mean, mean - style.mean
-    factor = gaussian.factor(style.cov, tolerance)
+    factor = gaussian.low_rank_factor(style.cov, tolerance)
     left, values, right = np.linalg.svd(np.sqrt(share) * centred @ factor, full_matrices=False)
     rounding = 1e-12 * np.sqrt((share * rows**2).sum()) * np.linalg.norm(factor)
     kept = values > max(1e-9 * values[0], rounding)

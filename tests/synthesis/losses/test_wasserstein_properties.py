@@ -58,7 +58,7 @@ rows = st.builds(
 
 def measured(style: Array) -> Gaussian:
     mean, cov, count = moments(style)
-    cov_sqrt, values = gaussian.root(cov)
+    cov_sqrt, values = gaussian.sqrtm_psd(cov)
     return Gaussian(mean, cov, cov_sqrt, values, count)
 
 
@@ -146,7 +146,7 @@ def test_a_picture_is_no_distance_from_itself_and_is_left_alone(way: str, pictur
 @given(rows, rows, st.floats(1e-6, 0.9))
 def test_a_thinner_style_is_off_by_no_more_than_the_factors_bound(first: Rows, second: Rows, tolerance: float) -> None:
     cov, style = moments(first.array())[1], moments(second.array())[1]
-    thin, zero = gaussian.factor(style, tolerance), np.zeros(CHANNELS)
+    thin, zero = gaussian.low_rank_factor(style, tolerance), np.zeros(CHANNELS)
     tail = max(0.0, float(np.trace(style) - np.square(thin).sum()))
     exact, kept = (wasserstein2(zero, cov, zero, other) ** 2 for other in (style, thin @ thin.T))
     rounding = 1e-9 * (np.trace(cov) + np.trace(style))
