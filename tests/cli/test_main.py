@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
 
@@ -173,6 +174,40 @@ def test_a_package_has_all_that_it_names_and_nothing_else(package: ModuleType) -
 def test_the_ground_floor_loads_no_pipeline() -> None:
     program = "import sys, stylebank; sys.exit(bool({'pipeline', 'keras', 'tensorflow'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+def test_the_installed_command_enters_through_stylebank() -> None:
+    scripts = entry_points(group="console_scripts", name="stylebank")
+    assert {script.value for script in scripts} == {"stylebank.__main__:main"}
+
+
+@pytest.mark.parametrize("module", ["stylebank", "pipeline.cli"])
+def test_both_modules_run_the_command(module: str) -> None:
+    done = subprocess.run([sys.executable, "-m", module, "--version"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, f"stylebank, version {__version__}\n")
+
+
+ENTRY = "import sys; from stylebank.__main__ import main; sys.exit(main(['list']))"  # as the installed script does
+
+
+@pytest.mark.parametrize("arguments", [("-m", "stylebank", "list"), ("-c", ENTRY)])
+@pytest.mark.parametrize("place", ["working folder", "PYTHONPATH"])
+def test_a_file_named_pipeline_is_reported_in_one_line(tmp_path: Path, arguments: tuple[str, ...], place: str) -> None:
+    (tmp_path / "pipeline.py").write_text("raise SystemExit('the file of the user ran')\n")
+    (tmp_path / "elsewhere").mkdir()
+    environment = {**os.environ, "STYLEBANK_BANK": str(tmp_path / "bank")}
+    folder = tmp_path
+    if place == "PYTHONPATH":
+        environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(tmp_path), environment.get("PYTHONPATH")]))
+        folder = tmp_path / "elsewhere"
+    done = subprocess.run(
+        [sys.executable, *arguments], capture_output=True, text=True, check=False, cwd=folder, env=environment
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        f"Error: {tmp_path / 'pipeline.py'}: hides the package 'pipeline' of stylebank. "
+        "Rename it, or run from another folder.\n"
+    )
 
 
 def test_options_are_read_from_the_environment(
