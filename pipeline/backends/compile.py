@@ -137,7 +137,7 @@ def vjp(forward: Callable[[Any], Any], images: Any) -> tuple[Any, Callable[[Any]
                 del total
             upstream = gradient(output, source, upstream)
             if upstream is None:
-                raise ValueError("outputs: expected each to be made of the one before it.")
+                raise ValueError("outputs: expected each to be computed from the one before it.")
         return upstream
 
     return features, pull

@@ -23,8 +23,8 @@ def memory_errors() -> Iterator[None]:
         message = f"{type(error).__name__}: {error}"
         if isinstance(error, MemoryError) or any(text in message for text in _OUT_OF_MEMORY_TEXTS):
             raise OutOfMemory(
-                "the device's memory does not suffice for this size. Choose a smaller --size, another --device, "
-                "or a --memory-limit, for strips."
+                "the device ran out of memory at this size. Choose a smaller --size or another --device, "
+                "or work in tiles with --memory-limit."
             ) from error
         raise
 

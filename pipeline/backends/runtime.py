@@ -65,7 +65,7 @@ with native_stderr_silenced():
         from keras import ops
     except ImportError as error:
         raise StylebankError(
-            f"the backend {os.environ['KERAS_BACKEND']} cannot be loaded ({error}). Install it, or unset KERAS_BACKEND."
+            f"backend {os.environ['KERAS_BACKEND']}: cannot be loaded ({error}). Install it, or change KERAS_BACKEND."
         ) from error
 
     NAME: str = keras.backend.backend()

@@ -62,7 +62,7 @@ def similar(
         path = bank.path(text) if isinstance(query, str) else None
     except UsageError as error:
         if not Path(text).is_file():
-            raise type(error)(f"{error} Nor is there a picture of that name.") from None
+            raise type(error)(f"{error} There is no image of that name either.") from None
         path = None
     if path is not None:
         header = bank.header(text)
@@ -95,7 +95,7 @@ def _measure_query(
 ) -> Style:
     """Measure an image with the most frequent fingerprint of the bank."""
     if not headers:
-        raise UsageError(f"{printable(image)}: the bank has no style to compare it with. 'stylebank add' puts one in.")
+        raise UsageError(f"{printable(image)}: the bank has no style to compare it with. Add one with 'stylebank add'.")
     images.load(image, max_pixels=max_pixels)  # a bad image is refused before the network loads
     fingerprint = Counter(header.fingerprint for header in headers).most_common(1)[0][0]
     from ..vgg.weights import load

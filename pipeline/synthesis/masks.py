@@ -80,7 +80,7 @@ def check_shape(mask_size: tuple[int, int], subject_size: tuple[int, int], path:
         raise UsageError(
             f"mask {printable(path)}: {width} x {height} pixels, and the subject has "
             f"{subject_size[0]} x {subject_size[1]}. "
-            "Give a mask of the same shape, at whatever size."
+            "Give a mask of the same aspect ratio, at any size."
         )
 
 

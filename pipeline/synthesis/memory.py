@@ -116,7 +116,7 @@ def require_memory(
             longest = side
     if fits < 32:
         raise UsageError(
-            f"{message}No size fits into that. " + ("Raise the limit." if limit_bytes == limit else "Free some.")
+            f"{message}No size fits. " + ("Raise --memory-limit." if limit_bytes == limit else "Free some memory.")
         )
     raise UsageError(
         f"{message}Choose --size {fits} or less{', or a higher --memory-limit' if limit_bytes == limit else ''}."

@@ -122,7 +122,7 @@ def minimize(
         if not (np.isfinite(values).all() and np.isfinite(gradients).all()):
             raise StylebankError(
                 f"the loss or its gradient is not finite (loss {', '.join(map(str, values))}). "
-                "With adam or rmsprop lower --learning-rate; otherwise report this picture."
+                "Lower --learning-rate for adam or rmsprop; otherwise report a bug with this image."
             )
         for number, run in enumerate(runs):
             if number in results:  # finished images are evaluated again, so that the batch keeps its shape

@@ -130,7 +130,9 @@ class Stylizer:
         start_pictures = list(inits) if inits is not None else [None] * len(subjects)
         region_masks = list(regions) if regions is not None else [None] * len(subjects)
         if len(self.styles) > 1 and any(masks is None for masks in region_masks):
-            raise UsageError(f"{len(self.styles)} styles and no masks: expected one a style, the rest for the last.")
+            raise UsageError(
+                f"{len(self.styles)} styles and no masks: expected one per style. The last style may cover the rest."
+            )
         sizes = _common_pyramid(subjects, self.settings)
         tiled = [self._needs_tiling(size, len(subjects)) for size in reversed(sizes)][::-1]
         # interpolated targets and masks belong to one image, so that these run one by one
@@ -226,5 +228,5 @@ def _common_pyramid(subjects: Sequence[Pixels], settings: SynthesisSettings) -> 
     sizes = [pyramid((subject.shape[1], subject.shape[0]), settings) for subject in subjects]
     if any(other != sizes[0] for other in sizes):
         listed = ", ".join(sorted({f"{size[-1][0]} x {size[-1][1]}" for size in sizes}))
-        raise UsageError(f"pictures of {listed}: expected one size. Make the others apart.")
+        raise UsageError(f"images of {listed}: expected one size per batch. Stylize the others separately.")
     return sizes[0]

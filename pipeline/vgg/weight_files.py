@@ -21,7 +21,7 @@ from stylebank.style import CONVOLUTIONS
 Layer = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]
 
 _MEAN_BGR = np.array([103.939, 116.779, 123.68], np.float32)
-ADVICE = "Get the file again, or leave --weights out for those shipped."
+ADVICE = "Download the file again, or omit --weights to use the packaged ones."
 
 
 def checked_mean(path: Path, mean: Any) -> npt.NDArray[np.float32]:

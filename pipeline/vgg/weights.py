@@ -6,7 +6,7 @@ import contextlib
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
@@ -30,9 +30,9 @@ KNOWN = {
 }
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(frozen=True, repr=False)
 class Weights:
-    """Kernels and biases of the 16 convolutions.
+    """Kernels and biases of the 16 convolutions; weights of one digest are equal.
 
     Attributes
     ----------
@@ -44,8 +44,8 @@ class Weights:
         Digest of the file, which is part of every style's fingerprint.
     """
 
-    layers: Mapping[str, Layer]
-    mean_pixel_bgr: npt.NDArray[np.float32]
+    layers: Mapping[str, Layer] = field(compare=False)
+    mean_pixel_bgr: npt.NDArray[np.float32] = field(compare=False)
     sha256: str
 
     def __repr__(self) -> str:
@@ -116,8 +116,8 @@ def matching(sha256: str, source: str | Path | None = None, *, allow_unknown: bo
         weights = load(source, allow_unknown=allow_unknown)
         if weights.sha256 != sha256:
             raise FingerprintMismatch(
-                f"the style was measured with weights of sha256 {sha256}, and {printable(str(source))} has "
-                f"{weights.sha256}. Give --weights the file the style was measured with."
+                f"{printable(str(source))}: its sha256 is {weights.sha256}, and the style was measured with {sha256}. "
+                "Give --weights the file the style was measured with."
             )
         return weights
     packaged = load()
@@ -127,7 +127,7 @@ def matching(sha256: str, source: str | Path | None = None, *, allow_unknown: bo
     if cached.is_file() and digest_file(cached, "sha256") == sha256:
         return load(cached)
     raise FingerprintMismatch(
-        f"the style was measured with weights of sha256 {sha256}, and the packaged ones have {packaged.sha256}. "
+        f"packaged weights: their sha256 is {packaged.sha256}, and the style was measured with {sha256}. "
         "Give --weights the file the style was measured with."
     )
 
@@ -142,13 +142,11 @@ def _load(path: Path, suffix: str, _mtime_ns: int, allow_unknown: bool) -> Weigh
     if not known and not allow_unknown:
         raise WeightsRefused(
             f"{printable(path)}: its sha256 {sha256} is not in the table of known VGG-19 files. "
-            "Add --allow-unknown-weights if you trust where it came from."
+            "Add --allow-unknown-weights if you trust its source."
         )
     reader = READERS.get(suffix)
     if reader is None:
-        raise WeightsRefused(
-            f"{printable(path)}: not a kind of file weights are read from. Give one of {', '.join(READERS)}."
-        )
+        raise WeightsRefused(f"{printable(path)}: unknown suffix. Give one of {', '.join(READERS)}.")
     try:
         layers, mean = reader(path)
         return Weights(checked_layers(path, layers), checked_mean(path, mean), sha256)

@@ -63,7 +63,7 @@ def test_cotangents_may_be_made_one_after_another() -> None:
 @pytest.mark.skipif(runtime.NAME == "jax", reason="pulls back from all features together")
 def test_features_that_are_no_chain_are_not_pulled_back_in_turn() -> None:
     _features, pull = vjp(lambda at: [2 * at, 3 * at], runtime.to_tensors(tensor(1, 2, 2, 1)))
-    with pytest.raises(ValueError, match="made of the one before"):
+    with pytest.raises(ValueError, match="computed from the one before"):
         pull([lambda above: runtime.to_tensors(tensor(1, 2, 2, 1))] * 2)
 
 

@@ -95,9 +95,9 @@ class TestLibrary:
     @pytest.mark.parametrize(
         ("query", "code", "reason"),
         [
-            ("nope", 2, "Nor is there a picture"),
+            ("nope", 2, "There is no image"),
             ("../x", 2, "start with '.'"),
-            ("a/b.jpg", 2, "Nor is there a picture"),
+            ("a/b.jpg", 2, "There is no image"),
             (__file__, 1, "not an image"),
         ],
     )

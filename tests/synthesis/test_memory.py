@@ -43,7 +43,7 @@ def test_a_limit_is_kept_however_much_is_free() -> None:
         UsageError, match=r"3\.0 GB are allowed\. Choose --size \d+ or less, or a higher --memory-limit"
     ):
         require_memory((4096, 3072), 1, "float32", available=24 * GB, limit=3 * GB)
-    with pytest.raises(UsageError, match=r"0\.1 GB are allowed\. No size fits into that\. Raise the limit"):
+    with pytest.raises(UsageError, match=r"0\.1 GB are allowed\. No size fits\. Raise --memory-limit"):
         require_memory((512, 384), 1, "float32", limit=GB // 10)
 
 
