@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
 import os
@@ -11,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from stylebank.errors import OutputRefused, printable
 from stylebank.files import describe_os_error
@@ -112,6 +113,23 @@ def _deciding(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in settings.items() if key not in without}
 
 
+_decoder = msgspec.json.Decoder(Entry)
+
+
+def _decode(line: bytes) -> Entry | None:
+    """Return a line's entry; None for a line that holds none."""
+    try:
+        return _decoder.decode(line)
+    except (msgspec.ValidationError, RecursionError):
+        return None
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        pass  # Python writes NaN, and half of a surrogate pair for a file name that is not UTF-8; msgspec reads neither
+    try:
+        return msgspec.convert(json.loads(line), Entry)
+    except (ValueError, RecursionError):
+        return None
+
+
 class Record:
     """The record of an output folder.
 
@@ -125,20 +143,23 @@ class Record:
         self.path = folder / FILE_NAME
 
     def entries(self) -> list[Entry]:
-        """Return every whole entry in order; a torn or foreign line is passed over."""
+        """Return the entries in order.
+
+        Keys of a newer version are ignored. A torn line, and a line with a missing key or a value of another
+        type, is passed over.
+
+        Raises
+        ------
+        OutputRefused
+            If the file cannot be read.
+        """
         try:
             lines = self.path.read_bytes().splitlines()
         except FileNotFoundError:
             return []
         except OSError as error:
             raise OutputRefused(f"{printable(self.path)}: {describe_os_error(error)}") from error
-        entries = []
-        for line in lines:
-            with contextlib.suppress(ValueError, TypeError, RecursionError):
-                entry = Entry(**json.loads(line))
-                if isinstance(entry.output, str) and isinstance(entry.style, str):
-                    entries.append(entry)
-        return entries
+        return [entry for line in lines if (entry := _decode(line)) is not None]
 
     def append(self, *entries: Entry) -> None:
         """Add entries and flush them to the disk."""

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,6 +32,10 @@ ENTRY = Entry(
     precision="float32",
     version="0.1.0",
 )
+
+
+def _line(**values: Any) -> bytes:
+    return json.dumps({**json.loads(ENTRY.json()), **values}).encode()
 
 
 def test_entries_come_back_as_they_were_written(tmp_path: Path) -> None:
@@ -78,9 +84,66 @@ def test_a_torn_last_line_is_passed_over_and_the_next_entry_is_whole(tmp_path: P
     assert outputs[0] == "x.jpg" and outputs[-1] == "second.jpg"
 
 
-def test_foreign_lines_do_no_harm(tmp_path: Path) -> None:
-    (tmp_path / "stylebank.jsonl").write_bytes(b'{"a": 1}\n[]\nnull\n\xff\xfe\n')
-    assert Record(tmp_path).entries() == []
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"a": 1}',
+        b"[]",
+        b"null",
+        b"",
+        b"\xff\xfe",
+        b"[" * 100_000,
+        b'{"subject": ' * 50_000,
+        _line(settings=[]),
+        _line(settings=None),
+        _line(output=7),
+        _line(style=None),
+        _line(width="512"),
+        _line(width=512.5),
+        _line(status=True),
+        _line(device=["cpu"]),
+        _line(losses={"1": 2.0}),
+        _line(timings={"compute": "fast"}),
+        _line(final_loss="low"),
+        _line(subject="caf\udce9.jpg", worker=1),
+        _line(seconds=10**400),
+    ],
+    ids=lambda line: line[:20].decode("ascii", "replace") + str(len(line)),
+)
+def test_a_line_without_an_entry_is_passed_over(tmp_path: Path, line: bytes) -> None:
+    record = Record(tmp_path)
+    record.append(ENTRY)
+    with record.path.open("ab") as file:
+        file.write(line + b"\n")
+    record.append(ENTRY)
+    assert record.entries() == [ENTRY, ENTRY]
+
+
+def test_a_line_with_keys_of_a_newer_version_counts(tmp_path: Path) -> None:
+    (tmp_path / "stylebank.jsonl").write_bytes(_line(license="CC0", nested={"a": [None, 1e400]}, more=[{}]) + b"\n")
+    assert Record(tmp_path).entries() == [ENTRY]
+
+
+@pytest.mark.parametrize("change", [{}, {"final_loss": math.inf}, {"subject": "a\u2028\x0b.jpg"}, {"seconds": 3.0}])
+def test_lines_keep_their_bytes_when_they_are_read_and_written_again(tmp_path: Path, change: dict[str, Any]) -> None:
+    later = {"losses": [1.0, 0.12345], "timings": {"decode": 0.5}, "worker": "gpu 0"}
+    for entry in (dataclasses.replace(ENTRY, **change), dataclasses.replace(ENTRY, **change, **later)):
+        (tmp_path / "stylebank.jsonl").write_text(entry.json())
+        (again,) = Record(tmp_path).entries()
+        assert again.json() == entry.json()
+
+
+def test_a_line_is_ascii_json_with_its_keys_in_order() -> None:
+    assert ENTRY.json() == (
+        '{"subject": "in/caf\\udce9.jpg", "subject_sha256": "' + "a" * 64 + '", "style": '
+        '"m\\u00f6bius \\ud83c\\udfa8", "style_sha256": "'
+        + "b"
+        * 64
+        + '", "settings": {"size": 512, "algorithm": 1}, "output": "x.jpg", '
+        '"output_sha256": "' + "c" * 64 + '", "width": 512, "height": 384, "status": "done", "error": null, '
+        '"start_loss": 1.0, "final_loss": 0.25, "steps": 80, "seconds": 12.5, "backend": "tensorflow", '
+        '"device": "cpu", "precision": "float32", "version": "0.1.0"}'
+    )
 
 
 def test_the_same_work_is_subject_style_settings_and_output(tmp_path: Path) -> None:
