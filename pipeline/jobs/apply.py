@@ -15,7 +15,7 @@ from stylebank.errors import UsageError, printable
 from ..execution import batching as buckets
 from ..execution.executors import Executor, make_executor
 from ..settings import synthesis_settings
-from .events import Listener, Progress
+from .events import Listener, Notice, Progress
 from .mask_files import MaskFiles
 from .plan import Plan, plan
 from .record import Entry
@@ -187,7 +187,7 @@ def execute(
     """Carry prepared runs out; parameters, result and errors as for `apply`."""
     size = buckets.parse(batch_size)
     for text in [*left_out(runs), *(note for run in runs for note in run.notes())]:
-        listener(Progress("note", text=text))
+        listener(Notice(text=text))
     with executor:
         return Runner(runs, executor, batch_size=size, fail_fast=fail_fast, listener=listener).execute()
 

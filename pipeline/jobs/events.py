@@ -1,4 +1,4 @@
-"""What a run tells while it goes on."""
+"""Events of a run, sent to a listener, and the estimate of the time left."""
 
 from __future__ import annotations
 
@@ -10,31 +10,33 @@ from pathlib import Path
 from .record import Entry
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Progress:
-    """What a run tells while it goes on.
+    """An event of a run; each is one of `Started`, `Stepped`, `Finished` and `Notice`.
+
+    A field that an event does not use keeps its default, so that a listener can read any field of any event.
 
     Attributes
     ----------
-    kind : {"note", "detail", "begin", "step", "end"}
-        A remark; one for who wants to know more; a picture begun; an iteration done; a picture
-        finished, skipped or failed. Pictures made in other processes begin and end at once.
+    kind : {"begin", "step", "end", "note", "detail"}
+        The name of the event.
     subject : Path or None
+        Image that the event is about; None for a notice about the run.
     number, total : int
-        The picture's place among all, from 1.
+        Position of the image among all images of the run, from 1, and their count.
     text : str
-        Of a note or detail.
+        Message of a notice.
     step, steps : int
+        Iterations finished, and iterations in total over all scales.
     loss : float
     seconds_left : float or None
-        Of the whole run, once it can be told.
+        Estimate for the whole run; None before there is one.
     entry : Entry or None
-        The line in the record, at an end.
+        Line of the record, of a finished image.
     together : int
-        How many pictures are optimised in one batch with this one, itself among them.
+        Images in the batch with this one, itself included.
     """
 
-    kind: str
     subject: Path | None = None
     number: int = 0
     total: int = 0
@@ -45,6 +47,47 @@ class Progress:
     seconds_left: float | None = None
     entry: Entry | None = None
     together: int = 1
+
+    @property
+    def kind(self) -> str:
+        """Name of the event."""
+        raise NotImplementedError
+
+
+class Started(Progress):
+    """An image is started. An image computed in another process starts and finishes at once."""
+
+    kind = "begin"
+
+
+class Stepped(Progress):
+    """An iteration is finished."""
+
+    kind = "step"
+
+
+class Finished(Progress):
+    """An image is done, failed or skipped, as its `entry` says."""
+
+    kind = "end"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Notice(Progress):
+    """A message about the run or an image.
+
+    Attributes
+    ----------
+    verbose : bool
+        Whether it is a detail, which `--verbose` prints.
+    """
+
+    verbose: bool = False
+
+    @property
+    def kind(self) -> str:
+        """``"detail"`` for a verbose notice, ``"note"`` for others."""
+        return "detail" if self.verbose else "note"
 
 
 Listener = Callable[[Progress], None]

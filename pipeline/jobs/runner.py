@@ -17,7 +17,7 @@ from ..execution import worker
 from ..execution.executors import Executor, InProcessExecutor
 from ..execution.messages import BatchResult, ImageBatch, WorkerContext
 from .decoder import Decoder
-from .events import EtaEstimator, Listener, Progress
+from .events import EtaEstimator, Finished, Listener, Notice, Progress, Started, Stepped
 from .record import Entry
 from .resume import PendingImage, failed, find_pending
 from .run import Run, settle_precision, with_auto_precision
@@ -244,7 +244,7 @@ class Runner:
         for image, entry in pairs:
             self._begin(image)
             self._entries[image.number] = entry
-            self._tell("end", image, entry=entry, seconds_left=self._eta.seconds_left())
+            self._send(Finished, image, entry=entry, seconds_left=self._eta.seconds_left())
             if entry.status == "failed" and self._fail_fast:
                 raise FailFast
 
@@ -253,21 +253,21 @@ class Runner:
         if image.number in self._announced:
             return
         self._announced.add(image.number)
-        self._tell("begin", image, together=together)
+        self._send(Started, image, together=together)
         if image.picture is not None:
             for text in image.picture.notes:
-                self._tell("note", image, text=f"{printable(image.task.subject)}: {text}")
+                self._send(Notice, image, text=f"{printable(image.task.subject)}: {text}")
             if image.run.outputs.lose_alpha(image.picture):
                 format = image.run.settings.format
                 text = f"{format} holds no transparency; composited over white (--format png keeps it)"
-                self._tell("note", image, text=f"{printable(image.task.output)}: {text}")
+                self._send(Notice, image, text=f"{printable(image.task.output)}: {text}")
 
     def _on_ready(self, machine: Mapping[str, str], run: Run | None = None) -> None:
         if run is None:
             run = next(iter(self._in_flight.values())).run
         if id(run) not in self._announced:
             self._announced.add(id(run))
-            self._listener(Progress("detail", text=run.machine_in_words(machine)))
+            self._listener(Notice(text=run.machine_in_words(machine), verbose=True))
 
     def _on_moment(self, number: int, info: Any) -> None:
         """Tell of an iteration in this process, and of what was written meanwhile."""
@@ -281,13 +281,13 @@ class Runner:
             self._writer.drain()
             left = self._eta.seconds_left(current)
             facts = {"step": info.step, "steps": info.steps, "loss": info.loss, "seconds_left": left}
-            self._tell("step", image, together=together, **facts)
+            self._send(Stepped, image, together=together, **facts)
         except Exception as error:
             raise CallbackError(error) from error
         image.run.outputs.on_step(image.task, image.picture, info)
 
-    def _tell(self, kind: str, image: PendingImage, **more: Any) -> None:
-        self._listener(Progress(kind, image.task.subject, image.number, self._total, **more))
+    def _send(self, event: type[Progress], image: PendingImage, **values: Any) -> None:
+        self._listener(event(subject=image.task.subject, number=image.number, total=self._total, **values))
 
     def _note(self, text: str) -> None:
-        self._listener(Progress("note", text=text))
+        self._listener(Notice(text=text))

@@ -2,13 +2,15 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.jobs import events as progress
+import pipeline
+from pipeline.jobs import events
+from pipeline.jobs.events import Finished, Notice, Progress, Started, Stepped
 
 
 def test_time_left_goes_by_work_and_not_by_setting_up(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
-    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
-    clock = progress.EtaEstimator(total=40)
+    monkeypatch.setattr(events.time, "monotonic", lambda: now[0])
+    clock = events.EtaEstimator(total=40)
     assert clock.seconds_left() is None
     now[0] = 150  # setting up
     clock.start(current=1)
@@ -20,3 +22,21 @@ def test_time_left_goes_by_work_and_not_by_setting_up(monkeypatch: pytest.Monkey
     assert clock.seconds_left() == pytest.approx(2 * 30)
     clock.finished(10, made=False)  # found to be no picture: neither work nor time
     assert clock.seconds_left() == pytest.approx(2 * 20)
+
+
+@pytest.mark.parametrize(
+    ("event", "kind"),
+    [
+        (Started(number=1), "begin"),
+        (Stepped(step=3), "step"),
+        (Finished(), "end"),
+        (Notice(text="a"), "note"),
+        (Notice(text="a", verbose=True), "detail"),
+    ],
+)
+def test_a_listener_can_read_the_kind_and_every_field_of_every_event(event: Progress, kind: str) -> None:
+    assert isinstance(event, pipeline.Progress) and event.kind == kind
+    assert event.entry is None and event.subject is None and event.together == 1
+    assert event.text == ("a" if isinstance(event, Notice) else "")
+    with pytest.raises(AttributeError):
+        event.step = 1  # type: ignore[misc]

@@ -134,13 +134,11 @@ def test_lines_keep_their_bytes_when_they_are_read_and_written_again(tmp_path: P
 
 
 def test_a_line_is_ascii_json_with_its_keys_in_order() -> None:
+    a, b, c = "a" * 64, "b" * 64, "c" * 64
     assert ENTRY.json() == (
-        '{"subject": "in/caf\\udce9.jpg", "subject_sha256": "' + "a" * 64 + '", "style": '
-        '"m\\u00f6bius \\ud83c\\udfa8", "style_sha256": "'
-        + "b"
-        * 64
-        + '", "settings": {"size": 512, "algorithm": 1}, "output": "x.jpg", '
-        '"output_sha256": "' + "c" * 64 + '", "width": 512, "height": 384, "status": "done", "error": null, '
+        f'{{"subject": "in/caf\\udce9.jpg", "subject_sha256": "{a}", "style": "m\\u00f6bius \\ud83c\\udfa8", '
+        f'"style_sha256": "{b}", "settings": {{"size": 512, "algorithm": 1}}, "output": "x.jpg", '
+        f'"output_sha256": "{c}", "width": 512, "height": 384, "status": "done", "error": null, '
         '"start_loss": 1.0, "final_loss": 0.25, "steps": 80, "seconds": 12.5, "backend": "tensorflow", '
         '"device": "cpu", "precision": "float32", "version": "0.1.0"}'
     )
