@@ -170,7 +170,7 @@ def _expand_user(path: Path) -> Path:
 
 
 def _keras_file() -> Path:
-    import keras
+    from ..backends.runtime import keras
 
     home = _keras_cache().parent.parent
     try:
