@@ -17,14 +17,14 @@ from ..synthesis.masks import RegionMasks
 from ..vgg.weights import Weights
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class WorkerContext:
-    """All that a worker needs to set a style up.
+    """All that a worker needs to build a stylizer; contexts of one key are equal.
 
     Attributes
     ----------
     key : str
-        Names the content: a worker that has this key set up does not look further.
+        Digest of the content. A worker that has a stylizer for this key reuses it.
     styles : tuple of Style
         One a region, with the scales the run needs.
     settings : SynthesisSettings
@@ -36,11 +36,11 @@ class WorkerContext:
     """
 
     key: str
-    styles: tuple[Style, ...]
-    settings: SynthesisSettings
-    weights_sha256: str
-    weights: Weights | None = None
-    init: Pixels | None = None
+    styles: tuple[Style, ...] = field(compare=False)
+    settings: SynthesisSettings = field(compare=False)
+    weights_sha256: str = field(compare=False)
+    weights: Weights | None = field(default=None, compare=False)
+    init: Pixels | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, eq=False)

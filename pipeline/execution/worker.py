@@ -10,8 +10,8 @@ import contextlib
 import os
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from stylebank.errors import StylebankError, UsageError, printable
@@ -27,11 +27,9 @@ from .process import DeviceInfo, WorkerConfig, _init_process, device_kind, worke
 if TYPE_CHECKING:
     from ..synthesis.stylizer import Stylizer
 
-#: Styles kept set up in a process: a run goes from one to the next and does not come back.
+#: Stylizers kept per process: a run goes from one style to the next and does not come back.
 _KEPT = 2
 _turn = threading.RLock()  # one picture at a time: TensorFlow has the cores, or the device, to itself
-_stylizers: OrderedDict[str, Stylizer] = OrderedDict()
-_weights: dict[str, weight_files.Weights] = {}
 
 
 def work(
@@ -63,7 +61,7 @@ def work(
         try:
             _init_process(config)
             with _computing(config):
-                stylizer = _set_up(context)
+                stylizer = _make_stylizer(context)
                 machine = machine_info(config, stylizer)
         except StylebankError as error:
             return BatchResult({}, setup_error=(str(error), error.exit_code))
@@ -144,27 +142,18 @@ def _made(result: Any, losses: list[float], snapshots: list[tuple[int, Any]]) ->
     )
 
 
-def _set_up(context: WorkerContext) -> Stylizer:
-    stylizer = _stylizers.get(context.key)
-    if stylizer is None:
-        from ..synthesis.stylizer import Stylizer
+@lru_cache(maxsize=_KEPT)
+def _make_stylizer(context: WorkerContext) -> Stylizer:
+    from ..synthesis.stylizer import Stylizer
 
-        weights = (
-            _weights.get(context.weights_sha256) or context.weights or weight_files.matching(context.weights_sha256)
-        )
-        _weights[context.weights_sha256] = weights
-        stylizer = _stylizers[context.key] = Stylizer(context.styles, weights, context.settings)
-    _stylizers.move_to_end(context.key)
-    while len(_stylizers) > _KEPT:
-        _stylizers.popitem(last=False)
-    return stylizer
+    weights = context.weights or weight_files.matching(context.weights_sha256)
+    return Stylizer(context.styles, weights, context.settings)
 
 
 def clear_cache() -> None:
-    """Let go of every style set up in this process."""
+    """Free the stylizers of this process."""
     with _turn:
-        _stylizers.clear()
-        _weights.clear()
+        _make_stylizer.cache_clear()
 
 
 def machine_info(config: WorkerConfig, stylizer: Stylizer) -> dict[str, str]:

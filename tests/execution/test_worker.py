@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
+import pickle
 import time
 from pathlib import Path
 from typing import Any
@@ -46,7 +48,11 @@ def test_a_style_is_set_up_once_and_the_packaged_weights_are_found(
 
     monkeypatch.setattr(synthesis.Stylizer, "__init__", counted)
     assert context.weights is None
-    batch_results = [worker.work(HERE, context, _image_batch(number)) for number in (1, 2)]
+
+    def sent(context: WorkerContext) -> WorkerContext:
+        return pickle.loads(pickle.dumps(context))  # type: ignore[no-any-return]
+
+    batch_results = [worker.work(HERE, sent(context), _image_batch(number)) for number in (1, 2)]
     assert len(built) == 1
     for number, batch_result in enumerate(batch_results, start=1):
         made = batch_result.results[number]
@@ -55,7 +61,7 @@ def test_a_style_is_set_up_once_and_the_packaged_weights_are_found(
         assert batch_result.machine["backend"] and batch_result.machine["device"] in {"cpu", "gpu"}
     for key in ("second", "third"):
         worker.work(HERE, dataclasses.replace(context, key=key), _image_batch())
-    assert len(built) == 3 and len(worker._stylizers) == 2
+    assert len(built) == 3 and worker._make_stylizer.cache_info().currsize == 2
     worker.clear_cache()
 
 
@@ -77,7 +83,7 @@ def test_compiling_counts_as_setting_up_and_once(context: WorkerContext, monkeyp
 
     compiled = compiling.compile_function(traced)
     stylizer = Slow()
-    monkeypatch.setattr(worker, "_set_up", lambda context: stylizer)
+    monkeypatch.setattr(worker, "_make_stylizer", functools.cache(lambda context: stylizer))
     first, second = (worker.work(HERE, context, _image_batch()) for _ in range(2))
     assert first.setup > 0.5 and first.setup - second.setup > 0.4
     assert first.compute >= 0.2 and second.compute >= 0.2
@@ -108,7 +114,25 @@ def test_a_subject_that_cannot_be_made_fails_alone(context: WorkerContext) -> No
 
 
 def test_pictures_on_the_way_come_back_where_they_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worker, "_set_up", lambda context: fakes.Stylizer())
+    monkeypatch.setattr(worker, "_make_stylizer", functools.cache(lambda context: fakes.Stylizer()))
     batch = dataclasses.replace(_image_batch(), snapshot_every=1)
     snapshots = worker.work(HERE, fakes.context(), batch).results[1].snapshots
     assert [step for step, _pixels in snapshots] == [1, 2] and snapshots[0][1].dtype == np.uint8
+
+
+def test_weights_that_travel_twice_are_compiled_once(bank: Bank, photographs: Path, tmp_path: Path) -> None:
+    from pipeline.synthesis import stylizer as synthesis
+    from pipeline.vgg import weights
+
+    worker.clear_cache()
+    run = prepare(bank, "wave", [photographs], tmp_path / "out", size=64, steps=1)
+    built = []
+    for key in ("first", "second"):
+        context = dataclasses.replace(run.context(remote=True), key=key, weights=weights.load())
+        received = pickle.loads(pickle.dumps(context))
+        assert received.weights is not context.weights and received.weights == context.weights
+        before = synthesis._objective.cache_info().misses
+        assert worker.work(HERE, received, _image_batch()).results[1].error == ""
+        built.append(synthesis._objective.cache_info().misses - before)
+    assert built[1] == 0
+    worker.clear_cache()

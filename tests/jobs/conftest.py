@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
@@ -36,7 +37,7 @@ def stylizer(monkeypatch: pytest.MonkeyPatch) -> Callable[[Stylizer], Stylizer]:
     """Put a stylist without a network in the place of the real one."""
 
     def put(stylizer: Stylizer) -> Stylizer:
-        monkeypatch.setattr(worker, "_set_up", lambda context: stylizer)
+        monkeypatch.setattr(worker, "_make_stylizer", functools.cache(lambda context: stylizer))
         machine = {"backend": "none", "device": "cpu", "precision": "float32"}
         monkeypatch.setattr(worker, "machine_info", lambda place, stylizer: machine)
         return stylizer
