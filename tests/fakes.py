@@ -1,4 +1,4 @@
-"""Stylists and workers without a network, for what is not about pictures."""
+"""Stylizers and workers without a network, for tests that are not about images."""
 
 from __future__ import annotations
 
@@ -21,12 +21,8 @@ from stylebank.images import Pixels, fit, resize
 from tests import styles
 
 
-def _silent(info: Any) -> None:
-    """Hears nothing."""
-
-
 class OutOfMemory(Exception):
-    """Named as the backend's own."""
+    """Has the name of the backend's error."""
 
 
 @dataclass
@@ -43,9 +39,9 @@ class StepInfo:
 
 
 class Stylizer:
-    """Turns pictures into their negatives, in as many steps as asked for."""
+    """Turns images into their negatives in `settings.steps` steps."""
 
-    def __init__(self, settings: SynthesisSettings | None = None, seen: Callable[[Pixels], None] = lambda at: None):
+    def __init__(self, settings: SynthesisSettings | None = None, seen: Callable[[Pixels], None] = lambda pixels: None):
         self.settings = settings or SynthesisSettings(size=0, steps=3)
         self.seen = seen
         self.precision = "float32"
@@ -62,21 +58,21 @@ class Stylizer:
         return SimpleNamespace(pixels=255 - subject, start_loss=1.0, final_loss=1 / steps, steps=steps)
 
 
-class BatchOutcome(Stylizer):
-    """The same for several at once, if its memory holds them."""
+class BatchStylizer(Stylizer):
+    """Stylizes batches of at most `max_size` images, and raises for a subject of the value `bad`."""
 
-    def __init__(self, most: int, bad: float | None = None) -> None:
+    def __init__(self, max_size: int, bad: float | None = None) -> None:
         super().__init__()
-        self.most = most
+        self.max_size = max_size
         self.bad = bad
         self.batches: list[int] = []
 
     def _check(self, subjects: list[Pixels]) -> None:
         self.batches.append(len(subjects))
-        if len(subjects) > self.most:
+        if len(subjects) > self.max_size:
             raise OutOfMemory("the device's memory is exhausted")
         if self.bad is not None and any((subject == self.bad).all() for subject in subjects):
-            raise ValueError("a bad one")
+            raise ValueError("a bad subject")
 
     def stylize(
         self, subject: Pixels, *, init: Any = None, regions: Any = None, on_step: Any = lambda info: None
@@ -88,47 +84,47 @@ class BatchOutcome(Stylizer):
         self, subjects: Any, *, inits: Any = None, regions: Any = None, on_step: Any = lambda info: None
     ) -> Any:
         self._check(list(subjects))
-        made = []
+        results = []
         for picture, subject in enumerate(subjects):
 
-            def told(info: StepInfo, picture: int = picture) -> None:
+            def report(info: StepInfo, picture: int = picture) -> None:
                 info.picture = picture
                 on_step(info)
 
-            made.append(super().stylize(subject, on_step=told))
-        return made
+            results.append(super().stylize(subject, on_step=report))
+        return results
 
 
 def context() -> WorkerContext:
     return WorkerContext("key", (styles.style(),), SynthesisSettings(), "ab" * 32)
 
 
-def batches(values: list[float], most: int = 1) -> list[ImageBatch]:
-    """Chunks of flat subjects, numbered from 1, at most `most` in each."""
+def batches(values: list[float], size: int = 1) -> list[ImageBatch]:
+    """Return batches of flat subjects, numbered from 1, with at most `size` in each."""
     subjects = [np.full((32, 32, 3), value, np.float32) for value in values]
     indices = range(1, len(subjects) + 1)
     return [
-        ImageBatch(tuple(indices[start : start + most]), subjects[start : start + most])
-        for start in range(0, len(subjects), most)
+        ImageBatch(tuple(indices[start : start + size]), subjects[start : start + size])
+        for start in range(0, len(subjects), size)
     ]
 
 
-#: A subject of this value kills its worker, always; of the next, the first time it is met.
+#: A subject of the first value kills its worker every time, one of the second value only the first time.
 DEADLY, DEADLY_ONCE = 13.0, 14.0
 
 
 def deadly_work(config: WorkerConfig, context: WorkerContext, batch: ImageBatch) -> BatchResult:
-    """Answer with the subject's value; some of them are the end of the process."""
+    """Return the subjects; some of them kill the process."""
     process.write_start_marker(config, batch)
-    made = {}
+    images = {}
     for number, subject in zip(batch.indices, batch.subjects, strict=True):
         value = float(subject[0, 0, 0])
         met = Path(os.environ["STYLEBANK_TEST_FOLDER"]) / f"met{number}"
         met.write_bytes(met.read_bytes() + b"." if met.exists() else b".")
         if value == DEADLY or (value == DEADLY_ONCE and met.stat().st_size == 1):
             os.kill(os.getpid(), signal.SIGKILL)
-        made[number] = ImageResult(pixels=subject, steps=len(context.styles[0].scales))
-    return BatchResult(made, worker=str(os.getpid()))
+        images[number] = ImageResult(pixels=subject, steps=len(context.styles[0].scales))
+    return BatchResult(images, worker=str(os.getpid()))
 
 
 def slow_work(config: WorkerConfig, context: WorkerContext, batch: ImageBatch) -> BatchResult:

@@ -15,8 +15,8 @@ from ..synthesis import memory
 
 AUTO = "auto"
 #: Share of a GPU's memory that a batch may take, and the most pictures in one.
-_MEMORY_SHARE = 0.6
-_MOST = 32
+_MEMORY_FRACTION = 0.6
+_MAX_BATCH_SIZE = 32
 
 Item = TypeVar("Item")
 
@@ -31,12 +31,12 @@ def parse(text: str | int) -> int | None:
     if text == AUTO:
         return None
     try:
-        number = int(text)
+        size = int(text)
     except ValueError:
-        number = 0
-    if number < 1:
+        size = 0
+    if size < 1:
         raise UsageError(f"batch_size {text}: expected {AUTO}, or a whole number of 1 or more.")
-    return number
+    return size
 
 
 def auto_batch_size(size: tuple[int, int], device_bytes: int | None, precision: str = "float32") -> int:
@@ -48,14 +48,14 @@ def auto_batch_size(size: tuple[int, int], device_bytes: int | None, precision: 
     """
     if device_bytes is None:
         return 1
-    fitting = int(_MEMORY_SHARE * device_bytes / (memory.BYTES_PER_PIXEL[precision] * size[0] * size[1]))
-    return max(1, min(_MOST, fitting))
+    batch_size = int(_MEMORY_FRACTION * device_bytes / (memory.BYTES_PER_PIXEL[precision] * size[0] * size[1]))
+    return max(1, min(_MAX_BATCH_SIZE, batch_size))
 
 
 def iter_batches(
-    items: Iterable[Item], bucket: Callable[[Item], Hashable], most: Callable[[Item], int], workers: int = 1
+    items: Iterable[Item], bucket: Callable[[Item], Hashable], max_size: Callable[[Item], int], workers: int = 1
 ) -> Iterator[list[Item]]:
-    """Put items of one bucket together, in groups of at most `most`.
+    """Put items of one bucket together, in groups of at most `max_size`.
 
     Parameters
     ----------
@@ -63,21 +63,21 @@ def iter_batches(
         In the order wanted; buckets come in the order of their first item.
     bucket
         What the items of a group have in common.
-    most
+    max_size
         How many of an item's kind may be together; asked anew for every group, as the answer may change.
     workers
         Who share the groups: a bucket is not made into fewer groups than there are workers to take one.
     """
-    listed = list(items)
-    first: dict[Hashable, int] = {}
-    for config, item in enumerate(listed):
-        first.setdefault(bucket(item), config)
-    listed.sort(key=lambda item: first[bucket(item)])
-    for _key, members in groupby(listed, key=bucket):
+    ordered = list(items)
+    first_position: dict[Hashable, int] = {}
+    for position, item in enumerate(ordered):
+        first_position.setdefault(bucket(item), position)
+    ordered.sort(key=lambda item: first_position[bucket(item)])
+    for _key, members in groupby(ordered, key=bucket):
         rest = list(members)
-        share = -(-len(rest) // max(1, workers))
+        per_worker = -(-len(rest) // max(1, workers))
         while rest:
-            size = max(1, min(most(rest[0]), share))
+            size = max(1, min(max_size(rest[0]), per_worker))
             yield rest[:size]
             rest = rest[size:]
 
@@ -114,44 +114,36 @@ def stylize_with_backoff(
     -----
     A batch that fails for any other reason is halved too, so that the one to blame fails alone.
     """
-    placed = list(regions) or [None] * len(subjects)
+    masks = list(regions) or [None] * len(subjects)
 
-    def one(config: int) -> Any:
+    def stylize_single(index: int) -> Any:
         try:
             return stylizer.stylize(
-                subjects[config],
+                subjects[index],
                 init=init,
-                regions=placed[config],
-                on_step=lambda info: on_step(config, info),
+                regions=masks[index],
+                on_step=lambda info: on_step(index, info),
             )
         except Exception as error:
             return error
 
-    def made(places: Sequence[int]) -> tuple[list[Any], int | None]:
-        if len(places) == 1:
-            return [one(config) for config in places], None
+    def stylize(indices: Sequence[int]) -> tuple[list[Any], int | None]:
+        if len(indices) == 1:
+            return [stylize_single(indices[0])], None
         try:
-            return (
-                list(
-                    stylizer.stylize_batch(
-                        [subjects[config] for config in places],
-                        inits=None if init is None else [init] * len(places),
-                        regions=[placed[config] for config in places],
-                        on_step=lambda info: on_step(places[info.picture], info),
-                    )
-                ),
-                None,
+            results = stylizer.stylize_batch(
+                [subjects[index] for index in indices],
+                inits=None if init is None else [init] * len(indices),
+                regions=[masks[index] for index in indices],
+                on_step=lambda info: on_step(indices[info.picture], info),
             )
+            return list(results), None
         except Exception as error:
-            exhausted = is_out_of_memory(error)
-        half = len(places) // 2
-        left, left_limit = made(places[:half])
-        right, right_limit = made(places[half:])
-        limits = [
-            max_batch_size
-            for max_batch_size in (left_limit, right_limit, len(places) - half if exhausted else None)
-            if max_batch_size
-        ]
+            out_of_memory = is_out_of_memory(error)
+        half = len(indices) // 2
+        left, left_limit = stylize(indices[:half])
+        right, right_limit = stylize(indices[half:])
+        limits = [limit for limit in (left_limit, right_limit, len(indices) - half if out_of_memory else None) if limit]
         return left + right, min(limits, default=None)
 
-    return BatchOutcome(*made(range(len(subjects))))
+    return BatchOutcome(*stylize(range(len(subjects))))

@@ -15,7 +15,7 @@ from typing import Any
 from stylebank.errors import StylebankError, UsageError, printable
 
 from . import messages, worker
-from .messages import BatchResult, Note, T, WorkerContext, WorkItem, failed
+from .messages import BatchResult, Notify, T, WorkerContext, WorkItem, failed_result
 from .process import WorkerConfig
 
 LOCAL = "local"
@@ -127,11 +127,11 @@ class DaskExecutor:
                 "Start one with 'dask scheduler' and give its tcp://HOST:PORT."
             ) from error
 
-    def run_once(self, question: Callable[[WorkerConfig], T]) -> T:
+    def run_once(self, function: Callable[[WorkerConfig], T]) -> T:
         """Return the result of a function of `worker` in one worker."""
         future = None
         try:
-            future = self._client.submit(question, self._config, pure=False)
+            future = self._client.submit(function, self._config, pure=False)
             result: T = future.result()
         except StylebankError:
             raise
@@ -139,32 +139,32 @@ class DaskExecutor:
             raise self._explained(error, future) from error
         return result
 
-    def map_unordered(self, tasks: Iterable[WorkItem], note: Note) -> Iterator[BatchResult]:
+    def map_unordered(self, items: Iterable[WorkItem], notify: Notify) -> Iterator[BatchResult]:
         """Yield the result of each batch, in the order in which they finish."""
         killed: list[WorkItem] = []
-        for task, result in self._submit_all(tasks):
+        for item, result in self._submit_all(items):
             if result is not None:
                 yield result
             else:
-                note("workers died; their pictures are tried again")
-                killed.append(task)
+                notify("workers died; their pictures are tried again")
+                killed.append(item)
         # a scheduler blames every task of a dead worker: which image killed it shows when each runs alone
         for context, batch in killed:
             for single in batch.split():
                 yield self._retry_single((context, single))
 
-    def _retry_single(self, task: WorkItem) -> BatchResult:
+    def _retry_single(self, item: WorkItem) -> BatchResult:
         for _attempt in range(self._attempts):
-            ((_task, result),) = self._submit_all([task])
+            ((_item, result),) = self._submit_all([item])
             if result is not None:
                 return result
-        return failed(task[1], messages.died(messages.RETRIES + 1))
+        return failed_result(item[1], messages.died_message(messages.RETRIES + 1))
 
-    def _submit_all(self, tasks: Iterable[WorkItem]) -> Iterator[tuple[WorkItem, BatchResult | None]]:
+    def _submit_all(self, items: Iterable[WorkItem]) -> Iterator[tuple[WorkItem, BatchResult | None]]:
         """Yield each task with its result, None where its workers died; cancel the rest when closed early."""
         from distributed import as_completed
 
-        source = iter(tasks)
+        source = iter(items)
         in_flight: dict[Any, WorkItem] = {}
         completed = as_completed(loop=self._client.loop)
         try:
@@ -177,9 +177,9 @@ class DaskExecutor:
                     return
                 future = next(completed)
                 result = self._result(future)
-                task = in_flight.pop(future)
+                item = in_flight.pop(future)
                 del future  # the cluster keeps a result as long as there is a future of it
-                yield task, result
+                yield item, result
         finally:
             if in_flight and self._client.status == "running":
                 with contextlib.suppress(Exception):

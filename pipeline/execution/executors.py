@@ -11,7 +11,7 @@ from stylebank.errors import UsageError, printable
 
 from . import worker
 from .dask_executor import DaskExecutor
-from .messages import BatchResult, Note, T, WorkItem
+from .messages import BatchResult, Notify, T, WorkItem
 from .process import WorkerConfig
 from .process_executor import ProcessExecutor
 
@@ -35,10 +35,10 @@ class Executor(Protocol):
     ) -> None:
         """End the processes, at once where an error is raised."""
 
-    def run_once(self, question: Callable[[WorkerConfig], T]) -> T:
-        """Return one process' answer to a question of `worker`."""
+    def run_once(self, function: Callable[[WorkerConfig], T]) -> T:
+        """Return one process' answer to a function of `worker`."""
 
-    def map_unordered(self, tasks: Iterable[WorkItem], note: Note) -> Iterator[BatchResult]:
+    def map_unordered(self, items: Iterable[WorkItem], notify: Notify) -> Iterator[BatchResult]:
         """Yield what became of each chunk, as they finish."""
 
 
@@ -68,13 +68,13 @@ class InProcessExecutor:
     def __exit__(self, *_error: object) -> None:
         worker.clear_cache()
 
-    def run_once(self, question: Callable[[WorkerConfig], T]) -> T:
-        """Return this process' answer to a question of `worker`."""
-        return question(self._config)
+    def run_once(self, function: Callable[[WorkerConfig], T]) -> T:
+        """Return this process' answer to a function of `worker`."""
+        return function(self._config)
 
-    def map_unordered(self, tasks: Iterable[WorkItem], note: Note) -> Iterator[BatchResult]:
+    def map_unordered(self, items: Iterable[WorkItem], notify: Notify) -> Iterator[BatchResult]:
         """Yield what became of each chunk."""
-        for context, batch in tasks:
+        for context, batch in items:
             yield worker.work(self._config, context, batch, self.on_ready, self.on_step)
 
 
@@ -115,7 +115,7 @@ def make_executor(
             raise UsageError(f"device {device} and devices {','.join(names)} exclude each other. Give one of them.")
         if kind == "gpu" and cluster is None:
             names, device = (number or "0",), None
-    common: dict[str, Any] = {"device": device, "deterministic": deterministic}
+    options: dict[str, Any] = {"device": device, "deterministic": deterministic}
     if jobs is not None and jobs < 1:
         raise UsageError(f"jobs {jobs}: expected 1 or more.")
     if any(not name.isdigit() for name in names) or len(set(names)) < len(names):
@@ -125,9 +125,9 @@ def make_executor(
             raise UsageError("cluster and devices exclude each other: a cluster's workers have their own.")
         if cluster != "local" and "://" not in cluster:
             raise UsageError(f"cluster {printable(cluster)}: expected 'local', or a scheduler's tcp://HOST:PORT.")
-        return DaskExecutor(cluster, jobs or 1, **common)
+        return DaskExecutor(cluster, jobs or 1, **options)
     if names and jobs is not None and jobs != len(names):
         raise UsageError(f"jobs {jobs}: there is one process a device, and {len(names)} are given. Leave jobs out.")
     if len(names) > 1 or (jobs or 1) > 1:
-        return ProcessExecutor(jobs or len(names), names, **common)
-    return InProcessExecutor(names, **common)
+        return ProcessExecutor(jobs or len(names), names, **options)
+    return InProcessExecutor(names, **options)

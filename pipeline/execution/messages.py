@@ -49,10 +49,10 @@ class ImageBatch:
 
     Attributes
     ----------
-    numbers : tuple of int
+    indices : tuple of int
         Of the pictures among all of the run.
     subjects : sequence of ndarray, float32, shape (H, W, 3)
-    every : int or None
+    snapshot_every : int or None
         Bring back a picture every so many steps.
     regions : sequence of RegionMasks or None
         Where the styles go, one a subject; empty for everywhere.
@@ -67,7 +67,7 @@ class ImageBatch:
         """Return the same pictures one by one."""
         regions = self.regions or [None] * len(self.subjects)
         each = zip(self.indices, self.subjects, regions, strict=True)
-        return [ImageBatch((number,), [subject], self.snapshot_every, [one]) for number, subject, one in each]
+        return [ImageBatch((number,), [subject], self.snapshot_every, [masks]) for number, subject, masks in each]
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +83,7 @@ class ImageResult:
         As `synthesis.SynthesisResult` has them.
     losses : list of float
         After each iteration; empty where they are not known one by one.
-    way : list of (int, ndarray of uint8)
+    snapshots : list of (int, ndarray of uint8)
         Steps and pictures on the way, where `ImageBatch.snapshot_every` asked for them.
     """
 
@@ -110,9 +110,9 @@ class BatchResult:
         ``backend``, ``device``, ``precision``.
     setup, compute : float
         Seconds; compiling, and the style's eigendecompositions, count as setting up.
-    limit : int or None
+    max_batch_size : int or None
         How many pictures of this size fit the device's memory at once, where that was found out.
-    fatal : (str, int) or None
+    setup_error : (str, int) or None
         Message and exit code of an error that every picture would meet.
     """
 
@@ -125,7 +125,7 @@ class BatchResult:
     setup_error: tuple[str, int] | None = None
 
 
-def failed(batch: ImageBatch, reason: str) -> BatchResult:
+def failed_result(batch: ImageBatch, reason: str) -> BatchResult:
     """Return the outcome of a chunk none of whose pictures could be made."""
     return BatchResult({number: ImageResult(error=reason) for number in batch.indices})
 
@@ -137,13 +137,13 @@ RETRIES = 2
 WorkItem = tuple[WorkerContext, ImageBatch]
 
 
-Note = Callable[[str], None]
+Notify = Callable[[str], None]
 
 
 T = TypeVar("T")
 
 
-def died(times: int) -> str:
+def died_message(times: int) -> str:
     """Put the end of a picture's workers into words."""
     return (
         f"its worker process died each of {times} times (killed by the system, often for want of memory). "

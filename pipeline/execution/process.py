@@ -64,20 +64,20 @@ class DeviceInfo:
 
 
 @dataclass
-class _Self:
-    settled: bool = False
+class _ProcessState:
+    initialized: bool = False
     slot: int = 0
     lock: filelock.BaseFileLock | None = None
 
 
-_self = _Self()
+_process = _ProcessState()
 
 
 def _init_process(config: WorkerConfig) -> None:
     """Take a seat, and share the machine out, before TensorFlow is loaded; once a process."""
-    if _self.settled:
+    if _process.initialized:
         return
-    _self.settled = True
+    _process.initialized = True
     if os.getpid() != config.parent and threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the run's to answer
     loky = sys.modules.get("joblib.externals.loky.process_executor")
@@ -92,27 +92,27 @@ def _init_process(config: WorkerConfig) -> None:
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
         os.environ["JAX_PLATFORMS"] = "cpu"
     if config.folder is not None:
-        _self.slot = _take_slot(Path(config.folder))
+        _process.slot = _take_slot(Path(config.folder))
     if config.devices:
         if "tensorflow" in sys.modules:
             raise UsageError(
                 f"devices {','.join(config.devices)}: TensorFlow is loaded in this process already. "
                 "Give more than one device, or set CUDA_VISIBLE_DEVICES before the program starts."
             )
-        os.environ["CUDA_VISIBLE_DEVICES"] = config.devices[_self.slot % len(config.devices)]
+        os.environ["CUDA_VISIBLE_DEVICES"] = config.devices[_process.slot % len(config.devices)]
 
 
 def _take_slot(folder: Path) -> int:
     """Number this process among those of the machine; the seat is free again when it dies."""
     slot = 0
     while True:
-        lock = filelock.FileLock(folder / f"seat{slot}", is_singleton=False)
+        lock = filelock.FileLock(folder / f"slot{slot}", is_singleton=False)
         try:
             lock.acquire(timeout=0)
         except filelock.Timeout:
             slot += 1
             continue
-        _self.lock = lock
+        _process.lock = lock
         return slot
 
 
@@ -128,7 +128,7 @@ def worker_name(config: WorkerConfig) -> str:
     if config.devices:
         return f"gpu {os.environ.get('CUDA_VISIBLE_DEVICES')}"
     if config.folder is not None:
-        return f"worker {_self.slot + 1}"
+        return f"worker {_process.slot + 1}"
     return "" if os.getpid() == config.parent else f"{socket.gethostname()}:{os.getpid()}"
 
 
@@ -141,4 +141,4 @@ def write_start_marker(config: WorkerConfig, batch: ImageBatch) -> None:
 
 def start_marker(folder: str, batch: ImageBatch) -> Path:
     """Return where the mark of a chunk is."""
-    return Path(folder) / f"begun{batch.indices[0]}"
+    return Path(folder) / f"started{batch.indices[0]}"

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from . import process, worker
-from .messages import RETRIES, BatchResult, ImageBatch, Note, T, WorkerContext, WorkItem, died, failed
+from .messages import RETRIES, BatchResult, ImageBatch, Notify, T, WorkerContext, WorkItem, died_message, failed_result
 from .process import WorkerConfig
 
 #: Arrays above this go to local workers as memory maps of one file, not as copies in every task.
@@ -63,45 +63,45 @@ class ProcessExecutor:
             _shut_down_loky(kill_workers=kind is not None)
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def run_once(self, question: Callable[[WorkerConfig], T]) -> T:
-        """Return one process' answer to a question of `worker`."""
+    def run_once(self, function: Callable[[WorkerConfig], T]) -> T:
+        """Return one process' answer to a function of `worker`."""
         import joblib
 
         self._pool_started = True
-        told: list[T] = list(_parallel(max(2, self.workers))([joblib.delayed(question)(self._config)]))
-        return told[0]
+        results: list[T] = list(_parallel(max(2, self.workers))([joblib.delayed(function)(self._config)]))
+        return results[0]
 
-    def map_unordered(self, tasks: Iterable[WorkItem], note: Note) -> Iterator[BatchResult]:
+    def map_unordered(self, items: Iterable[WorkItem], notify: Notify) -> Iterator[BatchResult]:
         """Yield what became of each chunk, as they finish."""
-        source = iter(tasks)
+        source = iter(items)
         suspects: list[WorkItem] = []
-        again: list[WorkItem] = []
+        returned: list[WorkItem] = []
         while True:
-            flight = InFlight(source, again)
+            in_flight = InFlight(source, returned)
             try:
-                yield from self._submit_all(flight, 2 * self.workers)
+                yield from self._submit_all(in_flight, 2 * self.workers)
                 break
             except concurrent.futures.BrokenExecutor:
-                unfinished = flight.close()
-                begun = [task for task in unfinished if process.start_marker(self._folder, task[1]).exists()]
-                suspects += begun
-                again = [task for task in unfinished if task not in begun]
-                note("a worker process died; its pictures are tried again")
+                unfinished = in_flight.close()
+                started = [item for item in unfinished if process.start_marker(self._folder, item[1]).exists()]
+                suspects += started
+                returned = [item for item in unfinished if item not in started]
+                notify("a worker process died; its pictures are tried again")
         for context, batch in suspects:
-            for one in batch.split():
-                yield from self._retry_single(context, one)
+            for single in batch.split():
+                yield from self._retry_single(context, single)
 
-    def _submit_all(self, flight: InFlight, ahead: int) -> Iterator[BatchResult]:
+    def _submit_all(self, in_flight: InFlight, pre_dispatch: int) -> Iterator[BatchResult]:
         import joblib
 
         # never one job: joblib would run it in this process
         self._pool_started = True
-        run = _parallel(max(2, self.workers), pre_dispatch=ahead)
+        parallel = _parallel(max(2, self.workers), pre_dispatch=pre_dispatch)
         delayed = joblib.delayed(self.work)
-        batch_results = run(delayed(self._config, context, batch) for context, batch in flight)
+        batch_results = parallel(delayed(self._config, context, batch) for context, batch in in_flight)
         with closed_quietly(batch_results):
             for batch_result in batch_results:
-                flight.done(batch_result)
+                in_flight.done(batch_result)
                 yield batch_result
 
     def _retry_single(self, context: WorkerContext, batch: ImageBatch) -> Iterator[BatchResult]:
@@ -111,16 +111,16 @@ class ProcessExecutor:
                 return
             except concurrent.futures.BrokenExecutor:
                 continue
-        yield failed(batch, died(RETRIES + 1))
+        yield failed_result(batch, died_message(RETRIES + 1))
 
 
 class InFlight:
     """The tasks given to one pool, and which of them are not back yet."""
 
-    def __init__(self, source: Iterator[WorkItem], again: list[WorkItem]) -> None:
+    def __init__(self, source: Iterator[WorkItem], returned: list[WorkItem]) -> None:
         self._source = source
-        self._again = again
-        self._out: dict[int, WorkItem] = {}
+        self._returned = returned
+        self._items: dict[int, WorkItem] = {}
         self._lock = threading.Lock()
         self._closed = False
 
@@ -129,29 +129,29 @@ class InFlight:
             with self._lock:  # joblib takes tasks from threads of its own, also while it gives up
                 if self._closed:
                     return
-                task = self._again.pop(0) if self._again else next(self._source, None)
-                if task is None:
+                item = self._returned.pop(0) if self._returned else next(self._source, None)
+                if item is None:
                     return
-                self._out[task[1].indices[0]] = task
-            yield task
+                self._items[item[1].indices[0]] = item
+            yield item
 
     def done(self, batch_result: BatchResult) -> None:
         """Note a chunk as finished."""
         for number in batch_result.results:
-            self._out.pop(number, None)
+            self._items.pop(number, None)
 
     def close(self) -> list[WorkItem]:
         """Give out no more, and return what is not back."""
         with self._lock:
             self._closed = True
-            return [*self._out.values(), *self._again]
+            return [*self._items.values(), *self._returned]
 
 
 def _parallel(jobs: int, *, pre_dispatch: int | str = "2*n_jobs") -> Any:
     """Give a `joblib.Parallel` whose results come as they finish where its backend can."""
     import joblib
 
-    given = {
+    options: dict[str, Any] = {
         "n_jobs": jobs,
         "prefer": "processes",
         "batch_size": 1,
@@ -159,9 +159,9 @@ def _parallel(jobs: int, *, pre_dispatch: int | str = "2*n_jobs") -> Any:
         "max_nbytes": _MAPPED_BYTES,
     }
     try:
-        return joblib.Parallel(return_as="generator_unordered", **given)
+        return joblib.Parallel(return_as="generator_unordered", **options)
     except ValueError:  # the caller's backend does not know how
-        return joblib.Parallel(**given)
+        return joblib.Parallel(**options)
 
 
 @contextlib.contextmanager

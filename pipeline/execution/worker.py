@@ -20,7 +20,7 @@ from stylebank.images import to_uint8
 from ..backends.timing import setup_seconds
 from ..settings import AUTO
 from ..vgg import weights as weight_files
-from . import batching as buckets
+from .batching import stylize_with_backoff
 from .messages import BatchResult, ImageBatch, ImageResult, WorkerContext
 from .process import DeviceInfo, WorkerConfig, _init_process, device_kind, worker_name, write_start_marker
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 #: Stylizers kept per process: a run goes from one style to the next and does not come back.
 _KEPT = 2
-_turn = threading.RLock()  # one picture at a time: TensorFlow has the cores, or the device, to itself
+_lock = threading.RLock()  # one picture at a time: TensorFlow has the cores, or the device, to itself
 
 
 def work(
@@ -56,8 +56,8 @@ def work(
     BatchResult
     """
     write_start_marker(config, batch)
-    with _turn:
-        began = time.perf_counter()
+    with _lock:
+        start = time.perf_counter()
         try:
             _init_process(config)
             with _computing(config):
@@ -68,28 +68,28 @@ def work(
         ready = time.perf_counter()
         on_ready(machine)
         losses: list[list[float]] = [[] for _ in batch.subjects]
-        ways: list[list[tuple[int, Any]]] = [[] for _ in batch.subjects]
+        snapshots: list[list[tuple[int, Any]]] = [[] for _ in batch.subjects]
 
         def on_info(index: int, info: Any) -> None:
             losses[index].append(float(f"{info.loss:.4g}"))
             if batch.snapshot_every and info.step % batch.snapshot_every == 0 and info.step < info.steps:
-                ways[index].append((info.step, to_uint8(info.render())))
+                snapshots[index].append((info.step, to_uint8(info.render())))
             on_step(batch.indices[index], info)
 
         with _computing(config) as setup_timer:
-            together = buckets.stylize_with_backoff(
+            outcome = stylize_with_backoff(
                 stylizer, batch.subjects, init=context.init, regions=batch.regions, on_step=on_info
             )
-            spent = time.perf_counter() - ready
-            prepared = min(setup_timer(), spent)  # by the first picture of a kind, for all that follow
-        made = {
-            number: _made(
-                result, losses[index] if len(losses[index]) == getattr(result, "steps", 0) else [], ways[index]
+            elapsed = time.perf_counter() - ready
+            compiled = min(setup_timer(), elapsed)  # by the first picture of a kind, for all that follow
+        images = {
+            number: _image_result(
+                result, losses[index] if len(losses[index]) == getattr(result, "steps", 0) else [], snapshots[index]
             )
-            for index, (number, result) in enumerate(zip(batch.indices, together.results, strict=True))
+            for index, (number, result) in enumerate(zip(batch.indices, outcome.results, strict=True))
         }
     return BatchResult(
-        made, worker_name(config), machine, ready - began + prepared, spent - prepared, together.max_batch_size
+        images, worker_name(config), machine, ready - start + compiled, elapsed - compiled, outcome.max_batch_size
     )
 
 
@@ -107,18 +107,18 @@ def _computing(config: WorkerConfig) -> Iterator[Callable[[], float]]:
 
 def device_info(config: WorkerConfig) -> DeviceInfo:
     """Tell what computes here; the network's library is loaded for it."""
-    with _turn:
+    with _lock:
         _init_process(config)
         from ..backends import devices
-        from ..backends import runtime as backend
+        from ..backends.runtime import NAME
 
         device = device_kind(config)
-        return DeviceInfo(backend.NAME, device, devices.device_bytes(config.device) if device == "gpu" else None)
+        return DeviceInfo(NAME, device, devices.device_bytes(config.device) if device == "gpu" else None)
 
 
 def benchmark_precision(config: WorkerConfig) -> str:
     """Return the precision that a timing finds faster here."""
-    with _turn:
+    with _lock:
         _init_process(config)
         from ..backends import devices
 
@@ -126,7 +126,7 @@ def benchmark_precision(config: WorkerConfig) -> str:
             return devices.resolve_precision(AUTO)
 
 
-def _made(result: Any, losses: list[float], snapshots: list[tuple[int, Any]]) -> ImageResult:
+def _image_result(result: Any, losses: list[float], snapshots: list[tuple[int, Any]]) -> ImageResult:
     if isinstance(result, StylebankError):
         return ImageResult(error=str(result))
     if isinstance(result, Exception):  # out of memory, or a fault of a library: this picture's alone
@@ -152,16 +152,16 @@ def _make_stylizer(context: WorkerContext) -> Stylizer:
 
 def clear_cache() -> None:
     """Free the stylizers of this process."""
-    with _turn:
+    with _lock:
         _make_stylizer.cache_clear()
 
 
 def machine_info(config: WorkerConfig, stylizer: Stylizer) -> dict[str, str]:
     """Return backend, device and precision of this process, as the record has them."""
-    from ..backends import runtime as backend
+    from ..backends.runtime import NAME
 
     device = device_kind(config)
     if config.devices and device != "gpu":
-        wanted = os.environ.get("CUDA_VISIBLE_DEVICES")
-        raise UsageError(f"devices: {backend.NAME} finds no GPU {wanted} here. Leave out --devices, or name others.")
-    return {"backend": backend.NAME, "device": device, "precision": stylizer.precision}
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+        raise UsageError(f"devices: {NAME} finds no GPU {visible} here. Leave out --devices, or name others.")
+    return {"backend": NAME, "device": device, "precision": stylizer.precision}

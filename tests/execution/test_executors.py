@@ -1,4 +1,4 @@
-"""Who computes, and workers that die: in a pool of processes, and in a real Dask cluster of this machine."""
+"""Executors and workers that die, in a pool of processes and in a real Dask cluster of this machine."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ from pipeline.execution.process_executor import ProcessExecutor
 from stylebank.errors import UsageError
 from tests.fakes import DEADLY, DEADLY_ONCE, batches, context, deadly_work
 
-CREWS: dict[str, Callable[[], Any]] = {"pool": lambda: ProcessExecutor(2), "cluster": lambda: DaskExecutor("local", 2)}
+EXECUTORS: dict[str, Callable[[], Any]] = {
+    "pool": lambda: ProcessExecutor(2),
+    "cluster": lambda: DaskExecutor("local", 2),
+}
 
 
 @pytest.fixture
@@ -25,49 +28,47 @@ def met(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def made_by(kind: str, values: list[float], most: int = 1) -> dict[int, Any]:
-    executor = CREWS[kind]()
+def images_of(kind: str, values: list[float], batch_size: int = 1) -> dict[int, Any]:
+    executor = EXECUTORS[kind]()
     executor.work = deadly_work
     style = context()
     with executor:
         batch_results: list[BatchResult] = list(
-            executor.map_unordered(((style, batch) for batch in batches(values, most)), print)
+            executor.map_unordered(((style, batch) for batch in batches(values, batch_size)), print)
         )
-    made = [pair for batch_result in batch_results for pair in batch_result.results.items()]
-    assert len(made) == len(dict(made)), "a picture came twice"
-    return dict(made)
+    images = [pair for batch_result in batch_results for pair in batch_result.results.items()]
+    assert len(images) == len(dict(images)), "a picture came twice"
+    return dict(images)
 
 
-@pytest.mark.parametrize("kind", CREWS)
-def test_a_dead_worker_stops_nothing_and_a_deadly_picture_is_tried_twice_more_and_reported(
-    kind: str, met: Path
-) -> None:
+@pytest.mark.parametrize("kind", EXECUTORS)
+def test_a_dead_worker_stops_nothing_and_a_deadly_image_is_retried_twice_and_reported(kind: str, met: Path) -> None:
     values = [float(value) for value in range(20, 28)]
     values[2], values[5] = DEADLY, DEADLY_ONCE
-    made = made_by(kind, values)
-    assert sorted(made) == list(range(1, 9))
-    assert f"died each of {RETRIES + 1} times" in made[3].error and "smaller --size" in made[3].error
+    images = images_of(kind, values)
+    assert sorted(images) == list(range(1, 9))
+    assert f"died each of {RETRIES + 1} times" in images[3].error and "smaller --size" in images[3].error
     for number, value in enumerate(values, start=1):
         if number != 3:
-            assert made[number].error == "" and np.all(made[number].pixels == value)
+            assert images[number].error == "" and np.all(images[number].pixels == value)
     assert (met / "met3").read_bytes() == b"." * (1 + RETRIES)
 
 
-@pytest.mark.parametrize("kind", CREWS)
-def test_the_others_of_a_deadly_batch_are_made(kind: str, met: Path) -> None:
-    made = made_by(kind, [1, 2, DEADLY, 4, 5, 6, 7], most=4)
-    assert sorted(made) == list(range(1, 8))
-    assert [number for number, one in made.items() if one.error] == [3]
+@pytest.mark.parametrize("kind", EXECUTORS)
+def test_the_other_images_of_a_deadly_batch_finish(kind: str, met: Path) -> None:
+    images = images_of(kind, [1, 2, DEADLY, 4, 5, 6, 7], batch_size=4)
+    assert sorted(images) == list(range(1, 8))
+    assert [number for number, image in images.items() if image.error] == [3]
 
 
-@pytest.mark.parametrize("kind", CREWS)
-def test_what_travels_comes_back_whole_and_two_processes_share_it(kind: str, met: Path) -> None:
-    made = made_by(kind, [float(value) for value in range(20, 60)])
-    assert [float(made[number].pixels.mean()) for number in range(1, 41)] == [float(value) for value in range(20, 60)]
-    assert all(one.steps == 1 for one in made.values())  # the style's arrays were there
+@pytest.mark.parametrize("kind", EXECUTORS)
+def test_arrays_arrive_and_return_unchanged(kind: str, met: Path) -> None:
+    images = images_of(kind, [float(value) for value in range(20, 60)])
+    assert [float(images[number].pixels.mean()) for number in range(1, 41)] == [float(value) for value in range(20, 60)]
+    assert all(image.steps == 1 for image in images.values())  # the style's arrays were there
 
 
-def test_who_computes_is_chosen_by_what_is_asked_for() -> None:
+def test_options_choose_the_executor() -> None:
     assert isinstance(make_executor(), InProcessExecutor) and isinstance(make_executor(1), InProcessExecutor)
     assert isinstance(make_executor(devices=["0"]), InProcessExecutor)
     assert make_executor(3).workers == 3
@@ -77,7 +78,7 @@ def test_who_computes_is_chosen_by_what_is_asked_for() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("options", "message"),
     [
         ({"jobs": 0}, "jobs 0: expected 1"),
         ({"devices": ["0", "0"]}, "each once"),
@@ -87,12 +88,12 @@ def test_who_computes_is_chosen_by_what_is_asked_for() -> None:
         ({"cluster": "local", "devices": [0]}, "exclude each other"),
     ],
 )
-def test_what_cannot_compute_is_refused(given: dict[str, Any], said: str) -> None:
-    with pytest.raises(UsageError, match=said):
-        make_executor(**given)
+def test_options_that_exclude_each_other_are_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        make_executor(**options)
 
 
-def test_a_device_is_one_of_those_there_are() -> None:
+def test_a_device_is_auto_cpu_or_a_gpu() -> None:
     assert make_executor(device="auto").workers == 1
     assert make_executor(2, device="cpu").workers == 2
     assert make_executor(device="gpu:1")._config.devices == ("1",)

@@ -1,4 +1,4 @@
-"""Processes that share a machine: a device each, and the cores among them."""
+"""Processes that share a machine: a device for each, and the cores divided among them."""
 
 from __future__ import annotations
 
@@ -6,32 +6,33 @@ import subprocess
 import sys
 from pathlib import Path
 
-SETTLE = """
+INITIALIZE = """
 import os, sys
 from pipeline.execution import process
 process._init_process(process.WorkerConfig(0, {threads}, {devices}, sys.argv[1]))
-print(process._self.slot, os.environ.get("CUDA_VISIBLE_DEVICES"), os.environ.get("TF_NUM_INTRAOP_THREADS"), flush=True)
+slot = process._process.slot
+print(slot, os.environ.get("CUDA_VISIBLE_DEVICES"), os.environ.get("TF_NUM_INTRAOP_THREADS"), flush=True)
 sys.stdin.read()
 """
 
 
-def _settled(folder: Path, threads: int | None, devices: tuple[str, ...]) -> subprocess.Popen[str]:
-    program = SETTLE.format(threads=threads, devices=devices)
+def _initialized(folder: Path, threads: int | None, devices: tuple[str, ...]) -> subprocess.Popen[str]:
+    program = INITIALIZE.format(threads=threads, devices=devices)
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     return subprocess.Popen([sys.executable, "-c", program, str(folder)], **pipes)  # type: ignore[call-overload,no-any-return]
 
 
-def test_processes_take_a_device_each_and_a_dead_ones_is_free_again(tmp_path: Path) -> None:
+def test_each_process_takes_a_device_and_a_dead_one_frees_its_device(tmp_path: Path) -> None:
     def slot(process: subprocess.Popen[str]) -> list[str]:
         assert process.stdout is not None
         return process.stdout.readline().split()
 
-    first, second = (_settled(tmp_path, None, ("3", "5")) for _ in range(2))
+    first, second = (_initialized(tmp_path, None, ("3", "5")) for _ in range(2))
     try:
         assert sorted([slot(first)[1], slot(second)[1]]) == ["3", "5"]
         second.kill()
         second.wait()
-        third = _settled(tmp_path, None, ("3", "5"))
+        third = _initialized(tmp_path, None, ("3", "5"))
         assert slot(third)[0] in {"0", "1"}
         third.kill()
         third.communicate()
@@ -41,7 +42,7 @@ def test_processes_take_a_device_each_and_a_dead_ones_is_free_again(tmp_path: Pa
             process.communicate()
 
 
-def test_the_cores_are_shared_out_before_tensorflow_is_loaded(tmp_path: Path) -> None:
-    process = _settled(tmp_path, 2, ())
-    said, _ = process.communicate("")
-    assert said.split() == ["0", "None", "2"]
+def test_the_number_of_threads_is_set_before_tensorflow_loads(tmp_path: Path) -> None:
+    process = _initialized(tmp_path, 2, ())
+    output, _ = process.communicate("")
+    assert output.split() == ["0", "None", "2"]

@@ -1,4 +1,4 @@
-"""What a worker keeps, and how it settles on a machine that it shares."""
+"""Stylizers that a worker keeps, its times, its errors and its snapshots."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _image_batch(number: int = 1, side: int = 64) -> ImageBatch:
     return ImageBatch((number,), [subject])
 
 
-def test_a_style_is_set_up_once_and_the_packaged_weights_are_found(
+def test_a_style_is_set_up_once_with_the_packaged_weights(
     context: WorkerContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from pipeline.synthesis import stylizer as synthesis
@@ -55,9 +55,9 @@ def test_a_style_is_set_up_once_and_the_packaged_weights_are_found(
     batch_results = [worker.work(HERE, sent(context), _image_batch(number)) for number in (1, 2)]
     assert len(built) == 1
     for number, batch_result in enumerate(batch_results, start=1):
-        made = batch_result.results[number]
-        assert made.error == "" and made.pixels is not None and made.pixels.shape == (64, 64, 3)
-        assert made.losses and made.final_loss < made.start_loss
+        image = batch_result.results[number]
+        assert image.error == "" and image.pixels is not None and image.pixels.shape == (64, 64, 3)
+        assert image.losses and image.final_loss < image.start_loss
         assert batch_result.machine["backend"] and batch_result.machine["device"] in {"cpu", "gpu"}
     for key in ("second", "third"):
         worker.work(HERE, dataclasses.replace(context, key=key), _image_batch())
@@ -89,7 +89,7 @@ def test_compiling_counts_as_setting_up_and_once(context: WorkerContext, monkeyp
     assert first.compute >= 0.2 and second.compute >= 0.2
 
 
-def test_the_styles_own_work_counts_as_setting_up(context: WorkerContext) -> None:
+def test_eigendecompositions_of_a_style_count_as_setting_up(context: WorkerContext) -> None:
     from pipeline.synthesis.losses import functional as distance
 
     gaussian = next(iter(context.styles[0].scales.values()))["conv3_1"]
@@ -102,18 +102,18 @@ def test_the_styles_own_work_counts_as_setting_up(context: WorkerContext) -> Non
     worker.clear_cache()
 
 
-def test_weights_that_are_nowhere_are_everybodys_error(context: WorkerContext) -> None:
+def test_missing_weights_are_an_error_of_every_image(context: WorkerContext) -> None:
     batch_result = worker.work(HERE, dataclasses.replace(context, key="x", weights_sha256="0" * 64), _image_batch())
     assert batch_result.setup_error is not None and "000" in batch_result.setup_error[0] and batch_result.results == {}
 
 
-def test_a_subject_that_cannot_be_made_fails_alone(context: WorkerContext) -> None:
+def test_a_subject_that_is_too_thin_fails_alone(context: WorkerContext) -> None:
     subjects = [*_image_batch().subjects, np.zeros((10, 200, 3), np.float32)]
     batch_result = worker.work(HERE, context, ImageBatch((1, 2), subjects))
     assert batch_result.results[1].error == "" and "needs at least" in batch_result.results[2].error
 
 
-def test_pictures_on_the_way_come_back_where_they_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_snapshots_come_back_when_they_are_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker, "_make_stylizer", functools.cache(lambda context: fakes.Stylizer()))
     batch = dataclasses.replace(_image_batch(), snapshot_every=1)
     snapshots = worker.work(HERE, fakes.context(), batch).results[1].snapshots

@@ -26,7 +26,7 @@ from pipeline.jobs.record import Record
 from stylebank import files, images
 from stylebank.bank import Bank
 from stylebank.errors import StyleDamaged
-from tests.fakes import BatchOutcome, Stylizer
+from tests.fakes import BatchStylizer, Stylizer
 from tests.jobs.conftest import COUNT, digests, make
 from tests.jobs.test_apply import QUICK
 
@@ -137,8 +137,8 @@ def test_an_error_while_telling_of_a_step_is_not_blamed_on_the_picture(
 def test_pictures_of_one_size_are_made_together_and_halved_to_what_the_memory_holds(
     bank: Bank, many: Path, tmp_path: Path, stylizer: Callable[[Stylizer], Stylizer]
 ) -> None:
-    together = stylizer(BatchOutcome(most=3))
-    assert isinstance(together, BatchOutcome)
+    together = stylizer(BatchStylizer(max_size=3))
+    assert isinstance(together, BatchStylizer)
     heard: list[Progress] = []
     entries = make(bank, many, tmp_path / "out", batch_size=8, listener=heard.append)
     assert [entry.status for entry in entries] == ["done"] * COUNT
