@@ -18,8 +18,9 @@ from . import options
 from .console import scale_reporter
 
 _DEFAULT = IngestSettings()
+_SCALES = options.comma_separated(_DEFAULT.scales)
 #: What fails for one painting and would for the next.
-_EVERYONES = (BankBusy, StyleDamaged, WeightsRefused)
+_STOPPING_ERRORS = (BankBusy, StyleDamaged, WeightsRefused)
 
 
 @click.command("add")
@@ -28,7 +29,7 @@ _EVERYONES = (BankBusy, StyleDamaged, WeightsRefused)
 @click.option(
     "--scales",
     type=options.Integers(),
-    help=f"Longest sides to measure at; never above the painting's own.  [default: {options.listed(_DEFAULT.scales)}]",
+    help=f"Longest sides to measure at; never above the painting's own.  [default: {_SCALES}]",
 )
 @click.option(
     "--layers",
@@ -46,7 +47,7 @@ _EVERYONES = (BankBusy, StyleDamaged, WeightsRefused)
 @options.max_pixels
 @click.pass_obj
 def command(
-    shared: options.CliContext, /, images: tuple[str, ...], name: str | None, tag: tuple[str, ...], **settings: Any
+    context: options.CliContext, /, images: tuple[str, ...], name: str | None, tag: tuple[str, ...], **settings: Any
 ) -> int:
     """Measure paintings and keep them in the bank.
 
@@ -63,13 +64,13 @@ def command(
     ingest_settings(**{key: settings[key] for key in ("preset", "scales", "layers", "pooling", "padding")})
     code = 0
     for number, image in enumerate(images, start=1):
-        began = time.perf_counter()
+        start = time.perf_counter()
         try:
-            with scale_reporter(shared, image, number, len(images)) as on_scale:
+            with scale_reporter(context, image, number, len(images)) as on_scale:
                 header = pipeline.add(
-                    shared.bank, image, name=name, tags=tag, note=shared.note, on_scale=on_scale, **settings
+                    context.bank, image, name=name, tags=tag, note=context.print, on_scale=on_scale, **settings
                 )
-        except _EVERYONES:
+        except _STOPPING_ERRORS:
             raise
         except StylebankError as error:
             if len(images) == 1:
@@ -78,13 +79,12 @@ def command(
             code = 1
         else:
             scales = ", ".join(map(str, header.sizes))
-            size = options.megabytes(shared.bank.path(header.name))
-            if shared.verbose:
-                fingerprint = header.fingerprint
-                shared.note(
-                    f"detail: {plural(len(fingerprint.layers), 'layer')}, {fingerprint.pooling} pooling, "
-                    f"{fingerprint.padding} padding, weights {fingerprint.weights_sha256[:12]}, "
-                    f"digest {header.content_sha256[:12]}"
-                )
-            click.echo(f"{header.name}: measured at {scales} ({size}) in {time.perf_counter() - began:.1f} s")
+            size = options.file_size(context.bank.path(header.name))
+            fingerprint = header.fingerprint
+            context.detail(
+                f"{plural(len(fingerprint.layers), 'layer')}, {fingerprint.pooling} pooling, "
+                f"{fingerprint.padding} padding, weights {fingerprint.weights_sha256[:12]}, "
+                f"digest {header.content_sha256[:12]}"
+            )
+            click.echo(f"{header.name}: measured at {scales} ({size}) in {time.perf_counter() - start:.1f} s")
     return code

@@ -76,7 +76,7 @@ _DEFAULT = SynthesisSettings()
 @click.option("--json", is_flag=True, help="Print the record's lines.")
 @click.pass_obj
 def command(
-    shared: options.CliContext,
+    context: options.CliContext,
     /,
     subjects: tuple[str, ...],
     style: tuple[str, ...],
@@ -101,7 +101,7 @@ def command(
       $ stylebank apply --style great_wave in/ --output out --devices 0,1
       $ stylebank apply --style starry_night photo.jpg --size 2048 --memory-limit 8GB
     """
-    began = time.monotonic()
-    with reporter(shared, with_json=json) as listener:
-        entries = pipeline.apply(shared.bank, style, subjects, listener=listener, fail_fast=not keep_going, **settings)
-    return print_summary(shared, entries, time.monotonic() - began)
+    start = time.monotonic()
+    with reporter(context, with_json=json) as listener:
+        entries = pipeline.apply(context.bank, style, subjects, listener=listener, fail_fast=not keep_going, **settings)
+    return print_summary(context, entries, time.monotonic() - start)

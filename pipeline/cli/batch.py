@@ -11,7 +11,7 @@ import click
 from stylebank.errors import plural, printable
 
 from . import options
-from .console import clock, print_summary, reporter
+from .console import format_duration, print_summary, reporter
 
 if TYPE_CHECKING:
     from ..jobs.estimate import Estimate
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 @click.option("--json", is_flag=True, help="Print the record's lines; with --dry-run, the plan.")
 @click.pass_obj
 def command(
-    shared: options.CliContext,
+    context: options.CliContext,
     /,
     jobs_file: str,
     output: str | None,
@@ -37,7 +37,7 @@ def command(
     json: bool,
     keep_going: bool,
     batch_size: str,
-    **executor: Any,
+    **execution: Any,
 ) -> int:
     """Make the pictures of a job file.
 
@@ -58,62 +58,64 @@ def command(
       $ stylebank batch JOBS.toml --output out --jobs 2
     """
     from ..execution.executors import make_executor
-    from ..jobs import job_file as job_files
+    from ..jobs import job_file
     from ..jobs.apply import execute
 
-    runs = job_files.prepare(shared.bank, jobs_file, output, overwrite=overwrite)
-    chosen = make_executor(**executor)
+    runs = job_file.prepare(context.bank, jobs_file, output, overwrite=overwrite)
+    executor = make_executor(**execution)
     if dry_run:
-        return _tell(shared, runs, chosen.workers, with_json=json)
-    began = time.monotonic()
-    with reporter(shared, with_json=json) as listener:
-        entries = execute(runs, chosen, batch_size=batch_size, fail_fast=not keep_going, listener=listener)
-    return print_summary(shared, entries, time.monotonic() - began)
+        return _print_plan(context, runs, executor.workers, with_json=json)
+    start = time.monotonic()
+    with reporter(context, with_json=json) as listener:
+        entries = execute(runs, executor, batch_size=batch_size, fail_fast=not keep_going, listener=listener)
+    return print_summary(context, entries, time.monotonic() - start)
 
 
-_MOST_REASONS = 5
+_MAX_REASONS = 5
 
 
-def _tell(shared: options.CliContext, runs: Any, workers: int, *, with_json: bool) -> int:
+def _print_plan(context: options.CliContext, runs: Any, workers: int, *, with_json: bool) -> int:
     from ..jobs.apply import left_out
-    from ..jobs.estimate import estimate, free_bytes
+    from ..jobs.estimate import estimate as estimate_runs
+    from ..jobs.estimate import free_bytes
 
     for text in left_out(runs):
-        shared.note(f"note: {text}")
-    shared.note("timing a few steps")
-    estimates = estimate(runs)
-    setup = sum(told.setup or 0.0 for told in estimates)
-    seconds = sum(told.seconds or 0.0 for told in estimates)
-    disk = sum(told.disk for told in estimates)
-    pictures = sum(told.to_make for told in estimates)
+        context.note(text)
+    context.print("timing a few steps")
+    estimates = estimate_runs(runs)
+    setup = sum(estimate.setup or 0.0 for estimate in estimates)
+    seconds = sum(estimate.seconds or 0.0 for estimate in estimates)
+    disk = sum(estimate.disk for estimate in estimates)
+    pictures = sum(estimate.to_make for estimate in estimates)
     free = min((free_bytes(run.planned.folder) for run in runs), default=0)
     if with_json:
         totals = {"pictures": pictures, "seconds": round(seconds, 3), "setup": round(setup, 3)}
         totals |= {"workers": workers, "disk": disk, "free": free}
-        options.print_json({"runs": [told.to_dict() for told in estimates], **totals})
+        options.print_json({"runs": [estimate.to_dict() for estimate in estimates], **totals})
     else:
-        _print(estimates)
+        _print_estimates(estimates)
         click.echo(
-            f"in all: {plural(pictures, 'picture')}, about {clock(setup + seconds)} in one process"
+            f"in all: {plural(pictures, 'picture')}, about {format_duration(setup + seconds)} in one process"
             f"{f' of {workers}, which share the cores or have a GPU each' if workers > 1 else ''}, "
-            f"{clock(setup)} of it setting up, {disk / 1e6:.1f} MB of {free / 1e6:,.0f} MB free"
+            f"{format_duration(setup)} of it setting up, {disk / 1e6:.1f} MB of {free / 1e6:,.0f} MB free"
         )
     if disk > free:
         click.echo("Warning: the disk will not hold them. Free some space, or give another --output.", err=True)
     return 0
 
 
-def _print(estimates: Sequence[Estimate]) -> None:
-    for told in estimates:
-        sizes = ", ".join(f"{count} of {width} x {height}" for (width, height), count in told.sizes.most_common(5))
-        more = f" and {plural(len(told.sizes) - 5, 'more size')}" if len(told.sizes) > 5 else ""
-        takes = f"; {clock(told.seconds)}" if told.seconds is not None else ""
+def _print_estimates(estimates: Sequence[Estimate]) -> None:
+    for estimate in estimates:
+        sizes = ", ".join(f"{count} of {width} x {height}" for (width, height), count in estimate.sizes.most_common(5))
+        more = f" and {plural(len(estimate.sizes) - 5, 'more size')}" if len(estimate.sizes) > 5 else ""
+        takes = f"; {format_duration(estimate.seconds)}" if estimate.seconds is not None else ""
         click.echo(
-            f"{printable(told.folder)}: {told.style}: {told.to_make} to make, {told.made} made already"
-            f"{f', {told.failed} that cannot be' if told.failed else ''}"
-            f"{f'; {sizes}{more}' if sizes else ''}{takes}{f'; {told.disk / 1e6:.1f} MB' if told.to_make else ''}"
+            f"{printable(estimate.folder)}: {estimate.style}: {estimate.to_make} to make, "
+            f"{estimate.finished} made already{f', {estimate.failed} that cannot be' if estimate.failed else ''}"
+            f"{f'; {sizes}{more}' if sizes else ''}{takes}"
+            f"{f'; {estimate.disk / 1e6:.1f} MB' if estimate.to_make else ''}"
         )
-        for reason in told.reasons[:_MOST_REASONS]:
+        for reason in estimate.reasons[:_MAX_REASONS]:
             click.echo(f"  {reason}")
-        if len(told.reasons) > _MOST_REASONS:
-            click.echo(f"  and {len(told.reasons) - _MOST_REASONS} more")
+        if len(estimate.reasons) > _MAX_REASONS:
+            click.echo(f"  and {len(estimate.reasons) - _MAX_REASONS} more")

@@ -19,13 +19,13 @@ from ..jobs.summary import summary
 from .options import CliContext
 
 _SECONDS_BETWEEN_LINES = 10.0
-_SECONDS_WHEN_VERBOSE = 1.0
+_VERBOSE_SECONDS_BETWEEN_LINES = 1.0
 
 
 @contextlib.contextmanager
-def reporter(shared: CliContext, *, with_json: bool) -> Iterator[Callable[[Progress], None]]:
+def reporter(context: CliContext, *, with_json: bool) -> Iterator[Callable[[Progress], None]]:
     """Give a listener that shows progress as the user's stderr can, and prints the record's lines."""
-    with _shown(shared) as show:
+    with _progress_listener(context) as show:
 
         def listener(progress: Progress) -> None:
             show(progress)
@@ -36,32 +36,32 @@ def reporter(shared: CliContext, *, with_json: bool) -> Iterator[Callable[[Progr
 
 
 @contextlib.contextmanager
-def _shown(shared: CliContext) -> Iterator[Callable[[Progress], None]]:
-    if shared.quiet:
-        yield _errors_alone
+def _progress_listener(context: CliContext) -> Iterator[Callable[[Progress], None]]:
+    if context.quiet:
+        yield _print_error
     elif sys.stderr.isatty():
-        with _bar(shared.verbose) as listener:
+        with _progress_bars(context.verbose) as listener:
             yield listener
     else:
-        lines = _Lines(shared.verbose)
+        lines = _LinePrinter(context.verbose)
         yield lines
         lines.end()
 
 
-def print_summary(shared: CliContext, entries: Sequence[Entry], seconds: float) -> int:
+def print_summary(context: CliContext, entries: Sequence[Entry], seconds: float) -> int:
     """Tell what became of a run's pictures; return the exit code that asks for."""
-    told = summary(entries, seconds)
+    totals = summary(entries, seconds)
     if len(entries) > 1:
-        for line in told.lines():
-            shared.note(line)
-    counts = {"done": told.done, "failed": told.failed, "skipped": told.skipped}
-    shared.note(", ".join(f"{count} {status}" for status, count in counts.items() if count))
-    return 1 if told.failed else 0
+        for line in totals.lines():
+            context.print(line)
+    counts = {"done": totals.done, "failed": totals.failed, "skipped": totals.skipped}
+    context.print(", ".join(f"{count} {status}" for status, count in counts.items() if count))
+    return 1 if totals.failed else 0
 
 
 @contextlib.contextmanager
 def scale_reporter(
-    shared: CliContext, image: str, number: int, total: int
+    context: CliContext, image: str, number: int, total: int
 ) -> Iterator[Callable[[int, int, int], None]]:
     """Give a listener that tells which scale of a painting is measured, on a terminal or to who wants more."""
     name = printable(Path(image).name)
@@ -69,10 +69,10 @@ def scale_reporter(
     def line(scale: int, done: int, scales: int) -> str:
         return f"[{number}/{total}] {name}: measuring at {scale}, {done} of {scales}"
 
-    if shared.quiet or not (shared.verbose or sys.stderr.isatty()):
+    if context.quiet or not (context.verbose or sys.stderr.isatty()):
         yield lambda scale, done, scales: None
     elif not sys.stderr.isatty():
-        yield lambda scale, done, scales: shared.note(line(scale, done, scales))
+        yield lambda scale, done, scales: context.print(line(scale, done, scales))
     else:
         from rich.console import Console
         from rich.markup import escape
@@ -81,23 +81,23 @@ def scale_reporter(
             yield lambda scale, done, scales: status.update(escape(line(scale, done, scales)))
 
 
-def _errors_alone(progress: Progress) -> None:
+def _print_error(progress: Progress) -> None:
     if progress.entry is not None and progress.entry.status == "failed":
         click.echo(f"Error: {progress.entry.error}", err=True)
 
 
-class _Tally:
+class _Counts:
     """Where a run of many pictures stands."""
 
     def __init__(self) -> None:
-        self._began = time.monotonic()
+        self._start = time.monotonic()
         self._done = 0
         self._failed = 0
-        self._ended = 0
+        self._finished = 0
         self._workers: Counter[str] = Counter()
 
     def count(self, entry: Entry) -> None:
-        self._ended += 1
+        self._finished += 1
         self._done += entry.status == "done"
         self._failed += entry.status == "failed"
         if entry.worker and entry.status == "done":
@@ -105,21 +105,21 @@ class _Tally:
 
     def line(self, progress: Progress) -> str:
         """Return total, throughput, time left and what each worker has done."""
-        parts = [f"{self._ended} of {progress.total}"]
+        parts = [f"{self._finished} of {progress.total}"]
         if self._failed:
             parts.append(f"{self._failed} failed")
-        seconds = time.monotonic() - self._began
+        seconds = time.monotonic() - self._start
         if self._done and seconds > 1:
             parts.append(f"{3600 * self._done / seconds:,.0f} an hour")
-        if progress.seconds_left is not None and self._ended < progress.total:
-            parts.append(f"{clock(progress.seconds_left)} left")
+        if progress.seconds_left is not None and self._finished < progress.total:
+            parts.append(f"{format_duration(progress.seconds_left)} left")
         if len(self._workers) > 1:
             parts.append(", ".join(f"{printable(name)}: {count}" for name, count in sorted(self._workers.items())))
         return "; ".join(parts)
 
 
-class _Events:
-    """What there is to say of an event; pictures made already are counted, and told in one line."""
+class _EventLines:
+    """What there is to say of an event; pictures made already are counted, and totals in one line."""
 
     def __init__(self, verbose: bool) -> None:
         self._verbose = verbose
@@ -128,54 +128,54 @@ class _Events:
 
     def lines(self, progress: Progress) -> list[str]:
         entry = progress.entry
-        line = _event(progress, self._verbose)
+        line = _event_text(progress, self._verbose)
         if entry is not None and entry.status == "skipped" and not self._verbose:
             self._skipped += 1
             self._last = line
             return []
-        begun = progress.kind in {"step", "detail"} or (entry is not None and entry.status == "done")
-        return [*(self.rest() if begun else []), *([line] if line else [])]
+        starts_work = progress.kind in {"step", "detail"} or (entry is not None and entry.status == "done")
+        return [*(self.skipped_lines() if starts_work else []), *([line] if line else [])]
 
-    def rest(self) -> list[str]:
+    def skipped_lines(self) -> list[str]:
         """Return what was kept back."""
         count, self._skipped = self._skipped, 0
         return [self._last if count == 1 else f"{count:,} made already, skipped"] if count else []
 
 
-class _Lines:
+class _LinePrinter:
     def __init__(self, verbose: bool) -> None:
-        self._events = _Events(verbose)
-        self._pause = _SECONDS_WHEN_VERBOSE if verbose else _SECONDS_BETWEEN_LINES
-        self._said = time.monotonic()
-        self._stood = time.monotonic()
-        self._tally = _Tally()
+        self._events = _EventLines(verbose)
+        self._seconds_between = _VERBOSE_SECONDS_BETWEEN_LINES if verbose else _SECONDS_BETWEEN_LINES
+        self._last_print = time.monotonic()
+        self._last_counts = time.monotonic()
+        self._tally = _Counts()
 
     def __call__(self, progress: Progress) -> None:
         for line in self._events.lines(progress):
-            self._say(line)
+            self._print(line)
         if progress.kind == "step":
-            if time.monotonic() - self._said >= self._pause:
-                self._say(f"{_place(progress)}: {_state(progress)}")
+            if time.monotonic() - self._last_print >= self._seconds_between:
+                self._print(f"{_image_text(progress)}: {_step_text(progress)}")
             return
         if progress.entry is not None:
             self._tally.count(progress.entry)
             # a picture alone has said all in its own line
-            if progress.total > 1 and time.monotonic() - self._stood >= self._pause:
-                self._say(self._tally.line(progress))
-                self._stood = time.monotonic()
+            if progress.total > 1 and time.monotonic() - self._last_counts >= self._seconds_between:
+                self._print(self._tally.line(progress))
+                self._last_counts = time.monotonic()
 
     def end(self) -> None:
         """Say what was kept back."""
-        for line in self._events.rest():
-            self._say(line)
+        for line in self._events.skipped_lines():
+            self._print(line)
 
-    def _say(self, line: str) -> None:
+    def _print(self, line: str) -> None:
         click.echo(line, err=True)
-        self._said = time.monotonic()
+        self._last_print = time.monotonic()
 
 
 @contextlib.contextmanager
-def _bar(verbose: bool) -> Iterator[Callable[[Progress], None]]:
+def _progress_bars(verbose: bool) -> Iterator[Callable[[Progress], None]]:
     from rich import progress as rich_progress
     from rich.console import Console
 
@@ -184,61 +184,61 @@ def _bar(verbose: bool) -> Iterator[Callable[[Progress], None]]:
         rich_progress.BarColumn(bar_width=24),
         rich_progress.TextColumn("{task.fields[state]}", markup=False),
     )
-    tally, events = _Tally(), _Events(verbose)
-    with rich_progress.Progress(*columns, console=Console(stderr=True), transient=True) as shown:
-        bar = shown.add_task("setting up", total=None, state="")
-        all_of_them = shown.add_task("all", total=None, state="", visible=False)
+    tally, events = _Counts(), _EventLines(verbose)
+    with rich_progress.Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+        bar = bars.add_task("setting up", total=None, state="")
+        total_bar = bars.add_task("all", total=None, state="", visible=False)
 
-        def say(line: str) -> None:
-            shown.console.print(line, markup=False, highlight=False, soft_wrap=True)
+        def print_line(line: str) -> None:
+            bars.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
         def listener(progress: Progress) -> None:
             for line in events.lines(progress):
-                say(line)
+                print_line(line)
             if progress.kind == "step":
-                shown.update(bar, total=progress.steps, completed=progress.step, state=_state(progress))
+                bars.update(bar, total=progress.steps, completed=progress.step, state=_step_text(progress))
                 return
             if progress.kind == "begin":
-                shown.update(bar, description=_place(progress), total=None, completed=0, state="")
+                bars.update(bar, description=_image_text(progress), total=None, completed=0, state="")
                 return
             if progress.entry is not None and progress.total > 1:
                 tally.count(progress.entry)
-                shown.update(all_of_them, total=progress.total, advance=1, state=tally.line(progress), visible=True)
+                bars.update(total_bar, total=progress.total, advance=1, state=tally.line(progress), visible=True)
 
         yield listener
-        for line in events.rest():
-            say(line)
+        for line in events.skipped_lines():
+            print_line(line)
 
 
-def _place(progress: Progress) -> str:
+def _image_text(progress: Progress) -> str:
     assert progress.subject is not None
     more = f" and {progress.together - 1} more" if progress.together > 1 else ""
     return f"[{progress.number}/{progress.total}] {printable(progress.subject.name)}{more}"
 
 
-def _state(progress: Progress) -> str:
-    left = f", {clock(progress.seconds_left)} left" if progress.seconds_left is not None else ""
+def _step_text(progress: Progress) -> str:
+    left = f", {format_duration(progress.seconds_left)} left" if progress.seconds_left is not None else ""
     return f"step {progress.step}/{progress.steps}, loss {progress.loss:.4g}{left}"
 
 
-def _event(progress: Progress, verbose: bool) -> str:
+def _event_text(progress: Progress, verbose: bool) -> str:
     if progress.kind in {"note", "detail"}:
         return f"{progress.kind}: {progress.text}" if verbose or progress.kind == "note" else ""
     entry = progress.entry
     if entry is None:
         return ""
     if entry.status == "failed":
-        return f"{_place(progress)}: failed: {entry.error}"
+        return f"{_image_text(progress)}: failed: {entry.error}"
     if entry.status == "skipped":
-        return f"{_place(progress)}: skipped: {printable(entry.output)} is made already"
+        return f"{_image_text(progress)}: skipped: {printable(entry.output)} is made already"
     return (
-        f"{_place(progress)}: {printable(entry.output)}, {entry.width} x {entry.height}, "
+        f"{_image_text(progress)}: {printable(entry.output)}, {entry.width} x {entry.height}, "
         f"loss {entry.start_loss:.4g} -> {entry.final_loss:.4g} in {entry.seconds:.0f} s"
         f"{f' on {printable(entry.worker)}' if entry.worker else ''}"
     )
 
 
-def clock(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """Return seconds as minutes and seconds, with hours where there are any."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)

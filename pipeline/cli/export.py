@@ -18,7 +18,7 @@ from . import options
 @click.option("--overwrite", is_flag=True, help="Replace files that are there.")
 @click.pass_obj
 def command(
-    shared: options.CliContext, names: tuple[str, ...], output: str, no_thumbnail: bool, overwrite: bool
+    context: options.CliContext, names: tuple[str, ...], output: str, no_thumbnail: bool, overwrite: bool
 ) -> None:
     """Write styles to files of their own, to share. What is printed beside each is its digest.
 
@@ -30,7 +30,7 @@ def command(
       $ stylebank export starry_night -o starry_night.stylebank.h5
       $ stylebank export starry_night great_wave -o shared/ --no-thumbnail
     """
-    paths = transfer.export(shared.bank, names, output, no_thumbnail=no_thumbnail, overwrite=overwrite)
+    paths = transfer.export(context.bank, names, output, no_thumbnail=no_thumbnail, overwrite=overwrite)
     for name, path in zip(dict.fromkeys(map(check_name, names)), paths, strict=True):
-        digest = shared.bank.header(name).content_sha256
-        click.echo(f"{name}: {printable(path)} ({options.megabytes(path)}), {digest}")
+        digest = context.bank.header(name).content_sha256
+        click.echo(f"{name}: {printable(path)} ({options.file_size(path)}), {digest}")

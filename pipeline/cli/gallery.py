@@ -26,7 +26,7 @@ from . import options
 @click.option("--overwrite", is_flag=True, help="Replace a file that is there.")
 @click.pass_obj
 def command(
-    shared: options.CliContext,
+    context: options.CliContext,
     output: str,
     tag: tuple[str, ...],
     swatches: bool,
@@ -45,23 +45,23 @@ def command(
     """
     html.page_path(output, overwrite=overwrite)  # before minutes of work
     if swatches:
-        names = [header.name for header in shared.bank.headers()[0] if set(tag) <= set(header.tags)]
+        names = [header.name for header in context.bank.headers()[0] if set(tag) <= set(header.tags)]
 
-        def told(header: Header, number: int, total: int) -> None:
-            shared.note(f"[{number}/{total}] {header.name}: making its swatch")
+        def on_swatch(header: Header, number: int, total: int) -> None:
+            context.print(f"[{number}/{total}] {header.name}: making its swatch")
 
         add_swatches(
-            shared.bank,
+            context.bank,
             names,
             weights=weights,
             allow_unknown_weights=allow_unknown_weights,
-            on_swatch=told,
-            note=lambda text: shared.note(f"note: {text}"),
+            on_swatch=on_swatch,
+            note=context.note,
         )
-    shown, damaged = pages.read_cards(shared.bank, tags=tag, note=lambda text: shared.note(f"note: {text}"))
+    shown, damaged = pages.read_cards(context.bank, tags=tag, note=context.note)
     path = html.write_page(output, pages.gallery(shown), overwrite=overwrite)
     if not shown:
         which = "holds none with these tags" if tag else "is empty"
-        shared.note(f"No style is shown: the bank {which}. 'stylebank list' shows all.")
-    click.echo(f"{printable(path)}: {plural(len(shown), 'style')}, {options.megabytes(path)}")
-    return options.warn_damaged(damaged)
+        context.print(f"No style is shown: the bank {which}. 'stylebank list' shows all.")
+    click.echo(f"{printable(path)}: {plural(len(shown), 'style')}, {options.file_size(path)}")
+    return options.print_damaged(damaged)

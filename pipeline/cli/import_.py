@@ -20,7 +20,7 @@ from . import options
 @options.replace
 @click.pass_obj
 def command(
-    shared: options.CliContext,
+    context: options.CliContext,
     files: tuple[str, ...],
     rename: str | None,
     expect_sha256: str | None,
@@ -45,7 +45,7 @@ def command(
     for file in files:
         try:
             header = transfer.import_style(
-                shared.bank,
+                context.bank,
                 file,
                 rename=rename,
                 expect_sha256=expect_sha256,

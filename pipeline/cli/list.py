@@ -13,7 +13,7 @@ from stylebank.style import Header
 from . import options
 
 #: What --sort can go by; the order of names decides where it is the same.
-_ORDERS: dict[str, Callable[[Header], Any]] = {
+_SORT_KEYS: dict[str, Callable[[Header], Any]] = {
     "name": lambda header: 0,
     "created": lambda header: header.created,
     "size": lambda header: -header.source.width * header.source.height,
@@ -24,11 +24,11 @@ _ORDERS: dict[str, Callable[[Header], Any]] = {
 @click.command("list")
 @click.option("--tag", multiple=True, help="Only styles with this tag; repeatable, they need all.")
 @click.option(
-    "--sort", type=click.Choice(list(_ORDERS)), default="name", show_default=True, help="Largest painting first."
+    "--sort", type=click.Choice(list(_SORT_KEYS)), default="name", show_default=True, help="Largest painting first."
 )
 @options.json_flag
 @click.pass_obj
-def command(shared: options.CliContext, tag: tuple[str, ...], sort: str, json: bool) -> int:
+def command(context: options.CliContext, tag: tuple[str, ...], sort: str, json: bool) -> int:
     """List the styles in the bank.
 
     \b
@@ -36,8 +36,8 @@ def command(shared: options.CliContext, tag: tuple[str, ...], sort: str, json: b
       $ stylebank list --tag hokusai --sort created
       $ stylebank list --json | jq '.[].name'
     """
-    every, damaged = shared.bank.headers()
-    headers = sorted((header for header in every if set(tag) <= set(header.tags)), key=_ORDERS[sort])
+    all_headers, damaged = context.bank.headers()
+    headers = sorted((header for header in all_headers if set(tag) <= set(header.tags)), key=_SORT_KEYS[sort])
     if json:
         options.print_json([header.to_dict() for header in headers])
     else:
@@ -46,9 +46,13 @@ def command(shared: options.CliContext, tag: tuple[str, ...], sort: str, json: b
             scales = ",".join(map(str, header.sizes))
             tags = f"  [{printable(' '.join(header.tags))}]" if header.tags else ""
             click.echo(f"{header.name:<{width}}  {scales}  {header.source.width} x {header.source.height}{tags}")
-        if every and not headers:
-            known = sorted({text for header in every for text in header.tags})
-            shared.note(f"No style has {' and '.join(map(repr, tag))}. Tags: {printable(', '.join(known)) or 'none'}.")
-        if not every:
-            shared.note(f"The bank {printable(shared.bank.folder)} is empty. 'stylebank add IMAGE' puts a painting in.")
-    return options.warn_damaged(damaged)
+        if all_headers and not headers:
+            known_tags = sorted({text for header in all_headers for text in header.tags})
+            context.print(
+                f"No style has {' and '.join(map(repr, tag))}. Tags: {printable(', '.join(known_tags)) or 'none'}."
+            )
+        if not all_headers:
+            context.print(
+                f"The bank {printable(context.bank.folder)} is empty. 'stylebank add IMAGE' puts a painting in."
+            )
+    return options.print_damaged(damaged)

@@ -34,7 +34,7 @@ from . import options
 @click.option("--overwrite", is_flag=True, help="Replace a file that is there.")
 @click.pass_obj
 def command(
-    shared: options.CliContext,
+    context: options.CliContext,
     output: str,
     tag: tuple[str, ...],
     scale: int,
@@ -52,14 +52,14 @@ def command(
       $ stylebank map -o colours.png --layers pixels --tag hokusai
     """
     atlas.require_output(output, overwrite=overwrite)  # before the distances
-    made, damaged = atlas.atlas(
-        shared.bank,
+    layout, damaged = atlas.atlas(
+        context.bank,
         tags=tag,
         scale=scale,
         layers=layers or (),
         exact=exact,
-        note=lambda text: shared.note(f"note: {text}"),
+        note=context.note,
     )
-    path = atlas.write(made, output, overwrite=overwrite)
-    click.echo(f"{printable(path)}: {made.note}")
-    return options.warn_damaged(damaged)
+    path = atlas.write(layout, output, overwrite=overwrite)
+    click.echo(f"{printable(path)}: {layout.note}")
+    return options.print_damaged(damaged)

@@ -26,7 +26,7 @@ from . import options
 @options.tags
 @options.replace
 @click.pass_obj
-def command(shared: options.CliContext, new: str, parts: tuple[str, ...], tag: tuple[str, ...], replace: bool) -> None:
+def command(context: options.CliContext, new: str, parts: tuple[str, ...], tag: tuple[str, ...], replace: bool) -> None:
     """Make style NEW from others: their Wasserstein barycentre, at every scale and layer.
 
     It is kept with its recipe and used like any other. Scales are matched where they are
@@ -36,32 +36,29 @@ def command(shared: options.CliContext, new: str, parts: tuple[str, ...], tag: t
       $ stylebank mix stormy --from starry_night:0.6 --from great_wave:0.4
       $ stylebank mix three --from starry_night --from great_wave --from poppies --tag mixed
     """
-    pairs = [_part(text) for text in parts]
-    new = shared.bank.ensure_available(new, replace=replace)
-    styles = [shared.bank.get(name) for name, _weight in pairs]
-    unfinished: list[str] = []
-    most = 0
+    pairs = [_parse_part(text) for text in parts]
+    new = context.bank.ensure_available(new, replace=replace)
+    styles = [context.bank.get(name) for name, _weight in pairs]
+    unconverged: list[str] = []
+    max_iterations = 0
 
     def on_layer(scale: int, layer: str, convergence: Convergence) -> None:
-        nonlocal most
-        most = max(most, convergence.iterations)
+        nonlocal max_iterations
+        max_iterations = max(max_iterations, convergence.iterations)
         if not convergence.converged:
-            unfinished.append(f"{layer} at {scale} (last step {convergence.residual:.2g} of the spread)")
-        if shared.verbose:
-            shared.note(
-                f"detail: {scale} {layer}: {plural(convergence.iterations, 'iteration')}, {convergence.residual:.2g}"
-            )
+            unconverged.append(f"{layer} at {scale} (last step {convergence.residual:.2g} of the spread)")
+        context.detail(f"{scale} {layer}: {plural(convergence.iterations, 'iteration')}, {convergence.residual:.2g}")
 
-    made = mix(styles, [weight for _name, weight in pairs], new, tags=tag, on_layer=on_layer)
-    header = shared.bank.add(made, replace=replace)
-    for text in unfinished:
-        shared.note(f"note: {new}: not converged: {text}")
-    how = f"in up to {plural(most, 'iteration')}" if most else "in closed form"
+    style = mix(styles, [weight for _name, weight in pairs], new, tags=tag, on_layer=on_layer)
+    header = context.bank.add(style, replace=replace)
+    for text in unconverged:
+        context.note(f"{new}: not converged: {text}")
+    iterations = f"in up to {plural(max_iterations, 'iteration')}" if max_iterations else "in closed form"
     scales = ", ".join(map(str, header.sizes))
-    click.echo(f"{header.name}: {header.source.filename}, at {scales}, {how}")
+    click.echo(f"{header.name}: {header.source.filename}, at {scales}, {iterations}")
 
 
-def _part(text: str) -> tuple[str, float]:
+def _parse_part(text: str) -> tuple[str, float]:
     name, colon, weight = text.rpartition(":")
     try:
         value = float(weight)

@@ -26,10 +26,19 @@ class CliContext:
     verbose: bool
     quiet: bool
 
-    def note(self, text: str) -> None:
-        """Tell something on stderr, unless the user wants quiet."""
+    def print(self, text: str) -> None:
+        """Print a line on stderr, unless ``--quiet`` is given."""
         if not self.quiet:
             click.echo(text, err=True)
+
+    def note(self, text: str) -> None:
+        """Print a remark on stderr, unless ``--quiet`` is given."""
+        self.print(f"note: {text}")
+
+    def detail(self, text: str) -> None:
+        """Print a remark on stderr if ``--verbose`` is given."""
+        if self.verbose:
+            self.print(f"detail: {text}")
 
 
 class StyleName(click.ParamType):  # type: ignore[type-arg]
@@ -42,8 +51,8 @@ class StyleName(click.ParamType):  # type: ignore[type-arg]
         """Offer the bank's names that begin with what is typed."""
         root = ctx.find_root()
         bank = Bank(root.params.get("bank") or default_folder())
-        region, equals, begun = incomplete.rpartition("=")
-        return [CompletionItem(f"{region}{equals}{name}") for name in bank.names() if name.startswith(begun)]
+        region, equals, prefix = incomplete.rpartition("=")
+        return [CompletionItem(f"{region}{equals}{name}") for name in bank.names() if name.startswith(prefix)]
 
 
 class Integers(click.ParamType):  # type: ignore[type-arg]
@@ -88,7 +97,7 @@ class Bytes(click.ParamType):  # type: ignore[type-arg]
         return int(number)
 
 
-def listed(values: tuple[Any, ...]) -> str:
+def comma_separated(values: tuple[Any, ...]) -> str:
     """Show a default as it would be typed."""
     return ",".join(map(str, values))
 
@@ -128,8 +137,8 @@ no_thumbnail = click.option(
 json_flag = click.option("--json", is_flag=True, help="Print JSON.")
 
 
-def _list_devices(ctx: click.Context, _param: click.Parameter, wanted: bool) -> None:
-    if wanted and not ctx.resilient_parsing:
+def _list_devices(ctx: click.Context, _param: click.Parameter, requested: bool) -> None:
+    if requested and not ctx.resilient_parsing:
         from ..backends import devices
 
         for name in devices.devices():
@@ -204,13 +213,13 @@ def print_json(content: Any) -> None:
     click.echo(json_text.dumps(content, indent=2, ensure_ascii=False))
 
 
-def warn_damaged(damaged: list[StyleDamaged]) -> int:
+def print_damaged(damaged: list[StyleDamaged]) -> int:
     """Name damaged styles on stderr; return the exit code they ask for."""
     for error in damaged:
         click.echo(f"Error: {error}", err=True)
     return StyleDamaged.exit_code if damaged else 0
 
 
-def megabytes(path: Path) -> str:
+def file_size(path: Path) -> str:
     """Size of a file in words."""
     return f"{path.stat().st_size / 1e6:.1f} MB"

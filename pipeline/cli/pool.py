@@ -23,7 +23,7 @@ from . import options
 @options.replace
 @click.pass_obj
 def command(
-    shared: options.CliContext, new: str, names: tuple[str, ...], weights: str, tag: tuple[str, ...], replace: bool
+    context: options.CliContext, new: str, names: tuple[str, ...], weights: str, tag: tuple[str, ...], replace: bool
 ) -> None:
     """Make style NEW from many paintings taken as one, such as all of an artist's.
 
@@ -34,8 +34,8 @@ def command(
       $ stylebank pool van_gogh starry_night village_street_in_auvers
       $ stylebank pool blue a b c --weights equal --tag blue
     """
-    new = shared.bank.ensure_available(new, replace=replace)
-    styles = [shared.bank.get(name) for name in dict.fromkeys(names)]
-    made = pool(styles, new, weights=weights, tags=tag)  # type: ignore[arg-type]
-    header = shared.bank.add(made, replace=replace)
+    new = context.bank.ensure_available(new, replace=replace)
+    styles = [context.bank.get(name) for name in dict.fromkeys(names)]
+    style = pool(styles, new, weights=weights, tags=tag)  # type: ignore[arg-type]
+    header = context.bank.add(style, replace=replace)
     click.echo(f"{header.name}: {header.source.filename}, at {', '.join(map(str, header.sizes))}")

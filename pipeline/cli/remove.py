@@ -10,12 +10,12 @@ from . import options
 @click.command("remove")
 @click.argument("names", metavar="NAME...", nargs=-1, required=True, type=options.StyleName())
 @click.pass_obj
-def command(shared: options.CliContext, names: tuple[str, ...]) -> None:
+def command(context: options.CliContext, names: tuple[str, ...]) -> None:
     """Remove styles from the bank; none of them unless all are there.
 
     \b
       $ stylebank remove starry_night great_wave
     """
-    shared.bank.remove(*names)
+    context.bank.remove(*names)
     for name in names:
-        shared.note(f"{name}: removed")
+        context.print(f"{name}: removed")

@@ -11,11 +11,11 @@ from . import options
 @click.argument("old", type=options.StyleName())
 @click.argument("new")
 @click.pass_obj
-def command(shared: options.CliContext, old: str, new: str) -> None:
+def command(context: options.CliContext, old: str, new: str) -> None:
     """Give a style another name. Its digest stays: it is the same style.
 
     \b
       $ stylebank rename starry_night "The Starry Night"
     """
-    header = shared.bank.rename(old, new)
-    shared.note(f"{old}: now {header.name}")
+    header = context.bank.rename(old, new)
+    context.print(f"{old}: now {header.name}")

@@ -15,40 +15,40 @@ from . import options
 @click.argument("name", type=options.StyleName())
 @options.json_flag
 @click.pass_obj
-def command(shared: options.CliContext, name: str, json: bool) -> None:
+def command(context: options.CliContext, name: str, json: bool) -> None:
     """Show what the bank knows of a style.
 
     \b
       $ stylebank show starry_night
       $ stylebank show starry_night --json
     """
-    path = shared.bank.path(name)
-    content = shared.bank.header(name).to_dict()
+    path = context.bank.path(name)
+    content = context.bank.header(name).to_dict()
     content.update(file=str(path), bytes=path.stat().st_size)
     if json:
         options.print_json(content)
         return
-    content["bytes"] = options.megabytes(path)
-    content["recipe"] = _recipe(content["recipe"])
+    content["bytes"] = options.file_size(path)
+    content["recipe"] = _recipe_text(content["recipe"])
     width = max(map(len, content))
     for key, value in content.items():
-        shown = value if key == "name" else printable(_shown(value))  # a name has been checked, emoji and all
-        click.echo(f"{key:<{width}}  {shown}")
+        text = value if key == "name" else printable(_value_text(value))  # a name has been checked, emoji and all
+        click.echo(f"{key:<{width}}  {text}")
 
 
-def _recipe(recipe: dict[str, Any] | None) -> str:
+def _recipe_text(recipe: dict[str, Any] | None) -> str:
     """Recipes come with the file: whoever made it may have put anything there."""
     if recipe is None:
         return "-"
     parts = recipe.get("parts")
-    each = [part for part in parts if isinstance(part, dict)] if isinstance(parts, list) else []
-    named = ", ".join(
-        f"{part.get('name')} {part.get('weight')} ({str(part.get('content_sha256'))[:12]})" for part in each
+    entries = [part for part in parts if isinstance(part, dict)] if isinstance(parts, list) else []
+    sources = ", ".join(
+        f"{part.get('name')} {part.get('weight')} ({str(part.get('content_sha256'))[:12]})" for part in entries
     )
-    return f"{recipe.get('kind')} of {named or '-'}"
+    return f"{recipe.get('kind')} of {sources or '-'}"
 
 
-def _shown(value: object) -> str:
+def _value_text(value: object) -> str:
     if isinstance(value, dict):
         return ", ".join(" x ".join(map(str, size)) for size in value.values())
     if isinstance(value, list):

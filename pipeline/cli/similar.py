@@ -30,7 +30,7 @@ from . import options
 @options.json_flag
 @click.pass_obj
 def command(
-    shared: options.CliContext,
+    context: options.CliContext,
     query: str,
     number: int,
     scale: int,
@@ -52,7 +52,7 @@ def command(
       $ stylebank similar starry_night --json | jq '.[0].shares'
     """
     search = similar(
-        shared.bank,
+        context.bank,
         query,
         number=number,
         scale=scale,
@@ -60,25 +60,24 @@ def command(
         weights=weights,
         allow_unknown_weights=allow_unknown_weights,
         max_pixels=max_pixels,
-        note=lambda text: shared.note(f"note: {text}"),
+        note=context.note,
     )
     if json:
         options.print_json([neighbour.to_dict() for neighbour in search.neighbours])
     else:
         width = max((len(neighbour.name) for neighbour in search.neighbours), default=0)
         for neighbour in search.neighbours:
-            click.echo(f"{neighbour.name:<{width}}  {neighbour.distance:.3f}  {_most(neighbour)}")
+            click.echo(f"{neighbour.name:<{width}}  {neighbour.distance:.3f}  {_largest_block(neighbour)}")
         if not search.neighbours:
-            shared.note("There is no other style to compare with.")
-    if shared.verbose:
-        shared.note(f"detail: {plural(search.compared, 'style')} compared in full")
-    return options.warn_damaged(list(search.damaged))
+            context.print("There is no other style to compare with.")
+    context.detail(f"{plural(search.compared, 'style')} compared in full")
+    return options.print_damaged(list(search.damaged))
 
 
-def _most(neighbour: similarity.Neighbour) -> str:
+def _largest_block(neighbour: similarity.Neighbour) -> str:
     blocks: dict[str, float] = {}
-    for layer, share in neighbour.shares.items():
+    for layer, fraction in neighbour.shares.items():
         block = layer.split("_")[0]
-        blocks[block] = blocks.get(block, 0.0) + share
-    block, share = max(blocks.items(), key=lambda pair: pair[1])
-    return f"{block} {share:.0%}"
+        blocks[block] = blocks.get(block, 0.0) + fraction
+    block, fraction = max(blocks.items(), key=lambda pair: pair[1])
+    return f"{block} {fraction:.0%}"

@@ -15,7 +15,7 @@ from . import options
 @click.option("--add", metavar="TAG", multiple=True, help="A tag to give them; repeatable.")
 @click.option("--remove", metavar="TAG", multiple=True, help="A tag to take from them; repeatable.")
 @click.pass_obj
-def command(shared: options.CliContext, names: tuple[str, ...], add: tuple[str, ...], remove: tuple[str, ...]) -> None:
+def command(context: options.CliContext, names: tuple[str, ...], add: tuple[str, ...], remove: tuple[str, ...]) -> None:
     """Give tags to styles, or take them away. Their digests stay: they are the same styles.
 
     \b
@@ -25,7 +25,7 @@ def command(shared: options.CliContext, names: tuple[str, ...], add: tuple[str, 
     if not add and not remove:
         raise UsageError("no tag given: expected --add TAG or --remove TAG. 'stylebank list' shows the tags there are.")
     for name in names:
-        shared.bank.path(name)
+        context.bank.path(name)
     for name in names:
-        header = library.tag(shared.bank, name, add=add, remove=remove)
+        header = library.tag(context.bank, name, add=add, remove=remove)
         click.echo(f"{header.name}: {printable(' '.join(header.tags)) or 'no tags'}")

@@ -14,7 +14,7 @@ from . import options
 @click.argument("names", metavar="[NAME...]", nargs=-1, type=options.StyleName())
 @options.json_flag
 @click.pass_obj
-def command(shared: options.CliContext, names: tuple[str, ...], json: bool) -> int:
+def command(context: options.CliContext, names: tuple[str, ...], json: bool) -> int:
     """Check style files in full; all of the bank by default. Nothing is ever written.
 
     Structure, types and shapes, every digest, numbers finite, covariances symmetric and
@@ -25,21 +25,21 @@ def command(shared: options.CliContext, names: tuple[str, ...], json: bool) -> i
       $ stylebank verify
       $ stylebank verify starry_night --json
     """
-    damaged, looked_at = 0, 0
-    found = []
-    for verdict in library.verify(shared.bank, names):
-        looked_at += 1
-        damaged += not verdict.whole
+    damaged, checked = 0, 0
+    results = []
+    for result in library.verify(context.bank, names):
+        checked += 1
+        damaged += not result.whole
         if json:
-            found.append(verdict.to_dict())
-        elif verdict.whole:
-            click.echo(f"{verdict.name}: whole")
+            results.append(result.to_dict())
+        elif result.whole:
+            click.echo(f"{result.name}: whole")
         else:
-            known = f"{verdict.name}: " if verdict.name else ""
-            click.echo(f"Error: {known}{printable(verdict.file)}: {verdict.reason}", err=True)
+            name = f"{result.name}: " if result.name else ""
+            click.echo(f"Error: {name}{printable(result.file)}: {result.reason}", err=True)
     if json:
-        options.print_json(found)
+        options.print_json(results)
     if damaged:
-        shared.note("Restore damaged files from a copy, or remove them and add the paintings again.")
-    shared.note(library.NOT_PROVEN if looked_at else f"The bank {printable(shared.bank.folder)} is empty.")
+        context.print("Restore damaged files from a copy, or remove them and add the paintings again.")
+    context.print(library.NOT_PROVEN if checked else f"The bank {printable(context.bank.folder)} is empty.")
     return StyleDamaged.exit_code if damaged else 0

@@ -315,5 +315,5 @@ def test_a_busy_bank_is_exit_4(run: Run, bank_folder: Path, monkeypatch: pytest.
     monkeypatch.setattr(Bank, "__init__", lambda self, folder=None: before(self, folder, lock_timeout=0.2))
     with filelock.FileLock(bank_folder / ".lock"):
         result = run("remove", "wave")
-    assert result.code == 4 and "Wait for it to end" in result.stderr
+    assert result.code == 4 and "another process has been writing" in result.stderr
     assert run("show", "wave").code == 0
