@@ -66,8 +66,8 @@ class IngestSettings:
 
     def __post_init__(self) -> None:
         check_fields(self)
-        _one_of("pooling", self.pooling, MEASURED_POOLINGS)
-        _one_of("padding", self.padding, PADDINGS)
+        _check_choice("pooling", self.pooling, MEASURED_POOLINGS)
+        _check_choice("padding", self.padding, PADDINGS)
         object.__setattr__(self, "layers", _network_layers(self.layers))
         object.__setattr__(self, "scales", tuple(sorted(set(self.scales))))
 
@@ -160,18 +160,18 @@ class SynthesisSettings:
         object.__setattr__(self, "init", os.fspath(self.init) if isinstance(self.init, os.PathLike) else self.init)
         object.__setattr__(self, "layer_weights", _layer_weights(self.layer_weights))
         check_fields(self)
-        _one_of("optimizer", self.optimizer, OPTIMIZERS)
-        _one_of("precision", self.precision, PRECISIONS)
+        _check_choice("optimizer", self.optimizer, OPTIMIZERS)
+        _check_choice("precision", self.precision, PRECISIONS)
         if not 0 <= self.tolerance < 1:
             raise UsageError(f"tolerance {self.tolerance:g}: expected 0 or more, and less than 1.")
-        _one_of("format", self.format, tuple(WRITE_FORMATS))
+        _check_choice("format", self.format, tuple(WRITE_FORMATS))
         if self.size and self.size < SMALLEST_SIDE:
             raise UsageError(f"size {self.size}: expected {SMALLEST_SIDE} or more, or 0 for the subject's own.")
         if not 0 <= self.strength <= 1:
             raise UsageError(f"strength {self.strength:g}: expected 0, the subject as it is, to 1, the full style.")
         if not 1 / 16 <= self.style_scale <= 16:
             raise UsageError(f"style_scale {self.style_scale:g}: expected 0.0625 to 16; 1 is the painting's own.")
-        _one_of("keep_color", self.keep_color, KEEP_COLORS)
+        _check_choice("keep_color", self.keep_color, KEEP_COLORS)
         check_depth(self.depth, self.format)
         if self.learning_rate is not None:
             if self.optimizer not in LEARNING_RATES:
@@ -241,25 +241,25 @@ SYNTHESIS_PRESETS: Presets = {
 PRESET_FINGERPRINTS: Presets = {"original": {"pooling": "avg", "padding": "zero"}}
 
 
-def ingest_settings(preset: str | None = None, **given: Any) -> IngestSettings:
+def ingest_settings(preset: str | None = None, **values: Any) -> IngestSettings:
     """Combine defaults, a preset and what was given (None counts as not given)."""
-    return IngestSettings(**_combined(preset, MEASURE_PRESETS, given, IngestSettings))
+    return IngestSettings(**_combined(preset, MEASURE_PRESETS, values, IngestSettings))
 
 
-def synthesis_settings(preset: str | None = None, **given: Any) -> SynthesisSettings:
+def synthesis_settings(preset: str | None = None, **values: Any) -> SynthesisSettings:
     """Combine defaults, a preset and what was given (None counts as not given)."""
-    return SynthesisSettings(**_combined(preset, SYNTHESIS_PRESETS, given, SynthesisSettings))
+    return SynthesisSettings(**_combined(preset, SYNTHESIS_PRESETS, values, SynthesisSettings))
 
 
-def _combined(preset: str | None, presets: Presets, given: Mapping[str, Any], kind: type) -> dict[str, Any]:
+def _combined(preset: str | None, presets: Presets, values: Mapping[str, Any], kind: type) -> dict[str, Any]:
     known = {field.name for field in dataclasses.fields(kind)}
-    for key in given:
+    for key in values:
         if key not in known:
             raise UsageError(f"setting {key!r}: expected one of {', '.join(sorted(known))}.")
     if preset is not None:
-        _one_of("preset", preset, tuple(presets))
+        _check_choice("preset", preset, tuple(presets))
     chosen = dict(presets[preset]) if preset else {}
-    chosen.update({key: value for key, value in given.items() if value is not None})
+    chosen.update({key: value for key, value in values.items() if value is not None})
     return chosen
 
 
@@ -288,6 +288,6 @@ def _network_layers(layers: tuple[str, ...]) -> tuple[str, ...]:
     return layer_order(layers)
 
 
-def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
+def _check_choice(name: str, value: str, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
         raise UsageError(f"{name} {value!r}: expected one of {', '.join(allowed)}.")

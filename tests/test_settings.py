@@ -58,8 +58,8 @@ def test_layers_are_put_in_the_networks_order_once_each() -> None:
         ({"layers": ("pixels",)}, "always measured"),
         ({"format": "bmp"}, "jpg, png, webp, tiff"),
         ({"depth": 12, "format": "png"}, "depth 12: expected 8 or 16"),
-        ({"depth": 16}, "depth 16: jpg holds 8 bits.*--format png or tiff"),
-        ({"depth": 16, "format": "webp"}, "depth 16: webp holds 8 bits"),
+        ({"depth": 16}, "depth 16: jpg has 8 bits.*--format png or tiff"),
+        ({"depth": 16, "format": "webp"}, "depth 16: webp has 8 bits"),
         ({"sise": 512}, "sise"),
     ],
 )

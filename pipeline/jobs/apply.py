@@ -12,7 +12,7 @@ from stylebank import images
 from stylebank.bank import Bank
 from stylebank.errors import UsageError, printable
 
-from ..execution import batching as buckets
+from ..execution import batching
 from ..execution.executors import Executor, make_executor
 from ..settings import synthesis_settings
 from .events import Listener, Notice, Progress
@@ -37,7 +37,7 @@ def apply(
     cluster: str | None = None,
     device: str | None = None,
     deterministic: bool = False,
-    batch_size: str | int = buckets.AUTO,
+    batch_size: str | int = batching.AUTO,
     fail_fast: bool = False,
     listener: Listener = lambda progress: None,
     **options: Any,
@@ -144,12 +144,12 @@ def prepare(
         size=synthesis_settings(preset, size=settings.get("size")).size,
         preset=preset,
     )
-    chosen = synthesis_settings(preset, format=planned.format, **settings)
+    chosen_settings = synthesis_settings(preset, format=planned.format, **settings)
     if save_every is not None and save_every < 1:
         raise UsageError(f"save_every {save_every}: expected 1 or more.")
     mask_files = MaskFiles(style_spec, max_pixels)
     planned = _without_masks(planned, mask_files)
-    run = Run(bank, style_spec, planned, chosen, max_pixels, save_every, overwrite, mask_files)
+    run = Run(bank, style_spec, planned, chosen_settings, max_pixels, save_every, overwrite, mask_files)
     run.check_style(preset, weights, allow_unknown_weights)
     run.outputs.protect(mask_files.paths(task.subject for task in planned.tasks))
     run.outputs.check_animation(animation)
@@ -180,12 +180,12 @@ def execute(
     runs: Sequence[Run],
     executor: Executor,
     *,
-    batch_size: str | int = buckets.AUTO,
+    batch_size: str | int = batching.AUTO,
     fail_fast: bool = False,
     listener: Listener = lambda progress: None,
 ) -> list[Entry]:
     """Carry prepared runs out; parameters, result and errors as for `apply`."""
-    size = buckets.parse(batch_size)
+    size = batching.parse(batch_size)
     for text in [*left_out(runs), *(note for run in runs for note in run.notes())]:
         listener(Notice(text=text))
     with executor:

@@ -13,14 +13,14 @@ from stylebank.errors import StylebankError, printable
 from ..execution.messages import ImageResult
 from .resume import PendingImage
 
-_READERS = 2
+_THREADS = 2
 
 
 class Decoder:
     """Decodes groups of subjects in their order, ahead of the thread that takes them."""
 
     def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(_READERS, "stylebank-read")
+        self._threads = ThreadPoolExecutor(_THREADS, "stylebank-read")
 
     def __enter__(self) -> Decoder:
         return self
@@ -40,25 +40,25 @@ class Decoder:
         count
             Groups to decode beyond the one that is taken.
         """
-        reading: deque[list[tuple[PendingImage, Future[ImageResult | None]]]] = deque()
+        queue: deque[list[tuple[PendingImage, Future[ImageResult | None]]]] = deque()
         while True:
-            while len(reading) <= count:
+            while len(queue) <= count:
                 group = next(groups, None)
                 if group is None:
                     break
-                reading.append([(image, self._threads.submit(_read, image)) for image in group])
-            if not reading:
+                queue.append([(image, self._threads.submit(_decode, image)) for image in group])
+            if not queue:
                 return
-            yield reading.popleft()
+            yield queue.popleft()
 
 
-def _read(image: PendingImage) -> ImageResult | None:
+def _decode(image: PendingImage) -> ImageResult | None:
     """Decode a subject; return why not, where it cannot be."""
     began = time.perf_counter()
     try:
         picture = image.run.load(image.task)
         image.size = image.run.size_of(picture.size)
-        image.regions, told = image.run.regions_of(image.task, picture.size, image.size)
+        image.regions, mask_settings = image.run.regions_of(image.task, picture.size, image.size)
         image.picture = picture
     except StylebankError as error:
         return ImageResult(error=str(error))
@@ -66,6 +66,6 @@ def _read(image: PendingImage) -> ImageResult | None:
         return ImageResult(error=f"{type(error).__name__}: {printable(str(error))}. Check the file.")
     finally:
         image.seconds["decode"] = time.perf_counter() - began
-    settings = {**image.entry.settings, **told}
+    settings = {**image.entry.settings, **mask_settings}
     image.entry = dataclasses.replace(image.entry, subject_sha256=picture.sha256, settings=settings)
     return None

@@ -28,7 +28,7 @@ from .run import Run, settle_precision
 #: Bytes a pixel by format and depth: means of 35 stylised samples of 384 pixels encoded again, at quality 95 where
 #: there is one. They were from 0.64 to 0.91 for jpg, 1.9 to 2.3 for png, 0.43 to 0.63 for webp, 2.1 to 2.4 for tiff
 #: and 5.5 to 5.8 at 16 bits.
-_BYTES_A_PIXEL = {
+_BYTES_PER_PIXEL = {
     ("jpg", 8): 0.78,
     ("png", 8): 2.15,
     ("webp", 8): 0.56,
@@ -66,7 +66,7 @@ class Estimate:
     style: str
     folder: Path
     to_make: int
-    made: int
+    finished: int
     failed: int
     reasons: tuple[str, ...]
     sizes: Counter[tuple[int, int]]
@@ -77,13 +77,16 @@ class Estimate:
     def to_dict(self) -> dict[str, Any]:
         """Return the estimate as JSON can hold it."""
         sizes = [{"width": width, "height": height, "count": count} for (width, height), count in self.sizes.items()]
-        rounded = {key: None if (at := getattr(self, key)) is None else round(at, 3) for key in ("seconds", "setup")}
         return {
-            **{key: getattr(self, key) for key in ("style", "to_make", "made", "failed")},
+            "style": self.style,
+            "to_make": self.to_make,
+            "made": self.finished,
+            "failed": self.failed,
             "folder": str(self.folder),
             "reasons": list(self.reasons),
             "sizes": sizes,
-            **rounded,
+            "seconds": None if self.seconds is None else round(self.seconds, 3),
+            "setup": None if self.setup is None else round(self.setup, 3),
             "disk": self.disk,
         }
 
@@ -105,17 +108,17 @@ def estimate(runs: Sequence[Run], *, trial: bool = True) -> list[Estimate]:
     trial
         Whether to time at all, which loads the network.
     """
-    found: dict[int, list[tuple[PendingImage, Any]]] = {id(run): [] for run in runs}
-    for item, entry in find_pending(runs):
-        found[id(item.run)].append((item, entry))
+    images_by_run: dict[int, list[tuple[PendingImage, Any]]] = {id(run): [] for run in runs}
+    for image, entry in find_pending(runs):
+        images_by_run[id(image.run)].append((image, entry))
     trials: dict[Any, _Trial | None] = {}
     settled = False
     estimates = []
     for run in runs:
-        pairs = found[id(run)]
-        todo = [item for item, entry in pairs if entry is None]
-        sizes = Counter(item.size for item in todo if item.size is not None)
-        reasons = tuple(str(entry.error) for _item, entry in pairs if entry is not None and entry.status == "failed")
+        pairs = images_by_run[id(run)]
+        pending = [image for image, entry in pairs if entry is None]
+        sizes = Counter(image.size for image in pending if image.size is not None)
+        reasons = tuple(str(entry.error) for _image, entry in pairs if entry is not None and entry.status == "failed")
         seconds = setup = None
         if trial and sizes:
             settings = dataclasses.replace(run.settings, size=0, steps=1, format="jpg", quality=1, seed=0)
@@ -125,24 +128,24 @@ def estimate(runs: Sequence[Run], *, trial: bool = True) -> list[Estimate]:
                 before, settled = _init_process(runs), True
             new = key not in trials
             if new:
-                trials[key] = _try(run, sizes.most_common(1)[0][0])
-            tried = trials[key]
-            if tried is not None:
-                seconds = tried.rate * sum(_work(size, run.settings) * count for size, count in sizes.items())
-                setup = before + tried.loading + (tried.setup if new else 0.0)
-        a_pixel = _BYTES_A_PIXEL[run.settings.format, run.settings.depth]
+                trials[key] = _run_trial(run, sizes.most_common(1)[0][0])
+            result = trials[key]
+            if result is not None:
+                seconds = result.rate * sum(_cost(size, run.settings) * count for size, count in sizes.items())
+                setup = before + result.loading + (result.setup if new else 0.0)
+        bytes_per_pixel = _BYTES_PER_PIXEL[run.settings.format, run.settings.depth]
         estimates.append(
             Estimate(
                 run.style_spec.text,
                 run.planned.folder,
-                len(todo),
-                sum(entry is not None and entry.status == "skipped" for _item, entry in pairs),
+                len(pending),
+                sum(entry is not None and entry.status == "skipped" for _image, entry in pairs),
                 len(reasons),
                 reasons,
                 sizes,
                 seconds,
                 setup,
-                round(sum(width * height * a_pixel * count for (width, height), count in sizes.items())),
+                round(sum(width * height * bytes_per_pixel * count for (width, height), count in sizes.items())),
             )
         )
     worker.clear_cache()
@@ -155,7 +158,7 @@ def free_bytes(folder: Path) -> int:
     return shutil.disk_usage(there).free
 
 
-def _work(size: tuple[int, int], settings: SynthesisSettings) -> float:
+def _cost(size: tuple[int, int], settings: SynthesisSettings) -> float:
     """Pixels times steps over all sizes on the way."""
     from ..synthesis.pyramid import pyramid
 
@@ -165,12 +168,12 @@ def _work(size: tuple[int, int], settings: SynthesisSettings) -> float:
 def _init_process(runs: Sequence[Run]) -> float:
     """Load the network's library and agree on a precision, as a run does; return the seconds that took."""
     began = time.perf_counter()
-    place = WorkerConfig(os.getpid())
-    settle_precision(runs, worker.device_info(place), lambda: worker.benchmark_precision(place))
+    config = WorkerConfig(os.getpid())
+    settle_precision(runs, worker.device_info(config), lambda: worker.benchmark_precision(config))
     return time.perf_counter() - began
 
 
-def _try(run: Run, size: tuple[int, int]) -> _Trial | None:
+def _run_trial(run: Run, size: tuple[int, int]) -> _Trial | None:
     """Time a few steps on a made-up subject of the shape most wanted; None where it cannot be stylised."""
     ratio = min(1.0, _TRIAL_SIZE / max(size))
     width, height = (max(32, round(side * ratio)) for side in size)
@@ -184,23 +187,23 @@ def _try(run: Run, size: tuple[int, int]) -> _Trial | None:
         blocks = np.random.default_rng(0).uniform(0, 255, (height // 8 + 1, width // 8 + 1, 3))
         subject: Pixels = np.kron(blocks, np.ones((8, 8, 1)))[:height, :width].astype(np.float32)
         count = len(run.style_spec.regions)
-        even = RegionMasks(np.full((count, height, width), 1 / count, np.float32)) if run.style_spec.masked else None
-        moments: list[tuple[float, float]] = []
-        place = WorkerConfig(os.getpid())
+        regions = RegionMasks(np.full((count, height, width), 1 / count, np.float32)) if run.style_spec.masked else None
+        steps: list[tuple[float, float]] = []
+        config = WorkerConfig(os.getpid())
         setup = 0.0
         for _warm_up in range(2):
-            moments.clear()
+            steps.clear()
             setup += worker.work(
-                place,
+                config,
                 context,
-                ImageBatch((0,), [subject], regions=[even]),
-                on_step=lambda _number, info: moments.append((time.perf_counter(), info.progress)),
+                ImageBatch((0,), [subject], regions=[regions]),
+                on_step=lambda _number, info: steps.append((time.perf_counter(), info.progress)),
             ).setup
     except StylebankError:
         return None
     finally:
         run.release()
-    if len(moments) < 2:
+    if len(steps) < 2:
         return None
-    (began, before), (ended, after) = moments[0], moments[-1]
-    return _Trial((ended - began) / ((after - before) * _work((width, height), settings)), loading, setup)
+    (began, before), (ended, after) = steps[0], steps[-1]
+    return _Trial((ended - began) / ((after - before) * _cost((width, height), settings)), loading, setup)

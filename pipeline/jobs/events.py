@@ -111,11 +111,11 @@ class EtaEstimator:
         """Count from now, where that is not done yet: setting up is no measure of a step."""
         self._first = self._first or (time.monotonic(), self._done + current)
 
-    def finished(self, work: float, *, made: bool = True) -> None:
-        """Take off a piece of work: done, or found to be none."""
-        self._left -= work
-        if made:
-            self._done += work
+    def finished(self, cost: float, *, counted: bool = True) -> None:
+        """Subtract an image; `counted` is False for one that took no time."""
+        self._left -= cost
+        if counted:
+            self._done += cost
 
     def seconds_left(self, current: float = 0.0) -> float | None:
         """Return the estimate, with `current` work done of what is not finished; None before any is."""

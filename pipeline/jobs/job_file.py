@@ -13,10 +13,8 @@ from stylebank.bank import Bank
 from stylebank.errors import UsageError, printable
 from stylebank.files import describe_os_error
 
-from ..execution import batching as buckets
-from ..execution import executors
-from . import apply as batch
-from . import style_spec as style_spec
+from ..execution import batching, executors
+from . import apply, style_spec
 from .events import Listener
 from .job_schema import Where, checked, unknown
 from .plan import refuse_clashes
@@ -46,7 +44,7 @@ class Job:
     output : str
         Below the run's output folder.
     options : mapping
-        As for `batch.prepare`.
+        As for `apply.prepare`.
     """
 
     line: int
@@ -95,8 +93,8 @@ def read(path: str | os.PathLike[str]) -> list[Job]:
         raise where.error(("job",), "job: expected tables. Write [[job]] with two brackets above each.")
     if not tables:
         raise UsageError(f"{printable(path)}: no [[job]] in it. Add one with style, subjects and output.")
-    shared = checked(defaults, ("defaults",), where)
-    return [_job(shared, table, index, where, path.parent) for index, table in enumerate(tables)]
+    defaults = checked(defaults, ("defaults",), where)
+    return [_job(defaults, table, index, where, path.parent) for index, table in enumerate(tables)]
 
 
 def run_jobs(
@@ -110,7 +108,7 @@ def run_jobs(
     cluster: str | None = None,
     device: str | None = None,
     deterministic: bool = False,
-    batch_size: str | int = buckets.AUTO,
+    batch_size: str | int = batching.AUTO,
     fail_fast: bool = False,
     listener: Listener = lambda progress: None,
 ) -> list[Entry]:
@@ -121,7 +119,7 @@ def run_jobs(
     bank, path, output, overwrite
         As for `prepare`.
     jobs, devices, cluster, device, deterministic, batch_size, fail_fast, listener
-        As for `batch.apply`.
+        As for `apply.apply`.
 
     Returns
     -------
@@ -134,7 +132,7 @@ def run_jobs(
     """
     runs = prepare(bank, path, output, overwrite=overwrite)
     executor = executors.make_executor(jobs, devices, cluster, device, deterministic)
-    return batch.execute(runs, executor, batch_size=batch_size, fail_fast=fail_fast, listener=listener)
+    return apply.execute(runs, executor, batch_size=batch_size, fail_fast=fail_fast, listener=listener)
 
 
 def prepare(
@@ -160,7 +158,7 @@ def prepare(
     Returns
     -------
     list of Run
-        For `batch.execute`.
+        For `apply.execute`.
 
     Raises
     ------
@@ -177,7 +175,7 @@ def prepare(
                 options = {**job.options, "overwrite": overwrite or job.options.get("overwrite", False)}
                 if "animation" in options:
                     options["animation"] = _below(root, options["animation"], "animation")
-                runs.append(batch.prepare(bank, list(style), job.subjects, target, **options))
+                runs.append(apply.prepare(bank, list(style), job.subjects, target, **options))
             except UsageError as error:
                 raise type(error)(f"{printable(path)}, job at line {job.line}: {error}") from error
     tasks = [task for run in runs for task in run.planned.tasks]
@@ -194,15 +192,15 @@ def prepare(
     return runs
 
 
-def _job(shared: Mapping[str, Any], table: dict[str, Any], index: int, where: Where, folder: Path) -> Job:
+def _job(defaults: Mapping[str, Any], table: dict[str, Any], index: int, where: Where, folder: Path) -> Job:
     place = ("job", index)
-    given = checked(table, place, where)
-    if "style" in given or "styles" in given:  # either of a job takes the place of either of the defaults
-        shared = {key: value for key, value in shared.items() if key not in {"style", "styles"}}
-    merged = {**shared, **given}
+    values = checked(table, place, where)
+    if "style" in values or "styles" in values:  # either of a job takes the place of either of the defaults
+        defaults = {key: value for key, value in defaults.items() if key not in {"style", "styles"}}
+    merged = {**defaults, **values}
     if "style" in merged and "styles" in merged:
         raise where.error(place, "both style and styles. Give one of them.")
-    styles = _stylings(merged.pop("style", None), merged.pop("styles", None))
+    styles = _style_groups(merged.pop("style", None), merged.pop("styles", None))
     if not styles:
         raise where.error(place, 'no style. Add style = "NAME", or styles = ["NAME", ...] to cross with the subjects.')
     if len(set(styles)) < len(styles):
@@ -222,7 +220,7 @@ def _job(shared: Mapping[str, Any], table: dict[str, Any], index: int, where: Wh
     return Job(line, styles, tuple(str(folder / subject) for subject in subjects), output, merged)
 
 
-def _stylings(style: Any, styles: Any) -> tuple[tuple[str, ...], ...]:
+def _style_groups(style: Any, styles: Any) -> tuple[tuple[str, ...], ...]:
     """What `style` or `styles` say, each a list of what ``--style`` takes.
 
     `style` is one, or a list that belongs together; `styles` a list of such, or a table of weights.

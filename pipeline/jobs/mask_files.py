@@ -60,7 +60,7 @@ class MaskFiles:
         named = {_path(region, subject) for subject in subjects for region in self._masked}
         return {os.path.realpath(path) for path in named}
 
-    def check(self, subject: Path, own: tuple[int, int], size: tuple[int, int]) -> None:
+    def check(self, subject: Path, subject_size: tuple[int, int], size: tuple[int, int]) -> None:
         """Refuse masks that do not fit a subject, by what can be told without decoding masks of its own.
 
         Parameters and errors as for `regions`.
@@ -71,14 +71,14 @@ class MaskFiles:
             if shown is None:
                 self._read(path)
             else:
-                masks.check_shape(shown, own, path)
+                masks.check_shape(shown, subject_size, path)
         if all(SUBJECT not in str(region.mask) for region in self._masked):
-            self.regions(subject, own, size)
+            self.regions(subject, subject_size, size)
 
     def regions(
-        self, subject: Path, own: tuple[int, int], size: tuple[int, int]
+        self, subject: Path, subject_size: tuple[int, int], size: tuple[int, int]
     ) -> tuple[RegionMasks | None, dict[str, Any]]:
-        """Read the masks of a subject of `own` (width, height) for an output of `size`.
+        """Read the masks of a subject of `subject_size` (width, height) for an output of `size`.
 
         Returns
         -------
@@ -102,7 +102,7 @@ class MaskFiles:
                 continue
             path = _path(region, subject)
             whole, digest = self._read(path)
-            masks.check_shape((whole.shape[1], whole.shape[0]), own, path)
+            masks.check_shape((whole.shape[1], whole.shape[0]), subject_size, path)
             planes.append(_at(whole, digest, size))
             digests[region.name] = digest
         return masks.regions(planes, size, [region.name for region in self._regions]), {"masks": digests}
@@ -113,10 +113,10 @@ class MaskFiles:
             return {}
         return {"masks": {region.name: _digest(_path(region, subject)) for region in self._masked}}
 
-    def told_by(self, settings: Any) -> dict[str, Any]:
+    def recorded_in(self, settings: Any) -> dict[str, Any]:
         """Return what settings in a record say of masks, where there are any here, too."""
-        told = self._regions and isinstance(settings, dict) and "masks" in settings
-        return {"masks": settings["masks"]} if told else {}
+        recorded = self._regions and isinstance(settings, dict) and "masks" in settings
+        return {"masks": settings["masks"]} if recorded else {}
 
     def _read(self, path: str) -> tuple[npt.NDArray[np.uint8], str]:
         key = _state(path)
@@ -125,12 +125,12 @@ class MaskFiles:
                 _whole.move_to_end(key)
                 return _whole[key]
         mask, digest = masks.load(path, self._max_pixels)
-        found = np.rint(mask * 255).astype(np.uint8), digest
+        pixels = np.rint(mask * 255).astype(np.uint8)
         with _lock:
-            _whole[key] = found
+            _whole[key] = pixels, digest
             while len(_whole) > _KEPT_WHOLE:
                 _whole.popitem(last=False)
-        return found
+        return pixels, digest
 
 
 def _path(region: RegionSpec, subject: Path) -> str:
@@ -140,10 +140,10 @@ def _path(region: RegionSpec, subject: Path) -> str:
 def _state(path: str) -> tuple[str, int, int]:
     """Names a file's content as far as can be told without reading it."""
     try:
-        found = Path(path).stat()
+        status = Path(path).stat()
     except OSError:  # reading it says why
         return path, 0, 0
-    return path, found.st_mtime_ns, found.st_size
+    return path, status.st_mtime_ns, status.st_size
 
 
 def _digest(path: str) -> str | None:

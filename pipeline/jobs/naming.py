@@ -34,8 +34,8 @@ def check_template(template: str) -> str:
         raise UsageError(f"{shown}: {error}. Use {known}, and {{{{ or }}}} for a brace itself.") from error
     for _text, field, layout, conversion in parts:
         if field is not None and (field not in FIELDS or layout or conversion):
-            given = field + (f"!{conversion}" if conversion else "") + (f":{layout}" if layout else "")
-            raise UsageError(f"{shown}: unknown field {{{printable(given)}}}. Use {known}.")
+            name = field + (f"!{conversion}" if conversion else "") + (f":{layout}" if layout else "")
+            raise UsageError(f"{shown}: unknown field {{{printable(name)}}}. Use {known}.")
     if not template.isprintable():
         raise UsageError(f"{shown}: holds a control character. Leave it out.")
     _below(template.format(**dict.fromkeys(FIELDS, "x")), shown)

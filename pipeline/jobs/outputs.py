@@ -71,7 +71,7 @@ class Outputs:
         """Write over none of these real paths either: the subjects of other runs beside this one."""
         self._subjects |= set(subjects)
 
-    def lack_the_way(self, task: Task) -> bool:
+    def lacks_snapshots(self, task: Task) -> bool:
         """Tell whether pictures on the way to a finished one are asked for and not there."""
         return bool(
             (self.animation and not self.animation.exists())
@@ -90,7 +90,7 @@ class Outputs:
         self._save(steps_folder(task.output) / f"{step:04d}{task.output.suffix}", pixels, picture)
 
     def save(
-        self, task: Task, picture: images.Picture, made: ImageResult, entry: Entry, timed: Callable[[Entry], Entry]
+        self, task: Task, picture: images.Picture, result: ImageResult, entry: Entry, timed: Callable[[Entry], Entry]
     ) -> Entry:
         """Write a picture and its line; the line comes first.
 
@@ -106,27 +106,27 @@ class Outputs:
         StylebankError
             If it cannot be written.
         """
-        assert made.pixels is not None
+        assert result.pixels is not None
         make_folder(task.output.parent)
-        for step, pixels in made.snapshots:
+        for step, pixels in result.snapshots:
             self._save_step(task, picture, step, pixels.astype(np.float32))
-        height, width = made.pixels.shape[:2]
+        height, width = result.pixels.shape[:2]
         if self.animation:
-            shown = [images.to_uint8(picture.pixels), *self._frames, images.to_uint8(made.pixels)]
-            images.save_animation(self.animation, shown, (width, height))
+            frames = [images.to_uint8(picture.pixels), *self._frames, images.to_uint8(result.pixels)]
+            images.save_animation(self.animation, frames, (width, height))
         done = dataclasses.replace(entry, width=width, height=height, status="done")
 
-        def promise(digest: str) -> None:
+        def record_entry(digest: str) -> None:
             nonlocal done
             done = timed(dataclasses.replace(done, output_sha256=digest))
             # before the rename: a line without its picture is made good by the next run,
             # and a picture without its line would be nobody's
             self._record.append(done)
 
-        self._save(task.output, made.pixels, picture, promise)
+        self._save(task.output, result.pixels, picture, record_entry)
         return done
 
-    def lose_alpha(self, picture: images.Picture) -> bool:
+    def loses_alpha(self, picture: images.Picture) -> bool:
         """Tell whether the output's format cannot hold what the subject has of transparency."""
         return picture.alpha is not None and not images.WRITE_FORMATS[self._settings.format][2]
 

@@ -109,19 +109,19 @@ def plan(
             )
         format = suffix_format
     format = format or "jpg"
-    made = _FinishedOutputs(folder, recorded_style or style)
-    found: list[tuple[Path, Path]] = []
+    finished = _FinishedOutputs(folder, recorded_style or style)
+    subject_paths: list[tuple[Path, Path]] = []
     ignored: list[Path] = []
-    for given in subjects:
-        found += _found(given, recursive, made, ignored)
-    found = list({os.path.abspath(subject): (subject, below) for subject, below in found}.values())
-    if not found:
-        names = ", ".join(printable(given) for given in subjects)
+    for argument in subjects:
+        subject_paths += _expand(argument, recursive, finished, ignored)
+    subject_paths = list({os.path.abspath(subject): (subject, below) for subject, below in subject_paths}.values())
+    if not subject_paths:
+        names = ", ".join(printable(argument) for argument in subjects)
         hint = " Add --recursive to look in the folders below." if not recursive and ignored == [] else ""
         raise UsageError(f"{names}: no picture found.{hint or ' Give pictures, folders of pictures, or patterns.'}")
-    if single and len(found) > 1:
+    if single and len(subject_paths) > 1:
         raise UsageError(
-            f"{printable(target)}: one file cannot hold {len(found)} pictures. Give --output a folder instead."
+            f"{printable(target)}: one file cannot hold {len(subject_paths)} pictures. Give --output a folder instead."
         )
     if format not in WRITE_FORMATS:
         raise UsageError(f"format {format!r}: expected one of {', '.join(WRITE_FORMATS)}.")
@@ -132,7 +132,7 @@ def plan(
             subject,
             target if single else folder / below / output_path(template, suffix, {**shared, "subject": subject.stem}),
         )
-        for subject, below in found
+        for subject, below in subject_paths
     ]
     refuse_clashes(tasks, "{subject}" in template)
     return Plan(folder, tuple(tasks), format, tuple(ignored))
@@ -157,38 +157,38 @@ class _FinishedOutputs:
         return os.path.abspath(folder) in self._steps
 
 
-def _found(
-    given: str | os.PathLike[str], recursive: bool, made: _FinishedOutputs, ignored: list[Path]
+def _expand(
+    argument: str | os.PathLike[str], recursive: bool, finished: _FinishedOutputs, ignored: list[Path]
 ) -> Iterable[tuple[Path, Path]]:
     """Pictures of one argument, each with its folder below the one named."""
-    path = Path(given)
+    path = Path(argument)
     if os.path.lexists(path):
         if path.is_dir():
-            return _in_folder(path, recursive, made, ignored)
-        if made.in_this_style(path):  # the shell's *.jpg where outputs stand beside subjects
+            return _in_folder(path, recursive, finished, ignored)
+        if finished.in_this_style(path):  # the shell's *.jpg where outputs stand beside subjects
             ignored.append(path)
             return []
         return [(path, Path())]
-    text = os.fspath(given)
+    text = os.fspath(argument)
     if glob.has_magic(text):
         matches = [Path(match) for match in sorted(glob.glob(text, recursive=True))]
         if not matches:
             raise UsageError(f"{printable(text)}: no file matches. Check the pattern.")
-        files = [match for match in matches if not match.is_dir() and match not in made]
+        files = [match for match in matches if not match.is_dir() and match not in finished]
         ignored += [match for match in files if match.suffix.lower() not in READ_SUFFIXES]
         return [(match, Path()) for match in files if match.suffix.lower() in READ_SUFFIXES]
     return [(path, Path())]
 
 
 def _in_folder(
-    folder: Path, recursive: bool, made: _FinishedOutputs, ignored: list[Path]
+    folder: Path, recursive: bool, finished: _FinishedOutputs, ignored: list[Path]
 ) -> Iterable[tuple[Path, Path]]:
     for parent, folders, files in os.walk(folder):
-        below = [name for name in folders if not name.startswith(".") and not made.holds_steps(Path(parent) / name)]
+        below = [name for name in folders if not name.startswith(".") and not finished.holds_steps(Path(parent) / name)]
         folders[:] = sorted(below) if recursive else []
         for name in sorted(files):
             path = Path(parent) / name
-            if name.startswith(".") or path in made or name == RECORD_NAME:
+            if name.startswith(".") or path in finished or name == RECORD_NAME:
                 continue
             if path.suffix.lower() in READ_SUFFIXES:
                 yield path, Path(parent).relative_to(folder)

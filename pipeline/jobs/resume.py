@@ -20,7 +20,7 @@ from .plan import Task
 from .record import Entry
 from .run import Run
 
-_SURVEYORS = 8
+_THREADS = 8
 
 
 @dataclass(eq=False)
@@ -37,7 +37,7 @@ class PendingImage:
     seconds: dict[str, float] = field(default_factory=dict)
 
     @property
-    def work(self) -> float:
+    def cost(self) -> float:
         """What it takes, in pixels times steps."""
         width, height = self.size or (1, 1)
         return float(width * height * self.run.settings.steps)
@@ -51,27 +51,27 @@ def find_pending(runs: Sequence[Run]) -> Iterator[tuple[PendingImage, Entry | No
     item, entry
         A picture to make with None, or one that is made or cannot be with its line.
     """
-    numbered = [(run, task) for run in runs for task in run.planned.tasks]
+    tasks = [(run, task) for run in runs for task in run.planned.tasks]
 
-    def look(pair: tuple[int, tuple[Run, Task]]) -> tuple[PendingImage, Entry | None]:
+    def examine(pair: tuple[int, tuple[Run, Task]]) -> tuple[PendingImage, Entry | None]:
         number, (run, task) = pair
         image = PendingImage(run, task, number, new_entry(run, task))
         try:
-            made = completed_entry(run, task)
+            entry = completed_entry(run, task)
         except StylebankError as error:
             return image, failed(task, image.entry, str(error))
-        if made is None:
-            own = shown_size(task.subject)
+        if entry is None:
+            subject_size = shown_size(task.subject)
             try:
-                image.size = run.size_of(own if own is not None else run.load(task).size)
-                if own is not None:
-                    run.mask_files.check(task.subject, own, image.size)
+                image.size = run.size_of(subject_size if subject_size is not None else run.load(task).size)
+                if subject_size is not None:
+                    run.mask_files.check(task.subject, subject_size, image.size)
             except StylebankError as error:
                 return image, failed(task, image.entry, str(error))
-        return image, made
+        return image, entry
 
-    with ThreadPoolExecutor(_SURVEYORS) as pool:
-        yield from pool.map(look, enumerate(numbered, start=1))
+    with ThreadPoolExecutor(_THREADS) as pool:
+        yield from pool.map(examine, enumerate(tasks, start=1))
 
 
 def completed_entry(run: Run, task: Task) -> Entry | None:
@@ -100,10 +100,10 @@ def _matching_entry(run: Run, task: Task) -> Entry | None:
     if digest is None or None in wanted.settings.get("masks", {}).values():  # reading it will say why
         return None
     wanted = dataclasses.replace(wanted, subject_sha256=digest)
-    proofs = {entry.output_sha256: entry for entry in run.earlier.get(wanted.output, ()) if entry.same_work(wanted)}
-    entry = proofs.get(_digest_regular(task.output) or "") if proofs else None
+    matches = {entry.output_sha256: entry for entry in run.earlier.get(wanted.output, ()) if entry.same_work(wanted)}
+    entry = matches.get(_digest_regular(task.output) or "") if matches else None
     if entry is not None:
-        if run.outputs.lack_the_way(task):
+        if run.outputs.lacks_snapshots(task):
             return None
         return dataclasses.replace(entry, subject=wanted.subject, status="skipped", losses=None, timings=None)
     raise OutputRefused(

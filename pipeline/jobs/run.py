@@ -20,7 +20,7 @@ from ..execution.process import DeviceInfo
 from ..settings import AUTO, PRESET_FINGERPRINTS, SynthesisSettings
 from ..synthesis.masks import RegionMasks
 from ..synthesis.pyramid import scales_for
-from ..vgg import weights as weight_files
+from ..vgg import weights as vgg_weights
 from .mask_files import MaskFiles
 from .outputs import Outputs
 from .plan import Plan, Task
@@ -28,7 +28,7 @@ from .record import Entry, Record
 from .style_spec import RegionSpec, StyleSpec
 
 #: Beyond this ratio between the size worked at and the scales measured, strokes differ for anyone to see.
-_FAR = 1.5
+_MAX_SCALE_RATIO = 1.5
 
 
 class Run:
@@ -89,7 +89,7 @@ class Run:
         for entry in self.record.entries():
             if entry.status == "done":
                 self.earlier.setdefault(entry.output, []).append(entry)
-                if entry.same_settings({**self.recorded, **self.mask_files.told_by(entry.settings)}):
+                if entry.same_settings({**self.recorded, **self.mask_files.recorded_in(entry.settings)}):
                     self._alike.append(entry)
         self.outputs = Outputs(planned, settings, save_every, self.record)
         self._context: WorkerContext | None = None
@@ -113,7 +113,7 @@ class Run:
         self.layers = self.settings.layers or tuple(layer for layer in common if layer != PIXELS)
         self.settings.weights_of(self.layers)
         self._check_scales()
-        self.weights = weight_files.matching(self.fingerprint.weights_sha256, weights, allow_unknown=allow_unknown)
+        self.weights = vgg_weights.matching(self.fingerprint.weights_sha256, weights, allow_unknown=allow_unknown)
 
     def _check_scales(self) -> None:
         """Refuse a barycentre of styles that have no scale in common for this run."""
@@ -127,30 +127,30 @@ class Run:
 
     def notes(self) -> list[str]:
         """Tell what will not be as it was asked for."""
-        told = []
+        notes = []
         size = self.settings.size
         wanted = [size] if size else []
         for name, header in self.headers.items() if wanted else ():
             side = size * self.settings.style_scale
             how = f" (--style-scale {self.settings.style_scale:g})" if self.settings.style_scale != 1 else ""
             largest, smallest = max(header.sizes), min(header.sizes)
-            if side > _FAR * largest:
-                told.append(
+            if side > _MAX_SCALE_RATIO * largest:
+                notes.append(
                     f"style {name}: measured at {largest} pixels at most, for {side:g}{how}; the finest strokes come "
                     "out smaller than the painting's"
                 )
-            elif side < smallest / _FAR:
-                told.append(
+            elif side < smallest / _MAX_SCALE_RATIO:
+                notes.append(
                     f"style {name}: measured at {smallest} pixels at least, for {side:g}{how}; strokes come out "
                     f"larger. Add the painting again with --scales {round(side)},..."
                 )
-        return told
+        return notes
 
     def regions_of(
-        self, task: Task, own: tuple[int, int], size: tuple[int, int]
+        self, task: Task, subject_size: tuple[int, int], size: tuple[int, int]
     ) -> tuple[RegionMasks | None, dict[str, Any]]:
         """Return where the styles go on a subject, and what the record says of it; as `MaskFiles.regions` has it."""
-        return self.mask_files.regions(task.subject, own, size)
+        return self.mask_files.regions(task.subject, subject_size, size)
 
     def recorded_precision(self, backend: str, device: str) -> str | None:
         """Return the precision of the newest picture made with these settings on such a machine; None to begin anew."""
@@ -167,26 +167,26 @@ class Run:
             picture = dataclasses.replace(picture, pixels=images.resize(picture.pixels, size))
         return picture
 
-    def size_of(self, own: tuple[int, int]) -> tuple[int, int]:
-        """Return the output's (width, height) for a subject of `own`; `UsageError` for one too thin."""
-        return images.fit(own, self.settings.size or max(own))
+    def size_of(self, subject_size: tuple[int, int]) -> tuple[int, int]:
+        """Return the output's (width, height) for a subject of `subject_size`; `UsageError` for one too thin."""
+        return images.fit(subject_size, self.settings.size or max(subject_size))
 
     def context(self, *, remote: bool) -> WorkerContext:
         """Load the styles for workers; those in other processes find the packaged weights by themselves."""
         if self._context is None:
             styles = tuple(self._style(region) for region in self.style_spec.regions)
             sha256 = self.weights.sha256
-            packaged = remote and weight_files.load().sha256 == sha256
+            packaged = remote and vgg_weights.load().sha256 == sha256
             settings = dataclasses.replace(self.settings, precision=self.precision)
             scales = [sorted(style.scales) for style in styles]
-            named = [
+            identity = [
                 self.style_sha256,
                 scales,
                 sorted(self.recorded.items()),
                 self.precision,
                 self.settings.memory_limit,
             ]
-            key = hashlib.sha256(repr(named).encode("utf-8", "backslashreplace")).hexdigest()
+            key = hashlib.sha256(repr(identity).encode("utf-8", "backslashreplace")).hexdigest()
             self._context = WorkerContext(key, styles, settings, sha256, None if packaged else self.weights, self.init)
         return self._context
 
@@ -205,7 +205,7 @@ class Run:
         """Let go of the style's arrays."""
         self._context = None
 
-    def machine_in_words(self, machine: Mapping[str, str]) -> str:
+    def describe_device(self, machine: Mapping[str, str]) -> str:
         """Tell what computes, and what of the style it uses."""
         fingerprint = self.fingerprint
         return (
@@ -220,7 +220,7 @@ def with_auto_precision(runs: Sequence[Run]) -> list[Run]:
     return [run for run in runs if run.settings.precision == AUTO]
 
 
-def settle_precision(runs: Sequence[Run], machine: DeviceInfo, timed: Callable[[], str]) -> None:
+def settle_precision(runs: Sequence[Run], machine: DeviceInfo, benchmark: Callable[[], str]) -> None:
     """Decide the precision of those runs that leave it open.
 
     What a run's record tells of the same settings on such a machine stays, so that a run that goes on
@@ -234,11 +234,11 @@ def settle_precision(runs: Sequence[Run], machine: DeviceInfo, timed: Callable[[
     timed : callable
         Returns ``float32`` or ``bfloat16``; called once at most.
     """
-    told = [(run, run.recorded_precision(machine.backend, machine.device)) for run in with_auto_precision(runs)]
-    if not told:
+    recorded = [(run, run.recorded_precision(machine.backend, machine.device)) for run in with_auto_precision(runs)]
+    if not recorded:
         return
-    common = next((before for _run, before in told if before), None)
-    for run, before in told:
+    common = next((before for _run, before in recorded if before), None)
+    for run, before in recorded:
         if before is None and common is None:
-            common = timed()
+            common = benchmark()
         run.precision = before or common or AUTO

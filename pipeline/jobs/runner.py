@@ -12,8 +12,7 @@ from typing import Any
 from stylebank.errors import StylebankError, printable
 from stylebank.files import make_folder, remove_temporaries, shared_lock
 
-from ..execution import batching as buckets
-from ..execution import worker
+from ..execution import batching, worker
 from ..execution.executors import Executor, InProcessExecutor
 from ..execution.messages import BatchResult, ImageBatch, WorkerContext
 from .decoder import Decoder
@@ -23,7 +22,7 @@ from .resume import PendingImage, failed, find_pending
 from .run import Run, settle_precision, with_auto_precision
 from .writer import Writer
 
-_LINES_AT_ONCE = 200
+_RECORD_BATCH = 200
 
 
 class WorkerSetupError(StylebankError):
@@ -73,14 +72,12 @@ class Runner:
         self._total = sum(len(run.planned.tasks) for run in runs)
         self._entries: dict[int, Entry] = {}
         self._in_flight: dict[int, PendingImage] = {}
-        self._max_batch_pixels: float = float(
-            "inf"
-        )  # pixels that the device's memory holds at once, once that is known
+        self._max_batch_pixels = float("inf")  # of one batch in the device's memory, once that is known
         self._device_bytes: int | None = None
         self._broken: Exception | None = None
         self._announced: set[int] = set()
         self._eta = EtaEstimator(0)
-        self._asking = 0.0
+        self._query_seconds = 0.0
         self._remote = not isinstance(executor, InProcessExecutor)
 
     def execute(self) -> list[Entry]:
@@ -98,10 +95,10 @@ class Runner:
             for run in self._runs:
                 if run.outputs.animation is not None:
                     make_folder(run.outputs.animation.parent)
-            self._writer = stack.enter_context(Writer(self._tell_ends))
+            self._writer = stack.enter_context(Writer(self._report_finished))
             self._decoders = stack.enter_context(Decoder())
             try:
-                self._compute(self._survey())
+                self._compute(self._find_pending())
                 self._writer.drain(wait=True)
             except (FailFast, CallbackError) as stop:
                 if isinstance(stop, CallbackError) and not isinstance(stop.error, FailFast):
@@ -116,30 +113,30 @@ class Runner:
         for parent in {folder, *(task.output.parent for task in tasks)}:
             remove_temporaries(parent)
 
-    def _survey(self) -> list[PendingImage]:
+    def _find_pending(self) -> list[PendingImage]:
         """Report what is made or cannot be; return the rest."""
-        rest: list[PendingImage] = []
-        known: list[tuple[PendingImage, Entry]] = []
+        pending: list[PendingImage] = []
+        completed: list[tuple[PendingImage, Entry]] = []
         for image, entry in find_pending(self._runs):
             if entry is None:
-                rest.append(image)
+                pending.append(image)
             else:
-                known.append((image, entry))
-            if len(known) >= _LINES_AT_ONCE:
-                self._writer.record(known)
-                known = []
-        if known:
-            self._writer.record(known)
+                completed.append((image, entry))
+            if len(completed) >= _RECORD_BATCH:
+                self._writer.record(completed)
+                completed = []
+        if completed:
+            self._writer.record(completed)
         self._writer.drain(wait=True)
-        return rest
+        return pending
 
     def _compute(self, images: list[PendingImage]) -> None:
         if not images:
             return
-        self._eta = EtaEstimator(sum(image.work for image in images))
+        self._eta = EtaEstimator(sum(image.cost for image in images))
         if isinstance(self._executor, InProcessExecutor):
             self._executor.on_ready = self._on_ready
-            self._executor.on_step = self._on_moment
+            self._executor.on_step = self._on_step
         else:
             self._eta.start()
         if self._batch_size is None or with_auto_precision(self._runs):
@@ -147,11 +144,11 @@ class Runner:
             machine = self._executor.run_once(worker.device_info)
             self._device_bytes = machine.gpu_bytes
             settle_precision(self._runs, machine, lambda: self._executor.run_once(worker.benchmark_precision))
-            self._asking = time.perf_counter() - began  # the network's library is loaded in it
+            self._query_seconds = time.perf_counter() - began  # the network's library is loaded in it
         batch_results = self._executor.map_unordered(self._guarded(images), self._note)
         with contextlib.closing(batch_results):  # type: ignore[type-var]
             for batch_result in batch_results:
-                self._take(batch_result)
+                self._handle(batch_result)
                 self._writer.drain()
         if self._broken is not None:
             raise self._broken
@@ -159,36 +156,36 @@ class Runner:
     def _guarded(self, images: list[PendingImage]) -> Iterator[tuple[WorkerContext, ImageBatch]]:
         """Keep an error, such as a damaged style, for the thread of `execute`: joblib takes tasks from others."""
         try:
-            yield from self._tasks(images)
+            yield from self._batches(images)
         except Exception as error:
             self._broken = error
 
-    def _tasks(self, images: list[PendingImage]) -> Iterator[tuple[WorkerContext, ImageBatch]]:
+    def _batches(self, images: list[PendingImage]) -> Iterator[tuple[WorkerContext, ImageBatch]]:
         """Give out decoded chunks, reading some ahead."""
-        groups = buckets.iter_batches(
-            images, lambda image: (id(image.run), image.size), self._most, self._executor.workers
+        groups = batching.iter_batches(
+            images, lambda image: (id(image.run), image.size), self._max_batch_size, self._executor.workers
         )
         last: Run | None = None
         for group in self._decoders.ahead(groups, self._executor.workers):
-            whole: list[PendingImage] = []
+            decoded: list[PendingImage] = []
             for image, future in group:
-                flaw = future.result()
-                if flaw is None:
-                    whole.append(image)
+                failure = future.result()
+                if failure is None:
+                    decoded.append(image)
                 else:
-                    self._eta.finished(image.work, made=False)
-                    self._writer.record([(image, failed(image.task, image.entry, flaw.error))])
-            if not whole:
+                    self._eta.finished(image.cost, counted=False)
+                    self._writer.record([(image, failed(image.task, image.entry, failure.error))])
+            if not decoded:
                 continue
-            run = whole[0].run
+            run = decoded[0].run
             if last is not None and last is not run:
                 last.release()
             last = run
             context = run.context(remote=self._remote)
-            while whole:
-                most = self._most(whole[0])  # less than when they were put together, if the memory did not hold that
-                together, whole = whole[:most], whole[most:]
-                yield context, self._image_batch(together)
+            while decoded:
+                size = self._max_batch_size(decoded[0])  # memory may hold fewer than when the group was formed
+                batch, decoded = decoded[:size], decoded[size:]
+                yield context, self._image_batch(batch)
 
     def _image_batch(self, images: list[PendingImage]) -> ImageBatch:
         self._in_flight.update((image.number, image) for image in images)
@@ -196,59 +193,61 @@ class Runner:
         every = images[0].run.save_every if self._remote else None
         return ImageBatch(tuple(image.number for image in images), pixels, every, [image.regions for image in images])
 
-    def _most(self, image: PendingImage) -> int:
+    def _max_batch_size(self, image: PendingImage) -> int:
         """How many pictures like this one to optimise at once."""
         run = image.run
-        on_exclusive = run.outputs.animation or run.save_every or run.style_spec.masked or run.settings.strength < 1
-        if image.size is None or on_exclusive:
+        single = run.outputs.animation or run.save_every or run.style_spec.masked or run.settings.strength < 1
+        if image.size is None or single:
             return 1
         wanted = self._batch_size
         if wanted is None:
-            wanted = buckets.auto_batch_size(image.size, self._device_bytes, run.precision)
+            wanted = batching.auto_batch_size(image.size, self._device_bytes, run.precision)
         return int(max(1, min(wanted, self._max_batch_pixels // (image.size[0] * image.size[1]))))
 
-    def _take(self, batch_result: BatchResult) -> None:
+    def _handle(self, batch_result: BatchResult) -> None:
         """Send what a worker made to be written."""
         if batch_result.setup_error is not None:
             raise WorkerSetupError(*batch_result.setup_error)
-        share = max(1, len(batch_result.results))
-        for number, made in batch_result.results.items():
+        count = max(1, len(batch_result.results))
+        for number, result in batch_result.results.items():
             image = self._in_flight.pop(number)
-            self._begin(image)
+            self._announce(image)
             if batch_result.max_batch_size is not None and image.size is not None:
                 self._max_batch_pixels = min(
                     self._max_batch_pixels, batch_result.max_batch_size * image.size[0] * image.size[1]
                 )
             if batch_result.machine:
                 self._on_ready(batch_result.machine, image.run)
-            image.seconds.update(setup=batch_result.setup / share + self._asking, compute=batch_result.compute / share)
-            self._asking = 0.0
-            self._eta.finished(image.work, made=not made.error)
-            if made.error:
-                self._writer.record([(image, failed(image.task, image.entry, made.error))])
+            image.seconds.update(
+                setup=batch_result.setup / count + self._query_seconds, compute=batch_result.compute / count
+            )
+            self._query_seconds = 0.0
+            self._eta.finished(image.cost, counted=not result.error)
+            if result.error:
+                self._writer.record([(image, failed(image.task, image.entry, result.error))])
                 image.picture = image.regions = None
                 continue
             image.entry = dataclasses.replace(
                 image.entry,
-                start_loss=made.start_loss,
-                final_loss=made.final_loss,
-                steps=made.steps,
-                losses=made.losses or None,
+                start_loss=result.start_loss,
+                final_loss=result.final_loss,
+                steps=result.steps,
+                losses=result.losses or None,
                 worker=batch_result.worker or None,
                 **batch_result.machine,
             )
-            self._writer.write(image, made)
-        self._writer.bound()
+            self._writer.write(image, result)
+        self._writer.wait_for_room()
 
-    def _tell_ends(self, pairs: list[tuple[PendingImage, Entry]]) -> None:
+    def _report_finished(self, pairs: list[tuple[PendingImage, Entry]]) -> None:
         for image, entry in pairs:
-            self._begin(image)
+            self._announce(image)
             self._entries[image.number] = entry
             self._send(Finished, image, entry=entry, seconds_left=self._eta.seconds_left())
             if entry.status == "failed" and self._fail_fast:
                 raise FailFast
 
-    def _begin(self, image: PendingImage, together: int = 1) -> None:
+    def _announce(self, image: PendingImage, together: int = 1) -> None:
         """Tell of a picture and of what is to be known of it, once."""
         if image.number in self._announced:
             return
@@ -257,7 +256,7 @@ class Runner:
         if image.picture is not None:
             for text in image.picture.notes:
                 self._send(Notice, image, text=f"{printable(image.task.subject)}: {text}")
-            if image.run.outputs.lose_alpha(image.picture):
+            if image.run.outputs.loses_alpha(image.picture):
                 format = image.run.settings.format
                 text = f"{format} holds no transparency; composited over white (--format png keeps it)"
                 self._send(Notice, image, text=f"{printable(image.task.output)}: {text}")
@@ -267,16 +266,16 @@ class Runner:
             run = next(iter(self._in_flight.values())).run
         if id(run) not in self._announced:
             self._announced.add(id(run))
-            self._listener(Notice(text=run.machine_in_words(machine), verbose=True))
+            self._listener(Notice(text=run.describe_device(machine), verbose=True))
 
-    def _on_moment(self, number: int, info: Any) -> None:
+    def _on_step(self, number: int, info: Any) -> None:
         """Tell of an iteration in this process, and of what was written meanwhile."""
         image = self._in_flight[number]
         assert image.picture is not None
         together = len(self._in_flight)
-        current = image.work * together * info.progress
+        current = image.cost * together * info.progress
         try:
-            self._begin(image, together)
+            self._announce(image, together)
             self._eta.start(current)
             self._writer.drain()
             left = self._eta.seconds_left(current)

@@ -93,22 +93,22 @@ def parse(styles: Sequence[str], masks: Sequence[str] = (), *, exists: Callable[
     UsageError, NameRefused
         If the texts do not make sense together.
     """
-    found: dict[str, dict[str, float]] = {}
+    weights: dict[str, dict[str, float]] = {}
     for text in styles:
         region, name, weight = _style(text, exists)
-        parts = found.setdefault(region, {})
+        parts = weights.setdefault(region, {})
         if name in parts:
             raise UsageError(f"style {printable(text)}: named twice. Give it once, with a larger weight.")
         parts[name] = weight
-    if not found:
+    if not weights:
         raise UsageError("no style. Name one of the bank's.")
-    if len(found) > 1 and "" in found:
+    if len(weights) > 1 and "" in weights:
         raise UsageError(
-            f"style {printable(next(iter(found[''])))}: no region, while others have one. Write REGION=NAME for each."
+            f"style {printable(next(iter(weights[''])))}: no region, while others have one. Write REGION=NAME for each."
         )
-    paths = _masks(masks, list(found))
-    without = [region for region in found if region not in paths]
-    if len(found) == 1 and without and without != [""]:
+    paths = _masks(masks, list(weights))
+    without = [region for region in weights if region not in paths]
+    if len(weights) == 1 and without and without != [""]:
         name = printable(without[0])
         raise UsageError(f"region {name}: no mask. Add --mask {name}=FILE, or leave the region out.")
     if len(without) > 1:
@@ -116,11 +116,11 @@ def parse(styles: Sequence[str], masks: Sequence[str] = (), *, exists: Callable[
             f"regions {' and '.join(map(printable, without))}: no masks. All but one need --mask REGION=FILE."
         )
     regions = []
-    for region, parts in found.items():
+    for region, parts in weights.items():
         if sum(parts.values()) == float("inf"):
             raise UsageError(f"style {printable(next(iter(parts)))}: the sum of the weights is not finite. Lower them.")
-        shares = normalised(list(parts.values()))
-        pairs = tuple((name, float(share)) for name, share in zip(parts, shares, strict=True) if share > 0)
+        fractions = normalised(list(parts.values()))
+        pairs = tuple((name, float(fraction)) for name, fraction in zip(parts, fractions, strict=True) if fraction > 0)
         regions.append(RegionSpec(region, pairs, paths.get(region)))
     return StyleSpec(tuple(regions))
 

@@ -34,15 +34,15 @@ class Summary:
     done: int
     skipped: int
     failed: int
-    reasons: Counter[str]
-    wall: float
+    failure_counts: Counter[str]
+    elapsed: float
     stages: dict[str, float]
     workers: Counter[str]
 
     @property
     def per_hour(self) -> float:
         """Pictures made in an hour at this rate."""
-        return 3600 * self.done / self.wall if self.wall > 0 else 0.0
+        return 3600 * self.done / self.elapsed if self.elapsed > 0 else 0.0
 
     def lines(self) -> list[str]:
         """Return the summary as a table."""
@@ -50,24 +50,24 @@ class Summary:
         rows += [
             (name, f"{count:>7,}") for name, count in (("skipped", self.skipped), ("failed", self.failed)) if count
         ]
-        rows += [("", f"{count:>7,}   {reason}") for reason, count in self.reasons.most_common(_MOST_REASONS)]
-        rest = len(self.reasons) - _MOST_REASONS
+        rows += [("", f"{count:>7,}   {reason}") for reason, count in self.failure_counts.most_common(_MOST_REASONS)]
+        rest = len(self.failure_counts) - _MOST_REASONS
         if rest > 0:
             rows.append(("", f"{'':>7}   and {rest} other reasons, in the record"))
         if self.done:
             spent = ", ".join(f"{STAGES[stage]} {seconds:.1f}" for stage, seconds in self.stages.items())
-            rows.append(("seconds", f"{self.wall:>7.1f}   of the clock; by stage, overlapping: {spent}"))
+            rows.append(("seconds", f"{self.elapsed:>7.1f}   of the clock; by stage, overlapping: {spent}"))
         if len(self.workers) > 1:
-            shares = ", ".join(f"{printable(name)} {count}" for name, count in sorted(self.workers.items()))
-            rows.append(("workers", f"{len(self.workers):>7}   {shares}"))
+            counts = ", ".join(f"{printable(name)} {count}" for name, count in sorted(self.workers.items()))
+            rows.append(("workers", f"{len(self.workers):>7}   {counts}"))
         return [f"{name:<8}{text}".rstrip() for name, text in rows]
 
 
 _MOST_REASONS = 8
 
 
-def summary(entries: Sequence[Entry], wall: float) -> Summary:
-    """Sum up the entries of a run that took `wall` seconds."""
+def summary(entries: Sequence[Entry], elapsed: float) -> Summary:
+    """Sum up the entries of a run that took `elapsed` seconds."""
     counts = Counter(entry.status for entry in entries)
     done = [entry for entry in entries if entry.status == "done"]
     return Summary(
@@ -75,7 +75,7 @@ def summary(entries: Sequence[Entry], wall: float) -> Summary:
         counts["skipped"],
         counts["failed"],
         Counter(_reason(entry) for entry in entries if entry.status == "failed"),
-        wall,
+        elapsed,
         {stage: sum((entry.timings or {}).get(stage, 0.0) for entry in done) for stage in STAGES},
         Counter(entry.worker for entry in done if entry.worker),
     )

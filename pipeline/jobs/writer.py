@@ -15,7 +15,7 @@ from .record import Entry
 from .resume import PendingImage, failed
 
 #: Pictures computed and not yet written, at most.
-_UNWRITTEN = 8
+_MAX_UNWRITTEN = 8
 
 Pairs = list[tuple[PendingImage, Entry]]
 
@@ -26,11 +26,11 @@ class Writer:
     Parameters
     ----------
     tell
-        Called with what has been written, in the thread that calls `drain` or `bound`.
+        Called with what has been written, in the thread that calls `drain` or `wait_for_room`.
     """
 
-    def __init__(self, tell: Callable[[Pairs], None]) -> None:
-        self._tell = tell
+    def __init__(self, on_written: Callable[[Pairs], None]) -> None:
+        self._on_written = on_written
         self._thread = ThreadPoolExecutor(1, "stylebank-write")
         self._pending: deque[Future[Pairs]] = deque()
 
@@ -40,25 +40,25 @@ class Writer:
     def __exit__(self, *_error: object) -> None:
         self._thread.shutdown(wait=True)
 
-    def write(self, image: PendingImage, made: ImageResult) -> None:
+    def write(self, image: PendingImage, result: ImageResult) -> None:
         """Write a picture and its line."""
-        self._pending.append(self._thread.submit(self._write, image, made))
+        self._pending.append(self._thread.submit(self._write, image, result))
 
     def record(self, pairs: Pairs) -> None:
         """Write lines alone."""
         self._pending.append(self._thread.submit(self._lines, pairs))
 
-    def bound(self) -> None:
-        """Wait until no more than `_UNWRITTEN` are left to write."""
-        while len(self._pending) > _UNWRITTEN:
-            self._tell(self._pending.popleft().result())
+    def wait_for_room(self) -> None:
+        """Wait until no more than `_MAX_UNWRITTEN` are left to write."""
+        while len(self._pending) > _MAX_UNWRITTEN:
+            self._on_written(self._pending.popleft().result())
 
     def drain(self, *, wait: bool = False) -> None:
         """Tell of what is written, in order."""
         while self._pending and (wait or self._pending[0].done()):
-            self._tell(self._pending.popleft().result())
+            self._on_written(self._pending.popleft().result())
 
-    def _write(self, image: PendingImage, made: ImageResult) -> Pairs:
+    def _write(self, image: PendingImage, result: ImageResult) -> Pairs:
         assert image.picture is not None
         began = time.perf_counter()
         seconds = image.seconds
@@ -69,7 +69,7 @@ class Writer:
             return dataclasses.replace(entry, timings=timings, seconds=round(sum(seconds.values()), 3))
 
         try:
-            entry = image.run.outputs.save(image.task, image.picture, made, image.entry, timed)
+            entry = image.run.outputs.save(image.task, image.picture, result, image.entry, timed)
         except StylebankError as error:
             return self._lines([(image, failed(image.task, image.entry, str(error)))])
         except Exception as error:

@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pipeline
-from pipeline.jobs import apply as batch
+from pipeline.jobs import apply
 from pipeline.jobs.estimate import estimate, free_bytes
 from stylebank.bank import Bank
 from tests.jobs.test_apply import QUICK
@@ -17,10 +17,10 @@ def test_an_estimate_counts_what_is_left_by_size_and_goes_with_the_work(
     (tmp_path / "out/chelsea.wave.jpg").touch()  # somebody else's
     pipeline.apply(bank, "wave", [photographs / "rocket.jpg"], tmp_path / "out", **QUICK)
     runs = [
-        batch.prepare(bank, "wave", [photographs], tmp_path / "out", **{**QUICK, "steps": steps}) for steps in (2, 200)
+        apply.prepare(bank, "wave", [photographs], tmp_path / "out", **{**QUICK, "steps": steps}) for steps in (2, 200)
     ]
     few, many = estimate(runs)
-    assert (few.to_make, few.made, few.failed) == (1, 1, 2)
+    assert (few.to_make, few.finished, few.failed) == (1, 1, 2)
     assert dict(few.sizes) == {(64, 64): 1}
     assert "exists already" in few.reasons[0] and "empty.jpg: the file is empty" in few.reasons[1]
     assert few.seconds is not None and many.seconds is not None and many.seconds > 20 * few.seconds > 0

@@ -20,7 +20,7 @@ def test_time_left_goes_by_work_and_not_by_setting_up(monkeypatch: pytest.Monkey
     clock.finished(10)
     now[0] = 168
     assert clock.seconds_left() == pytest.approx(2 * 30)
-    clock.finished(10, made=False)  # found to be no picture: neither work nor time
+    clock.finished(10, counted=False)  # found to be no picture: neither work nor time
     assert clock.seconds_left() == pytest.approx(2 * 20)
 
 

@@ -100,9 +100,9 @@ def test_what_a_killed_run_left_half_written_is_removed_but_not_under_a_run_that
     out.mkdir()
     stray = out / f"{files.TEMPORARY_PREFIX}0123.png"
     stray.touch()
-    from stylebank.files import held
+    from stylebank.files import shared_lock
 
-    with held(out):
+    with shared_lock(out):
         make(bank, many / "00.png", out)
         assert stray.exists()
     make(bank, many / "01.png", out)

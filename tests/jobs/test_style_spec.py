@@ -59,7 +59,7 @@ def test_names_in_the_bank_win_over_the_grammar() -> None:
         (("a:1e400", "b"), (), "expected a finite weight"),
         ((f"a:{'9' * 400}", "b"), (), "expected a finite weight"),
         (("a:1e308", "b:1e308"), (), "the sum of the weights is not finite"),
-        (("a:0", "b:0"), (), "one of them above 0"),
+        (("a:0", "b:0"), (), "at least one above 0"),
         (("a", "sky=b"), (), r"a: no region.*REGION=NAME"),
         (("sky=a", "rest=b"), (), "no masks.*--mask REGION=FILE"),
         (("sky=a",), (), "region sky: no mask"),

@@ -17,15 +17,15 @@ def test_a_run_is_summed_up_with_reasons_rate_and_stages() -> None:
         dataclasses.replace(failed, subject="b.jpg", error="b.jpg: the file is empty."),
         dataclasses.replace(ENTRY, status="skipped"),
     ]
-    told = summary(entries, wall=18.0)
-    assert (told.done, told.skipped, told.failed, told.per_hour) == (2, 1, 2, 400)
-    assert told.reasons == {"the file is empty.": 2}
-    text = "\n".join(told.lines())
+    totals = summary(entries, elapsed=18.0)
+    assert (totals.done, totals.skipped, totals.failed, totals.per_hour) == (2, 1, 2, 400)
+    assert totals.failure_counts == {"the file is empty.": 2}
+    text = "\n".join(totals.lines())
     assert "400 pictures an hour" in text and "2   the file is empty." in text
     assert "compute 16.0" in text and "gpu 0 1, gpu 1 1" in text
 
 
 def test_many_reasons_are_cut_and_the_rest_is_counted() -> None:
     entries = [dataclasses.replace(ENTRY, status="failed", error=f"reason {number}") for number in range(20)]
-    lines = summary(entries, wall=1.0).lines()
+    lines = summary(entries, elapsed=1.0).lines()
     assert len(lines) < 13 and "and 12 other reasons" in lines[-1]
