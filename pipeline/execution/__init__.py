@@ -1,1 +1,1 @@
-"""Where pictures are computed: this process, several processes, or a Dask cluster."""
+"""Executors of image batches: this process, several processes, or a Dask cluster."""

@@ -1,4 +1,4 @@
-"""Pictures of one size together: how many at once, and fewer when the memory does not hold them."""
+"""Batches of images of one size: their size on a device, and halving when memory runs out."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..backends.errors import is_out_of_memory
 from ..synthesis import memory
 
 AUTO = "auto"
-#: Share of a GPU's memory that a batch may take, and the most pictures in one.
+#: Fraction of a GPU's memory for a batch, and the largest number of images in one.
 _MEMORY_FRACTION = 0.6
 _MAX_BATCH_SIZE = 32
 
@@ -40,11 +40,21 @@ def parse(text: str | int) -> int | None:
 
 
 def auto_batch_size(size: tuple[int, int], device_bytes: int | None, precision: str = "float32") -> int:
-    """Return how many pictures of `size` (width, height) to optimise at once.
+    """Return the number of images to optimise at once.
 
-    One on a CPU, whose cores a single picture's convolutions keep busy already; on a GPU
-    as many as its memory, `device_bytes`, holds with room to spare, where a pixel takes
-    what it takes on a CPU: a GPU keeps the same activations.
+    Parameters
+    ----------
+    size
+        Width and height in pixels.
+    device_bytes
+        Memory of the GPU; None on a CPU.
+    precision : {"float32", "bfloat16"}
+
+    Notes
+    -----
+    The number is 1 on a CPU, whose cores are busy with the convolutions of one image. On a GPU it is
+    ``0.6 device_bytes / (bytes per pixel * width * height)``, at most 32. The bytes per pixel are those
+    of a CPU, because both keep the same activations.
     """
     if device_bytes is None:
         return 1
@@ -55,18 +65,18 @@ def auto_batch_size(size: tuple[int, int], device_bytes: int | None, precision: 
 def iter_batches(
     items: Iterable[Item], bucket: Callable[[Item], Hashable], max_size: Callable[[Item], int], workers: int = 1
 ) -> Iterator[list[Item]]:
-    """Put items of one bucket together, in groups of at most `max_size`.
+    """Yield batches of items of one bucket, of at most `max_size` items.
 
     Parameters
     ----------
     items
-        In the order wanted; buckets come in the order of their first item.
+        In order of priority. A bucket takes the place of its first item.
     bucket
-        What the items of a group have in common.
+        Key that the items of a batch share.
     max_size
-        How many of an item's kind may be together; asked anew for every group, as the answer may change.
+        Largest batch for an item; called again for every batch, because memory may turn out smaller.
     workers
-        Who share the groups: a bucket is not made into fewer groups than there are workers to take one.
+        Number of workers. A bucket is split into at least as many batches, if it has enough items.
     """
     ordered = list(items)
     first_position: dict[Hashable, int] = {}
@@ -84,7 +94,15 @@ def iter_batches(
 
 @dataclass(frozen=True)
 class BatchOutcome:
-    """Results of a chunk, each a synthesis or the exception that took its place, and the batch size that held."""
+    """Results of a batch.
+
+    Attributes
+    ----------
+    results : list of SynthesisResult or Exception
+        One per subject.
+    max_batch_size : int or None
+        Largest batch that fits the memory; None if memory sufficed.
+    """
 
     results: list[Any]
     max_batch_size: int | None
@@ -98,21 +116,21 @@ def stylize_with_backoff(
     regions: Sequence[Any] = (),
     on_step: Callable[[int, Any], None],
 ) -> BatchOutcome:
-    """Stylise subjects of one size in one batch, halved until the device's memory holds it.
+    """Stylize subjects of one size in one batch, and halve it while it does not fit the device's memory.
 
     Parameters
     ----------
     stylizer : Stylizer
     init
-        The picture all begin with, where there is one.
+        Initial image of every subject.
     regions : sequence of RegionMasks or None
-        One a subject; empty for everywhere.
+        One per subject; empty if the styles apply everywhere.
     on_step
-        Called with a subject's place in `subjects` and its moment.
+        Called with the subject's index in `subjects` and its `StepInfo`.
 
     Notes
     -----
-    A batch that fails for any other reason is halved too, so that the one to blame fails alone.
+    A batch that fails for another reason is halved, too, until the image with the fault fails alone.
     """
     masks = list(regions) or [None] * len(subjects)
 

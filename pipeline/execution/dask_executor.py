@@ -65,7 +65,8 @@ class DaskExecutor:
             import distributed
         except ImportError as error:
             raise UsageError(
-                f"--cluster {self._address}: Dask is not installed ({error}). pip install 'stylebank[dask]'"
+                f"--cluster {self._address}: Dask is not installed ({error}). "
+                "Run pip install '.[dask]' in the clone of stylebank."
             ) from error
         local = self._address == LOCAL
         # the scheduler of a local cluster tries a task once, another one three times more by itself
@@ -146,7 +147,7 @@ class DaskExecutor:
             if result is not None:
                 yield result
             else:
-                notify("workers died; their pictures are tried again")
+                notify("workers died; their images are tried again")
                 killed.append(item)
         # a scheduler blames every task of a dead worker: which image killed it shows when each runs alone
         for context, batch in killed:

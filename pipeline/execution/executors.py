@@ -1,4 +1,4 @@
-"""Who computes: this process, several of this machine, or a cluster; and what happens when one of them dies."""
+"""Executors: this process, several processes of this machine, or a Dask cluster."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from .process_executor import ProcessExecutor
 
 
 class Executor(Protocol):
-    """Whoever computes: what a run asks of it, wherever its processes are.
+    """Interface of a run to the processes that compute.
 
     Attributes
     ----------
     workers : int
-        Processes that compute at the same time.
+        Number of processes that compute at the same time.
     """
 
     workers: int
@@ -33,17 +33,17 @@ class Executor(Protocol):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None, /
     ) -> None:
-        """End the processes, at once where an error is raised."""
+        """End the processes; kill them if an error is raised."""
 
     def run_once(self, function: Callable[[WorkerConfig], T]) -> T:
-        """Return one process' answer to a function of `worker`."""
+        """Return the result of a function of `worker` in one process."""
 
     def map_unordered(self, items: Iterable[WorkItem], notify: Notify) -> Iterator[BatchResult]:
-        """Yield what became of each chunk, as they finish."""
+        """Yield the result of each batch, in the order in which they finish."""
 
 
 class InProcessExecutor:
-    """The run's own process, one chunk after another.
+    """Executor of this process, one batch after another.
 
     Parameters
     ----------
@@ -69,11 +69,11 @@ class InProcessExecutor:
         worker.clear_cache()
 
     def run_once(self, function: Callable[[WorkerConfig], T]) -> T:
-        """Return this process' answer to a function of `worker`."""
+        """Return the result of a function of `worker` in this process."""
         return function(self._config)
 
     def map_unordered(self, items: Iterable[WorkItem], notify: Notify) -> Iterator[BatchResult]:
-        """Yield what became of each chunk."""
+        """Yield the result of each batch."""
         for context, batch in items:
             yield worker.work(self._config, context, batch, self.on_ready, self.on_step)
 
@@ -85,24 +85,25 @@ def make_executor(
     device: str | None = None,
     deterministic: bool = False,
 ) -> Executor:
-    """Decide who computes.
+    """Return the executor for a run's options.
 
     Parameters
     ----------
     jobs
-        Processes; as many as devices unless given, and without devices this process alone.
+        Number of processes; the number of `devices` by default, and this process alone without devices.
     devices
-        GPUs by number, one process each.
+        Numbers of GPUs, one process each.
     cluster
-        ``tcp://HOST:PORT`` of a Dask scheduler, or ``local`` for one of `jobs` processes here.
+        ``tcp://HOST:PORT`` of a Dask scheduler, or ``local`` for `jobs` Dask workers on this machine.
     device
-        ``cpu``, ``gpu`` or ``gpu:N``; ``auto``, or None, leaves it to the backend.
+        ``cpu``, ``gpu`` or ``gpu:N``; ``auto`` and None leave the choice to the backend.
     deterministic
-        Let the same input give the same bytes on a GPU, too.
+        Make the same input give the same bytes on a GPU, too.
 
     Raises
     ------
     UsageError
+        If an option has a wrong value, or two options exclude each other.
     """
     names = tuple(str(number) for number in devices)
     if device == "auto":
@@ -122,12 +123,12 @@ def make_executor(
         raise UsageError(f"devices {','.join(names)}: expected numbers of GPUs, each once, such as 0,1.")
     if cluster is not None:
         if names:
-            raise UsageError("cluster and devices exclude each other: a cluster's workers have their own.")
+            raise UsageError("cluster and devices exclude each other. Set devices where its workers start.")
         if cluster != "local" and "://" not in cluster:
             raise UsageError(f"cluster {printable(cluster)}: expected 'local', or a scheduler's tcp://HOST:PORT.")
         return DaskExecutor(cluster, jobs or 1, **options)
     if names and jobs is not None and jobs != len(names):
-        raise UsageError(f"jobs {jobs}: there is one process a device, and {len(names)} are given. Leave jobs out.")
+        raise UsageError(f"jobs {jobs}: expected {len(names)}, one process per device. Leave jobs out.")
     if len(names) > 1 or (jobs or 1) > 1:
         return ProcessExecutor(jobs or len(names), names, **options)
     return InProcessExecutor(names, **options)

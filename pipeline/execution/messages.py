@@ -1,4 +1,4 @@
-"""What travels to a worker and back: arrays, digests and settings, never an open file."""
+"""Messages to a worker and back: arrays, digests and settings, never an open file."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ class WorkerContext:
     key : str
         Digest of the content. A worker that has a stylizer for this key reuses it.
     styles : tuple of Style
-        One a region, with the scales the run needs.
+        One per region, with the scales that the run needs.
     settings : SynthesisSettings
     weights_sha256 : str
     weights : Weights or None
-        None where the package on the worker's side holds them.
+        None if the worker has them in its own package.
     init : ndarray, float32, shape (h, w, 3), or None
-        The picture to begin with.
+        Initial image.
     """
 
     key: str
@@ -45,17 +45,17 @@ class WorkerContext:
 
 @dataclass(frozen=True, eq=False)
 class ImageBatch:
-    """Subjects to be made together: one styling, one output size.
+    """Subjects of one style and one output size, optimised together.
 
     Attributes
     ----------
     indices : tuple of int
-        Of the pictures among all of the run.
+        Numbers of the images within the run.
     subjects : sequence of ndarray, float32, shape (H, W, 3)
     snapshot_every : int or None
-        Bring back a picture every so many steps.
+        Number of steps between two snapshots.
     regions : sequence of RegionMasks or None
-        Where the styles go, one a subject; empty for everywhere.
+        Masks of the styles, one per subject; empty if the styles apply everywhere.
     """
 
     indices: tuple[int, ...]
@@ -64,7 +64,7 @@ class ImageBatch:
     regions: Sequence[RegionMasks | None] = ()
 
     def split(self) -> list[ImageBatch]:
-        """Return the same pictures one by one."""
+        """Return batches of one image each."""
         regions = self.regions or [None] * len(self.subjects)
         each = zip(self.indices, self.subjects, regions, strict=True)
         return [ImageBatch((number,), [subject], self.snapshot_every, [masks]) for number, subject, masks in each]
@@ -72,19 +72,19 @@ class ImageBatch:
 
 @dataclass(frozen=True, eq=False)
 class ImageResult:
-    """What became of one subject in a worker.
+    """Result of one subject in a worker.
 
     Attributes
     ----------
     error : str
-        Why there is no picture; empty where there is one.
+        Reason for a missing image; empty if there is an image.
     pixels : ndarray, float32, shape (H, W, 3), or None
     start_loss, final_loss, steps
-        As `synthesis.SynthesisResult` has them.
+        As in `synthesis.SynthesisResult`.
     losses : list of float
-        After each iteration; empty where they are not known one by one.
+        Loss after each step; empty if some are unknown.
     snapshots : list of (int, ndarray of uint8)
-        Steps and pictures on the way, where `ImageBatch.snapshot_every` asked for them.
+        Step and image of each snapshot that `ImageBatch.snapshot_every` asks for.
     """
 
     error: str = ""
@@ -98,22 +98,22 @@ class ImageResult:
 
 @dataclass(frozen=True, eq=False)
 class BatchResult:
-    """What became of a chunk.
+    """Result of a batch.
 
     Attributes
     ----------
     results : mapping of int to ImageResult
-        By the pictures' numbers.
+        By the numbers of the images.
     worker : str
-        Which process on which device.
+        Name of the process or device; empty for the process of the run.
     machine : mapping of str to str
         ``backend``, ``device``, ``precision``.
     setup, compute : float
-        Seconds; compiling, and the style's eigendecompositions, count as setting up.
+        Time in seconds. Compiling and the style's eigendecompositions count as setup.
     max_batch_size : int or None
-        How many pictures of this size fit the device's memory at once, where that was found out.
+        Largest batch of this size that fits the memory; None if memory sufficed.
     setup_error : (str, int) or None
-        Message and exit code of an error that every picture would meet.
+        Message and exit code of an error that applies to every image.
     """
 
     results: Mapping[int, ImageResult]
@@ -126,11 +126,11 @@ class BatchResult:
 
 
 def failed_result(batch: ImageBatch, reason: str) -> BatchResult:
-    """Return the outcome of a chunk none of whose pictures could be made."""
+    """Return the result of a batch that failed as a whole."""
     return BatchResult({number: ImageResult(error=reason) for number in batch.indices})
 
 
-#: A picture whose worker died is tried again so often.
+#: Number of retries for an image whose worker died.
 RETRIES = 2
 
 
@@ -144,8 +144,8 @@ T = TypeVar("T")
 
 
 def died_message(times: int) -> str:
-    """Put the end of a picture's workers into words."""
+    """Return the message for an image whose worker died in every attempt."""
     return (
-        f"its worker process died each of {times} times (killed by the system, often for want of memory). "
+        f"its worker process died each of {times} times (killed by the system, usually because memory ran out). "
         "Try a smaller --size or fewer --jobs."
     )

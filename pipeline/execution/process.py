@@ -1,4 +1,4 @@
-"""A process that computes: its threads and devices, its place among the others, and the marks it leaves."""
+"""A worker process: its threads, its device, its slot among the processes of the machine, and its start markers."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from .messages import ImageBatch
 
 @dataclass(frozen=True)
 class WorkerConfig:
-    """How a process is to compute, as the run decides.
+    """Configuration of a worker process.
 
     Attributes
     ----------
     parent : int
-        Process that reads and writes.
+        Process of the run, which reads and writes files.
     threads : int or None
-        Of the CPU, for this process; None leaves it to the libraries.
+        Number of CPU threads for this process; None leaves it to the libraries.
     devices : tuple of str
         GPUs, of which each process takes one.
     folder : str or None
-        For marks that processes of one machine leave each other.
+        Folder of the locks and markers that the processes of one machine share.
     device : str or None
         As for `devices.device_scope`.
     deterministic : bool
@@ -48,7 +48,7 @@ class WorkerConfig:
 
 @dataclass(frozen=True)
 class DeviceInfo:
-    """What computes in a process.
+    """Backend and device of a process.
 
     Attributes
     ----------
@@ -74,12 +74,12 @@ _process = _ProcessState()
 
 
 def _init_process(config: WorkerConfig) -> None:
-    """Take a seat, and share the machine out, before TensorFlow is loaded; once a process."""
+    """Take a slot and set threads and device, before TensorFlow loads; once per process."""
     if _process.initialized:
         return
     _process.initialized = True
     if os.getpid() != config.parent and threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the run's to answer
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process of the run answers Ctrl-C
     loky = sys.modules.get("joblib.externals.loky.process_executor")
     if loky is not None and os.getpid() != config.parent:
         # With psutil, loky takes the memory of a larger image for a leak and replaces the process, and TensorFlow loads
@@ -96,14 +96,14 @@ def _init_process(config: WorkerConfig) -> None:
     if config.devices:
         if "tensorflow" in sys.modules:
             raise UsageError(
-                f"devices {','.join(config.devices)}: TensorFlow is loaded in this process already. "
+                f"devices {','.join(config.devices)}: TensorFlow is already loaded in this process. "
                 "Give more than one device, or set CUDA_VISIBLE_DEVICES before the program starts."
             )
         os.environ["CUDA_VISIBLE_DEVICES"] = config.devices[_process.slot % len(config.devices)]
 
 
 def _take_slot(folder: Path) -> int:
-    """Number this process among those of the machine; the seat is free again when it dies."""
+    """Take the lowest free slot of the machine; the lock frees it when the process dies."""
     slot = 0
     while True:
         lock = filelock.FileLock(folder / f"slot{slot}", is_singleton=False)
@@ -117,14 +117,14 @@ def _take_slot(folder: Path) -> int:
 
 
 def device_kind(config: WorkerConfig) -> str:
-    """Return ``cpu`` or ``gpu``: what this process computes on."""
+    """Return the kind of device of this process, ``cpu`` or ``gpu``."""
     from ..backends import devices
 
     return "cpu" if config.device == "cpu" else devices.device()
 
 
 def worker_name(config: WorkerConfig) -> str:
-    """Return what the record calls this process; empty for the run's own."""
+    """Return the name of this process in the record; empty for the process of the run."""
     if config.devices:
         return f"gpu {os.environ.get('CUDA_VISIBLE_DEVICES')}"
     if config.folder is not None:
@@ -133,12 +133,12 @@ def worker_name(config: WorkerConfig) -> str:
 
 
 def write_start_marker(config: WorkerConfig, batch: ImageBatch) -> None:
-    """Leave a mark that a chunk is being made, by which the run knows whose worker died."""
+    """Mark a batch as started, so that the run knows which batches a dead worker had."""
     if config.folder is not None:
         with contextlib.suppress(OSError):
             start_marker(config.folder, batch).touch()
 
 
 def start_marker(folder: str, batch: ImageBatch) -> Path:
-    """Return where the mark of a chunk is."""
+    """Return the path of a batch's start marker."""
     return Path(folder) / f"started{batch.indices[0]}"

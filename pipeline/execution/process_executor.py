@@ -1,4 +1,4 @@
-"""Several processes of this machine, through joblib; and what happens when one of them dies."""
+"""Executor with several processes of this machine, through joblib."""
 
 from __future__ import annotations
 
@@ -26,20 +26,19 @@ class ProcessExecutor:
     Parameters
     ----------
     jobs
-        How many.
+        Number of processes.
     devices
-        GPUs, each of which one process takes.
+        GPUs, one per process.
     device, deterministic
         As for `WorkerConfig`.
 
     Notes
     -----
-    loky gives up a whole pool when one process dies. What was not begun goes to a new one;
-    what was, is made alone, one after another, so that only a picture that takes its worker
-    with it every time is reported.
+    loky abandons a whole pool when one process dies. Batches that had not started go to a new pool. The
+    images of started batches run one by one at the end, so that only an image whose worker dies every time fails.
     """
 
-    #: What a worker does; found by name in its own process.
+    #: Function that a worker runs; pickled by its qualified name.
     work = staticmethod(worker.work)
 
     def __init__(
@@ -64,7 +63,7 @@ class ProcessExecutor:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def run_once(self, function: Callable[[WorkerConfig], T]) -> T:
-        """Return one process' answer to a function of `worker`."""
+        """Return the result of a function of `worker` in one process."""
         import joblib
 
         self._pool_started = True
@@ -72,7 +71,7 @@ class ProcessExecutor:
         return results[0]
 
     def map_unordered(self, items: Iterable[WorkItem], notify: Notify) -> Iterator[BatchResult]:
-        """Yield what became of each chunk, as they finish."""
+        """Yield the result of each batch, in the order in which they finish."""
         source = iter(items)
         suspects: list[WorkItem] = []
         returned: list[WorkItem] = []
@@ -86,7 +85,7 @@ class ProcessExecutor:
                 started = [item for item in unfinished if process.start_marker(self._folder, item[1]).exists()]
                 suspects += started
                 returned = [item for item in unfinished if item not in started]
-                notify("a worker process died; its pictures are tried again")
+                notify("a worker process died; its images are tried again")
         for context, batch in suspects:
             for single in batch.split():
                 yield from self._retry_single(context, single)
@@ -94,7 +93,7 @@ class ProcessExecutor:
     def _submit_all(self, in_flight: InFlight, pre_dispatch: int) -> Iterator[BatchResult]:
         import joblib
 
-        # never one job: joblib would run it in this process
+        # with one job, joblib would run it in this process
         self._pool_started = True
         parallel = _parallel(max(2, self.workers), pre_dispatch=pre_dispatch)
         delayed = joblib.delayed(self.work)
@@ -115,7 +114,7 @@ class ProcessExecutor:
 
 
 class InFlight:
-    """The tasks given to one pool, and which of them are not back yet."""
+    """Items of one pool that are not finished; iterating hands out the next ones."""
 
     def __init__(self, source: Iterator[WorkItem], returned: list[WorkItem]) -> None:
         self._source = source
@@ -126,7 +125,7 @@ class InFlight:
 
     def __iter__(self) -> Iterator[WorkItem]:
         while True:
-            with self._lock:  # joblib takes tasks from threads of its own, also while it gives up
+            with self._lock:  # joblib iterates in its own threads, even while a pool fails
                 if self._closed:
                     return
                 item = self._returned.pop(0) if self._returned else next(self._source, None)
@@ -136,19 +135,19 @@ class InFlight:
             yield item
 
     def done(self, batch_result: BatchResult) -> None:
-        """Note a chunk as finished."""
+        """Remove a finished batch."""
         for number in batch_result.results:
             self._items.pop(number, None)
 
     def close(self) -> list[WorkItem]:
-        """Give out no more, and return what is not back."""
+        """Stop the iteration, and return the unfinished items."""
         with self._lock:
             self._closed = True
             return [*self._items.values(), *self._returned]
 
 
 def _parallel(jobs: int, *, pre_dispatch: int | str = "2*n_jobs") -> Any:
-    """Give a `joblib.Parallel` whose results come as they finish where its backend can."""
+    """Return a `joblib.Parallel` that yields results as they finish, if the backend supports that."""
     import joblib
 
     options: dict[str, Any] = {
@@ -160,13 +159,13 @@ def _parallel(jobs: int, *, pre_dispatch: int | str = "2*n_jobs") -> Any:
     }
     try:
         return joblib.Parallel(return_as="generator_unordered", **options)
-    except ValueError:  # the caller's backend does not know how
+    except ValueError:  # the backend that the caller has set returns lists only
         return joblib.Parallel(**options)
 
 
 @contextlib.contextmanager
 def closed_quietly(batch_results: Any) -> Iterator[None]:
-    """Close joblib's results in the end; that it cancels what nobody waits for any more is meant so."""
+    """Close the generator of joblib on exit, without its warning about cancelled tasks."""
     try:
         yield
     finally:

@@ -1,7 +1,7 @@
-"""What runs where a picture is made: in this process, in one of several, or on another machine.
+"""Functions that run in a worker: in this process, in another one, or on another machine.
 
-A style is set up once in a process and kept for the batches that follow. Nothing here reads or
-writes pictures: subjects come as arrays, and pictures go back as arrays.
+A process keeps the stylizer of a style for the batches that follow. A worker reads and writes
+no files: subjects arrive as arrays, and images return as arrays.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 #: Stylizers kept per process: a run goes from one style to the next and does not come back.
 _KEPT = 2
-_lock = threading.RLock()  # one picture at a time: TensorFlow has the cores, or the device, to itself
+_lock = threading.RLock()  # one batch at a time has all cores or the whole device
 
 
 def work(
@@ -39,17 +39,21 @@ def work(
     on_ready: Callable[[dict[str, str]], None] = lambda machine: None,
     on_step: Callable[[int, Any], None] = lambda number, info: None,
 ) -> BatchResult:
-    """Make the pictures of a chunk.
+    """Stylize the images of a batch.
 
     Parameters
     ----------
-    config, context, batch
-        Where, in which style, of what.
+    config
+        Configuration of this process.
+    context
+        Styles, settings and weights.
+    batch
+        Subjects.
     on_ready
-        Called once the style is set up, with backend, device and precision.
+        Called with backend, device and precision when the stylizer is ready.
     on_step
-        Called with a picture's number and its `synthesis.StepInfo` after each iteration; only of
-        use in the run's own process.
+        Called with an image's number and its `synthesis.StepInfo` after each step. Only the process of the
+        run sets it.
 
     Returns
     -------
@@ -81,7 +85,7 @@ def work(
                 stylizer, batch.subjects, init=context.init, regions=batch.regions, on_step=on_info
             )
             elapsed = time.perf_counter() - ready
-            compiled = min(setup_timer(), elapsed)  # by the first picture of a kind, for all that follow
+            compiled = min(setup_timer(), elapsed)  # the first image of a size compiles for all others
         images = {
             number: _image_result(
                 result, losses[index] if len(losses[index]) == getattr(result, "steps", 0) else [], snapshots[index]
@@ -95,7 +99,7 @@ def work(
 
 @contextlib.contextmanager
 def _computing(config: WorkerConfig) -> Iterator[Callable[[], float]]:
-    """On the device wanted, and the same way every time where that is wanted; tells what was done once for all."""
+    """Compute on the configured device; yield a function that returns the seconds of setup since then."""
     from ..backends import devices
 
     if config.deterministic:
@@ -106,7 +110,7 @@ def _computing(config: WorkerConfig) -> Iterator[Callable[[], float]]:
 
 
 def device_info(config: WorkerConfig) -> DeviceInfo:
-    """Tell what computes here; the network's library is loaded for it."""
+    """Return backend and device of this process; loads the backend."""
     with _lock:
         _init_process(config)
         from ..backends import devices
@@ -117,7 +121,7 @@ def device_info(config: WorkerConfig) -> DeviceInfo:
 
 
 def benchmark_precision(config: WorkerConfig) -> str:
-    """Return the precision that a timing finds faster here."""
+    """Return the precision that is faster on this device."""
     with _lock:
         _init_process(config)
         from ..backends import devices
@@ -129,7 +133,7 @@ def benchmark_precision(config: WorkerConfig) -> str:
 def _image_result(result: Any, losses: list[float], snapshots: list[tuple[int, Any]]) -> ImageResult:
     if isinstance(result, StylebankError):
         return ImageResult(error=str(result))
-    if isinstance(result, Exception):  # out of memory, or a fault of a library: this picture's alone
+    if isinstance(result, Exception):  # out of memory, or a fault of a library: only this image fails
         reason = printable(str(result).strip().split("\n")[0]) or "no reason given"
         return ImageResult(error=f"{type(result).__name__}: {reason}. Try a smaller --size.")
     return ImageResult(
@@ -157,11 +161,11 @@ def clear_cache() -> None:
 
 
 def machine_info(config: WorkerConfig, stylizer: Stylizer) -> dict[str, str]:
-    """Return backend, device and precision of this process, as the record has them."""
+    """Return backend, device and precision of this process, with the keys of the record."""
     from ..backends.runtime import NAME
 
     device = device_kind(config)
     if config.devices and device != "gpu":
         visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-        raise UsageError(f"devices: {NAME} finds no GPU {visible} here. Leave out --devices, or name others.")
+        raise UsageError(f"devices: {NAME} finds no GPU {visible} here. Leave out --devices, or name other GPUs.")
     return {"backend": NAME, "device": device, "precision": stylizer.precision}

@@ -83,7 +83,7 @@ def test_options_choose_the_executor() -> None:
         ({"jobs": 0}, "jobs 0: expected 1"),
         ({"devices": ["0", "0"]}, "each once"),
         ({"devices": ["gpu"]}, "numbers of GPUs"),
-        ({"devices": [0, 1], "jobs": 3}, "one process a device"),
+        ({"devices": [0, 1], "jobs": 3}, "one process per device"),
         ({"cluster": "somewhere"}, "expected 'local', or a scheduler's"),
         ({"cluster": "local", "devices": [0]}, "exclude each other"),
     ],
