@@ -2,5 +2,5 @@
 
 from . import main
 
-if __name__ == "__main__":  # a worker process imports this module and is not to run the command again
+if __name__ == "__main__":  # a worker process imports this module and must not run the command again
     main()

@@ -19,29 +19,36 @@ from .console import scale_reporter
 
 _DEFAULT = IngestSettings()
 _SCALES = options.comma_separated(_DEFAULT.scales)
-#: What fails for one painting and would for the next.
+#: Errors that every following painting would meet, too.
 _STOPPING_ERRORS = (BankBusy, StyleDamaged, WeightsRefused)
 
 
 @click.command("add")
 @click.argument("images", metavar="IMAGE...", nargs=-1, required=True, type=click.Path())
-@click.option("--name", help="Name in the bank, for one IMAGE.  [default: the file's name without its suffix]")
+@click.option("--name", help="Name in the bank, for a single IMAGE.  [default: the file's name without its suffix]")
 @click.option(
     "--scales",
     type=options.Integers(),
-    help=f"Longest sides to measure at; never above the painting's own.  [default: {_SCALES}]",
+    help=f"Longest sides in pixels to measure at; a painting is never enlarged.  [default: {_SCALES}]",
 )
 @click.option(
     "--layers",
     type=options.Layers(),
-    help=f"convN_M before the ReLU, reluN_M after it.  [default: all {len(CONVOLUTIONS)} convolutions]",
+    help="Layers to measure: convN_M before the ReLU, reluN_M after it.  "
+    f"[default: all {len(CONVOLUTIONS)} convolutions]",
 )
-@click.option("--pooling", type=click.Choice(MEASURED_POOLINGS), help=f"[default: {_DEFAULT.pooling}]")
-@click.option("--padding", type=click.Choice(PADDINGS), help=f"[default: {_DEFAULT.padding}]")
+@click.option(
+    "--pooling", type=click.Choice(MEASURED_POOLINGS), help=f"Pooling of the network.  [default: {_DEFAULT.pooling}]"
+)
+@click.option(
+    "--padding",
+    type=click.Choice(PADDINGS),
+    help=f"Padding of the convolutions; zero draws a frame around pictures.  [default: {_DEFAULT.padding}]",
+)
 @options.weights
 @options.allow_unknown_weights
 @options.preset
-@click.option("--tag", multiple=True, help="A word to find the style by; may be given several times.")
+@click.option("--tag", multiple=True, help="Tag to find the style by; repeatable.")
 @click.option("--replace", is_flag=True, help="Replace a style of the same name.")
 @options.no_thumbnail
 @options.max_pixels
@@ -56,11 +63,11 @@ def command(
       $ stylebank add scan.tiff --name "The Great Wave" --scales 512,1024,2048 --tag hokusai
     """
     if name is not None and len(images) > 1:
-        raise UsageError(f"--name {name!r} is for one IMAGE, and there are {len(images)}. Add them one by one.")
+        raise UsageError(f"--name {name!r} names a single IMAGE, not {len(images)}. Add them one by one.")
     stems = Counter(Path(image).stem for image in images)
     for stem, times in stems.items():
         if times > 1:
-            raise UsageError(f"{times} images would become style {printable(stem)}. Add them one by one with --name.")
+            raise UsageError(f"{times} images would be named {printable(stem)}. Add them one by one with --name.")
     ingest_settings(**{key: settings[key] for key in ("preset", "scales", "layers", "pooling", "padding")})
     code = 0
     for number, image in enumerate(images, start=1):

@@ -22,50 +22,57 @@ _DEFAULT = SynthesisSettings()
 @click.command("apply")
 @click.argument("subjects", metavar="SUBJECT...", nargs=-1, required=True, type=click.Path())
 @controls
-@click.option("-o", "--output", type=click.Path(), help="A folder, or a file for one SUBJECT.  [default: .]")
-@click.option("--optimizer", type=click.Choice(OPTIMIZERS), help=f"[default: {_DEFAULT.optimizer}]")
+@click.option("-o", "--output", type=click.Path(), help="Folder, or file for a single SUBJECT.  [default: .]")
+@click.option(
+    "--optimizer", type=click.Choice(OPTIMIZERS), help=f"Optimiser of the pixels.  [default: {_DEFAULT.optimizer}]"
+)
 @click.option(
     "--learning-rate",
     type=float,
-    help="Grey levels a step.  "
+    help="Step size in grey levels, for adam and rmsprop.  "
     f"[default: {', '.join(f'{rate:g} for {name}' for name, rate in LEARNING_RATES.items())}]",
 )
 @click.option(
     "--precision",
     type=click.Choice(PRECISIONS),
-    help=f"Of the convolutions; auto takes what a short timing finds faster.  [default: {_DEFAULT.precision}]",
+    help=f"Precision of the convolutions; auto times both and takes the faster.  [default: {_DEFAULT.precision}]",
 )
 @click.option(
     "--tolerance",
     type=float,
-    help="Share of a style's largest eigenvalue below which its tail is left out of a step.  "
+    help="Leave out of each step the eigenvalues of a style below this fraction of the largest.  "
     f"[default: {_DEFAULT.tolerance:g}]",
 )
-@click.option("--init", metavar="subject|noise|FILE", help=f"What to begin with.  [default: {_DEFAULT.init}]")
-@click.option("--seed", type=int, help=f"Of the noise.  [default: {_DEFAULT.seed}]")
-@click.option("--save-every", type=click.IntRange(1), metavar="N", help="Keep a picture every N steps, too.")
-@click.option("--animation", type=click.Path(), metavar="FILE", help="A .gif or .webp of the way, for one SUBJECT.")
-@click.option("--overwrite", is_flag=True, help="Make pictures again that are there already.")
-@click.option("--recursive", is_flag=True, help="Look in the folders below a SUBJECT folder, too.")
+@click.option("--init", metavar="subject|noise|FILE", help=f"Picture to start from.  [default: {_DEFAULT.init}]")
+@click.option("--seed", type=int, help=f"Seed of the noise.  [default: {_DEFAULT.seed}]")
+@click.option("--save-every", type=click.IntRange(1), metavar="N", help="Also save a snapshot every N steps.")
+@click.option(
+    "--animation",
+    type=click.Path(),
+    metavar="FILE",
+    help="Write a .gif or .webp of the optimisation, for a single SUBJECT.",
+)
+@click.option("--overwrite", is_flag=True, help="Replace outputs that exist.")
+@click.option("--recursive", is_flag=True, help="Also search the folders below a SUBJECT folder.")
 @click.option(
     "--format",
     type=click.Choice(list(WRITE_FORMATS)),
-    help=f"Of the outputs.  [default: by the name of an --output file, else {_DEFAULT.format}]",
+    help=f"Format of the outputs.  [default: by the suffix of an --output file, else {_DEFAULT.format}]",
 )
-@click.option("--quality", type=int, help=f"1 to 100, for jpg and webp.  [default: {_DEFAULT.quality}]")
+@click.option("--quality", type=int, help=f"Quality from 1 to 100, for jpg and webp.  [default: {_DEFAULT.quality}]")
 @click.option(
-    "--depth", type=int, metavar="8|16", help=f"Bits a channel; 16 for png and tiff.  [default: {_DEFAULT.depth}]"
+    "--depth", type=int, metavar="8|16", help=f"Bits per channel; 16 for png and tiff.  [default: {_DEFAULT.depth}]"
 )
 @click.option(
     "--metadata/--no-metadata",
     default=None,
-    help="Copy the SUBJECT's EXIF and XMP: date, camera, place, author.  "
+    help="Copy the EXIF and XMP of the SUBJECT: date, camera, place, author.  "
     f"[default: {'metadata' if _DEFAULT.metadata else 'no-metadata'}]",
 )
 @click.option(
     "--name-template",
     metavar="TEXT",
-    help=f"Names of outputs, without suffix, of {', '.join(f'{{{field}}}' for field in FIELDS)}.  "
+    help=f"Template of the outputs' names, without suffix, of {', '.join(f'{{{field}}}' for field in FIELDS)}.  "
     f"[default: {DEFAULT_TEMPLATE}]",
 )
 @options.weights
@@ -73,7 +80,7 @@ _DEFAULT = SynthesisSettings()
 @options.max_pixels
 @options.memory_limit
 @options.execution_options
-@click.option("--json", is_flag=True, help="Print the record's lines.")
+@click.option("--json", is_flag=True, help="Print the lines of the record.")
 @click.pass_obj
 def command(
     context: options.CliContext,
@@ -84,11 +91,11 @@ def command(
     keep_going: bool,
     **settings: Any,
 ) -> int:
-    """Make pictures of the SUBJECTs in a style, or several.
+    """Put photographs into a style, or into several.
 
-    SUBJECTs are files, folders, and quoted patterns. Outputs are named
-    {subject}.{style}.jpg, or by --name-template; stylebank.jsonl beside them says how each was
-    made. What is there already, made the same way, is not made again.
+    SUBJECTs are files, folders, and patterns in quotes. Outputs are named
+    {subject}.{style}.jpg, or by --name-template. The record stylebank.jsonl beside them keeps
+    style, settings and losses of each. Finished outputs with the same settings are skipped.
 
     \b
       $ stylebank apply --style starry_night photo.jpg

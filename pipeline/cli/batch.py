@@ -20,12 +20,14 @@ if TYPE_CHECKING:
 @click.command("batch")
 @click.argument("jobs_file", metavar="JOBS.toml", type=click.Path())
 @click.option(
-    "-o", "--output", type=click.Path(), help="The folder all outputs stay under.  [default: that of JOBS.toml]"
+    "-o", "--output", type=click.Path(), help="Folder that all outputs stay below.  [default: the folder of JOBS.toml]"
 )
-@click.option("--dry-run", is_flag=True, help="Print what there is to do, its time and its disk, and do nothing.")
-@click.option("--overwrite", is_flag=True, help="Make pictures again that are there already.")
+@click.option(
+    "--dry-run", is_flag=True, help="Print what would run, with sizes, time and disk space, and change nothing."
+)
+@click.option("--overwrite", is_flag=True, help="Replace outputs that exist.")
 @options.execution_options
-@click.option("--json", is_flag=True, help="Print the record's lines; with --dry-run, the plan.")
+@click.option("--json", is_flag=True, help="Print the lines of the record; with --dry-run, print the plan.")
 @click.pass_obj
 def command(
     context: options.CliContext,
@@ -39,11 +41,11 @@ def command(
     batch_size: str,
     **execution: Any,
 ) -> int:
-    """Make the pictures of a job file.
+    """Run the jobs of a file.
 
-    A job has style or styles, subjects, output, and any option of 'stylebank apply' with underscores;
-    [defaults] holds what jobs share. Each style is crossed with each subject. Paths start from the file's
-    folder. Run it again after any interruption: what is made already is not made again.
+    A job has style or styles, subjects, output, and any option of 'stylebank apply', written with
+    underscores. [defaults] holds the settings that jobs share. Each style is crossed with each subject.
+    Paths start from the folder of the file. Run it again after an interruption: finished pictures are skipped.
 
     \b
       [defaults]
@@ -95,12 +97,12 @@ def _print_plan(context: options.CliContext, runs: Any, workers: int, *, with_js
     else:
         _print_estimates(estimates)
         click.echo(
-            f"in all: {plural(pictures, 'picture')}, about {format_duration(setup + seconds)} in one process"
-            f"{f' of {workers}, which share the cores or have a GPU each' if workers > 1 else ''}, "
-            f"{format_duration(setup)} of it setting up, {disk / 1e6:.1f} MB of {free / 1e6:,.0f} MB free"
+            f"total: {plural(pictures, 'picture')}, about {format_duration(setup + seconds)} in one process"
+            f"{f' of {workers}, which share the cores or take a GPU each' if workers > 1 else ''}, "
+            f"{format_duration(setup)} of it set-up, {disk / 1e6:.1f} MB of {free / 1e6:,.0f} MB free"
         )
     if disk > free:
-        click.echo("Warning: the disk will not hold them. Free some space, or give another --output.", err=True)
+        click.echo("Warning: the disk has too little space. Free some, or give another --output.", err=True)
     return 0
 
 
@@ -110,8 +112,8 @@ def _print_estimates(estimates: Sequence[Estimate]) -> None:
         more = f" and {plural(len(estimate.sizes) - 5, 'more size')}" if len(estimate.sizes) > 5 else ""
         takes = f"; {format_duration(estimate.seconds)}" if estimate.seconds is not None else ""
         click.echo(
-            f"{printable(estimate.folder)}: {estimate.style}: {estimate.to_make} to make, "
-            f"{estimate.finished} made already{f', {estimate.failed} that cannot be' if estimate.failed else ''}"
+            f"{printable(estimate.folder)}: {estimate.style}: {estimate.to_make} to do, "
+            f"{estimate.finished} finished{f', {estimate.failed} failed' if estimate.failed else ''}"
             f"{f'; {sizes}{more}' if sizes else ''}{takes}"
             f"{f'; {estimate.disk / 1e6:.1f} MB' if estimate.to_make else ''}"
         )

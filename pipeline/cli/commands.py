@@ -17,21 +17,21 @@ from stylebank.errors import StylebankError, plural, printable
 COMMANDS = {
     "add": "Measure paintings and keep them in the bank.",
     "list": "List the styles in the bank.",
-    "show": "Show what the bank knows of a style.",
-    "remove": "Remove styles from the bank; none of them unless all are there.",
-    "rename": "Give a style another name.",
-    "tag": "Give tags to styles, or take them away.",
-    "apply": "Make pictures of the SUBJECTs in a style, or several.",
-    "batch": "Make the pictures of a job file.",
-    "report": "Write a page to look over the pictures of an output folder.",
-    "mix": "Make style NEW from others: their Wasserstein barycentre, at every scale and layer.",
-    "pool": "Make style NEW from many paintings taken as one, such as all of an artist's.",
-    "similar": "Find the styles nearest to one of the bank, or to a picture.",
-    "map": "Draw the bank as a map: like styles lie together.",
-    "gallery": "Make a page of the bank to look at: pictures, palettes, tags to filter by.",
-    "export": "Write styles to files of their own, to share.",
-    "import": "Take style files from elsewhere into the bank.",
-    "verify": "Check style files in full; all of the bank by default.",
+    "show": "Print the header of a style: source, scales, layers, digests and recipe.",
+    "remove": "Remove styles from the bank.",
+    "rename": "Rename a style.",
+    "tag": "Add tags to styles, or remove them.",
+    "apply": "Put photographs into a style, or into several.",
+    "batch": "Run the jobs of a file.",
+    "report": "Write a page that shows the pictures of an output folder.",
+    "mix": "Compute style NEW as the Wasserstein barycentre of other styles.",
+    "pool": "Compute style NEW from several paintings, pooled as if they were one.",
+    "similar": "List the styles nearest to a style of the bank or to a picture.",
+    "map": "Draw the bank as a map on which similar styles lie together.",
+    "gallery": "Write a page of the bank: pictures, palettes, and tags to filter by.",
+    "export": "Write styles to files, to share them.",
+    "import": "Check style files and add them to the bank.",
+    "verify": "Check style files in full, all of the bank by default.",
 }
 #: Modules that cannot have their command's name, which is a keyword.
 _MODULES = {"import": "import_"}
@@ -125,10 +125,15 @@ def _missing_style(error: click.MissingParameter) -> click.UsageError | None:
     "--bank",
     type=click.Path(path_type=Path),
     metavar="FOLDER",
-    help="The folder of styles.  [default: in the user's data folder]",
+    help="Folder that holds the styles.  [default: in the user's data folder]",
 )
-@click.option("-v", "--verbose", is_flag=True, help="Say more on the way.")
-@click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors and results.")
+@click.option(
+    "-v",
+    "--verbose",
+    is_flag=True,
+    help="Print details: device, precision, network; a traceback for unexpected errors.",
+)
+@click.option("-q", "--quiet", is_flag=True, help="Print errors and results only.")
 @click.version_option(stylebank.__version__, prog_name="stylebank")
 @click.pass_context
 def group(ctx: click.Context, bank: Path | None, verbose: bool, quiet: bool) -> None:
@@ -138,8 +143,8 @@ def group(ctx: click.Context, bank: Path | None, verbose: bool, quiet: bool) -> 
       $ stylebank add starry_night.jpg
       $ stylebank apply --style starry_night in/*.jpg --output out
 
-    Every option can be given as an environment variable too: --bank as STYLEBANK_BANK, and
-    an option of a command with the command's name, such as STYLEBANK_APPLY_SIZE.
+    The options below stand before the command. An environment variable sets any option:
+    STYLEBANK_BANK sets --bank, and STYLEBANK_APPLY_SIZE sets --size of apply.
 
     \b
     Exit codes: 0 done, 1 some items failed, 2 wrong usage, 3 the bank is

@@ -24,7 +24,7 @@ _VERBOSE_SECONDS_BETWEEN_LINES = 1.0
 
 @contextlib.contextmanager
 def reporter(context: CliContext, *, with_json: bool) -> Iterator[Callable[[Progress], None]]:
-    """Give a listener that shows progress as the user's stderr can, and prints the record's lines."""
+    """Yield a listener that shows progress on stderr and, with ``--json``, prints the lines of the record."""
     with _progress_listener(context) as show:
 
         def listener(progress: Progress) -> None:
@@ -49,7 +49,7 @@ def _progress_listener(context: CliContext) -> Iterator[Callable[[Progress], Non
 
 
 def print_summary(context: CliContext, entries: Sequence[Entry], seconds: float) -> int:
-    """Tell what became of a run's pictures; return the exit code that asks for."""
+    """Print the totals of a run and return its exit code."""
     totals = summary(entries, seconds)
     if len(entries) > 1:
         for line in totals.lines():
@@ -63,7 +63,7 @@ def print_summary(context: CliContext, entries: Sequence[Entry], seconds: float)
 def scale_reporter(
     context: CliContext, image: str, number: int, total: int
 ) -> Iterator[Callable[[int, int, int], None]]:
-    """Give a listener that tells which scale of a painting is measured, on a terminal or to who wants more."""
+    """Yield a listener that shows which scale is measured, on a terminal or with ``--verbose``."""
     name = printable(Path(image).name)
 
     def line(scale: int, done: int, scales: int) -> str:
@@ -87,7 +87,7 @@ def _print_error(progress: Progress) -> None:
 
 
 class _Counts:
-    """Where a run of many pictures stands."""
+    """Counts of a run's pictures, and its throughput."""
 
     def __init__(self) -> None:
         self._start = time.monotonic()
@@ -104,7 +104,7 @@ class _Counts:
             self._workers[entry.worker] += 1
 
     def line(self, progress: Progress) -> str:
-        """Return total, throughput, time left and what each worker has done."""
+        """Return total, throughput, time left and the count of each worker."""
         parts = [f"{self._finished} of {progress.total}"]
         if self._failed:
             parts.append(f"{self._failed} failed")
@@ -119,7 +119,7 @@ class _Counts:
 
 
 class _EventLines:
-    """What there is to say of an event; pictures made already are counted, and totals in one line."""
+    """Lines to print for each event; skipped pictures are counted, and reported in one line."""
 
     def __init__(self, verbose: bool) -> None:
         self._verbose = verbose
@@ -137,9 +137,9 @@ class _EventLines:
         return [*(self.skipped_lines() if starts_work else []), *([line] if line else [])]
 
     def skipped_lines(self) -> list[str]:
-        """Return what was kept back."""
+        """Return the line for the skipped pictures since the last call."""
         count, self._skipped = self._skipped, 0
-        return [self._last if count == 1 else f"{count:,} made already, skipped"] if count else []
+        return [self._last if count == 1 else f"{count:,} already finished, skipped"] if count else []
 
 
 class _LinePrinter:
@@ -159,13 +159,13 @@ class _LinePrinter:
             return
         if progress.entry is not None:
             self._tally.count(progress.entry)
-            # a picture alone has said all in its own line
+            # a single picture has its own line
             if progress.total > 1 and time.monotonic() - self._last_counts >= self._seconds_between:
                 self._print(self._tally.line(progress))
                 self._last_counts = time.monotonic()
 
     def end(self) -> None:
-        """Say what was kept back."""
+        """Print the lines that are held back."""
         for line in self._events.skipped_lines():
             self._print(line)
 
@@ -230,7 +230,7 @@ def _event_text(progress: Progress, verbose: bool) -> str:
     if entry.status == "failed":
         return f"{_image_text(progress)}: failed: {entry.error}"
     if entry.status == "skipped":
-        return f"{_image_text(progress)}: skipped: {printable(entry.output)} is made already"
+        return f"{_image_text(progress)}: skipped: {printable(entry.output)} is already finished"
     return (
         f"{_image_text(progress)}: {printable(entry.output)}, {entry.width} x {entry.height}, "
         f"loss {entry.start_loss:.4g} -> {entry.final_loss:.4g} in {entry.seconds:.0f} s"
@@ -239,7 +239,7 @@ def _event_text(progress: Progress, verbose: bool) -> str:
 
 
 def format_duration(seconds: float) -> str:
-    """Return seconds as minutes and seconds, with hours where there are any."""
+    """Return seconds as ``M:SS``, or ``H:MM:SS`` from an hour on."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

@@ -13,18 +13,20 @@ from . import options
 
 @click.command("export")
 @click.argument("names", metavar="NAME...", nargs=-1, required=True, type=options.StyleName())
-@click.option("-o", "--output", required=True, type=click.Path(), help="A folder, or FILE.stylebank.h5 for one NAME.")
+@click.option(
+    "-o", "--output", required=True, type=click.Path(), help="Folder, or FILE.stylebank.h5 for a single NAME."
+)
 @options.no_thumbnail
-@click.option("--overwrite", is_flag=True, help="Replace files that are there.")
+@click.option("--overwrite", is_flag=True, help="Replace files that exist.")
 @click.pass_obj
 def command(
     context: options.CliContext, names: tuple[str, ...], output: str, no_thumbnail: bool, overwrite: bool
 ) -> None:
-    """Write styles to files of their own, to share. What is printed beside each is its digest.
+    """Write styles to files, to share them. The digest of each is printed.
 
-    --no-thumbnail leaves the pictures out for privacy. It is no secrecy: the statistics can
-    be inverted into a likeness of the painting's texture, and the painting's file name and
-    digest stay.
+    --no-thumbnail leaves the pictures out. The style still does not keep the painting secret:
+    its statistics can be inverted into a likeness of the painting's texture, and the file name
+    and digest of the painting stay.
 
     \b
       $ stylebank export starry_night -o starry_night.stylebank.h5

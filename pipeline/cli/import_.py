@@ -12,9 +12,11 @@ from . import options
 
 @click.command("import")
 @click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path())
-@click.option("--rename", metavar="NAME", help="The name it is to have here, for one FILE.  [default: its own]")
+@click.option("--rename", metavar="NAME", help="Name in this bank, for a single FILE.  [default: the style's name]")
 @click.option(
-    "--expect-sha256", metavar="DIGEST", help="Refuse another FILE than this: its bytes' sha256 or its content_sha256."
+    "--expect-sha256",
+    metavar="DIGEST",
+    help="Accept only a FILE with this digest, either of its bytes or its content_sha256.",
 )
 @options.no_thumbnail
 @options.replace
@@ -27,11 +29,10 @@ def command(
     no_thumbnail: bool,
     replace: bool,
 ) -> int:
-    """Take style files from elsewhere into the bank.
+    """Check style files and add them to the bank.
 
-    Each is checked in full first: structure, digests, and that its numbers are Gaussians. A
-    digest from whoever made the file, given with --expect-sha256, tells that it is that file;
-    without one nothing does.
+    Each file is checked in full first: structure, digests, finite numbers, valid covariances.
+    Only a digest from the author of the file proves its origin: give it with --expect-sha256.
 
     \b
       $ stylebank import shared/*.stylebank.h5
@@ -40,7 +41,9 @@ def command(
     if len(files) > 1:
         for option, value in (("--rename", rename), ("--expect-sha256", expect_sha256)):
             if value is not None:
-                raise UsageError(f"{option} {value!r} is for one FILE, and there are {len(files)}. Import one by one.")
+                raise UsageError(
+                    f"{option} {value!r} applies to a single FILE, not {len(files)}. Import them one by one."
+                )
     code = 0
     for file in files:
         try:

@@ -12,7 +12,7 @@ from stylebank.style import Header
 
 from . import options
 
-#: What --sort can go by; the order of names decides where it is the same.
+#: Keys of --sort; styles with equal keys stay in the order of their names.
 _SORT_KEYS: dict[str, Callable[[Header], Any]] = {
     "name": lambda header: 0,
     "created": lambda header: header.created,
@@ -22,9 +22,15 @@ _SORT_KEYS: dict[str, Callable[[Header], Any]] = {
 
 
 @click.command("list")
-@click.option("--tag", multiple=True, help="Only styles with this tag; repeatable, they need all.")
 @click.option(
-    "--sort", type=click.Choice(list(_SORT_KEYS)), default="name", show_default=True, help="Largest painting first."
+    "--tag", multiple=True, help="List only styles with this tag; repeatable, and styles need all tags given."
+)
+@click.option(
+    "--sort",
+    type=click.Choice(list(_SORT_KEYS)),
+    default="name",
+    show_default=True,
+    help="Order of the list; 'size' puts the largest painting first, 'created' the oldest style.",
 )
 @options.json_flag
 @click.pass_obj
@@ -52,7 +58,5 @@ def command(context: options.CliContext, tag: tuple[str, ...], sort: str, json: 
                 f"No style has {' and '.join(map(repr, tag))}. Tags: {printable(', '.join(known_tags)) or 'none'}."
             )
         if not all_headers:
-            context.print(
-                f"The bank {printable(context.bank.folder)} is empty. 'stylebank add IMAGE' puts a painting in."
-            )
+            context.print(f"The bank {printable(context.bank.folder)} is empty. 'stylebank add IMAGE' adds a style.")
     return options.print_damaged(damaged)

@@ -12,8 +12,10 @@ from . import options
 
 
 @click.command("map")
-@click.option("-o", "--output", required=True, type=click.Path(), help="A .html page or a .png picture.")
-@click.option("--tag", multiple=True, help="Only styles with this tag; repeatable, they need all.")
+@click.option("-o", "--output", required=True, type=click.Path(), help="File: a .html page or a .png picture.")
+@click.option(
+    "--tag", multiple=True, help="Draw only styles with this tag; repeatable, and styles need all tags given."
+)
 @click.option(
     "--scale",
     type=click.IntRange(32),
@@ -22,16 +24,16 @@ from . import options
     help="Longest side at which to compare.",
 )
 @click.option(
-    "--layers", type=options.Layers(), help="Compare by these; 'pixels' is the palette.  [default: all there are]"
+    "--layers", type=options.Layers(), help="Layers to compare; 'pixels' is the palette.  [default: all common layers]"
 )
 @click.option(
     "--exact",
     type=click.IntRange(0),
     default=atlas.EXACT,
     show_default=True,
-    help="Up to so many styles take all distances in full; above, estimate them.",
+    help="Up to this many styles, compute every distance exactly; above it, estimate them.",
 )
-@click.option("--overwrite", is_flag=True, help="Replace a file that is there.")
+@click.option("--overwrite", is_flag=True, help="Replace a file that exists.")
 @click.pass_obj
 def command(
     context: options.CliContext,
@@ -42,16 +44,16 @@ def command(
     exact: int,
     overwrite: bool,
 ) -> int:
-    """Draw the bank as a map: like styles lie together.
+    """Draw the bank as a map on which similar styles lie together.
 
-    Styles are placed by classical scaling of the distances that 'stylebank similar' gives. The
+    Styles are placed by classical multidimensional scaling of the distances that 'stylebank similar' gives. The
     page needs no network: names on hover, zoom by wheel, drag to move.
 
     \b
       $ stylebank map -o map.html
       $ stylebank map -o colours.png --layers pixels --tag hokusai
     """
-    atlas.require_output(output, overwrite=overwrite)  # before the distances
+    atlas.require_output(output, overwrite=overwrite)  # before the distances are computed
     layout, damaged = atlas.atlas(
         context.bank,
         tags=tag,

@@ -21,16 +21,16 @@ from . import options
     metavar="NAME:WEIGHT",
     multiple=True,
     required=True,
-    help="A style and how much it counts, 1 if left out; repeatable. Weights are divided by their sum.",
+    help="A style and its weight, which is 1 if left out; repeatable. Weights are divided by their sum.",
 )
 @options.tags
 @options.replace
 @click.pass_obj
 def command(context: options.CliContext, new: str, parts: tuple[str, ...], tag: tuple[str, ...], replace: bool) -> None:
-    """Make style NEW from others: their Wasserstein barycentre, at every scale and layer.
+    """Compute style NEW as the Wasserstein barycentre of other styles.
 
-    It is kept with its recipe and used like any other. Scales are matched where they are
-    within half an octave; a name that ends in a colon and a number is written with its weight.
+    Every scale and layer is mixed. Scales are matched if they are within half an octave. The new
+    style records its recipe. Write a name that ends in a colon and a number with its weight.
 
     \b
       $ stylebank mix stormy --from starry_night:0.6 --from great_wave:0.4

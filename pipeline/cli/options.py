@@ -1,4 +1,4 @@
-"""What the commands share: their state, parameter types, and options used more than once."""
+"""Context of a command, types of parameters, and options that several commands take."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ..settings import MEASURE_PRESETS
 
 @dataclass
 class CliContext:
-    """What the group hands to its commands."""
+    """The bank and the verbosity, which the group passes to its commands."""
 
     bank: Bank
     verbose: bool
@@ -48,7 +48,7 @@ class StyleName(click.ParamType):  # type: ignore[type-arg]
     envvar_list_splitter = ","
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        """Offer the bank's names that begin with what is typed."""
+        """Return the names in the bank that begin with `incomplete`."""
         root = ctx.find_root()
         bank = Bank(root.params.get("bank") or default_folder())
         region, equals, prefix = incomplete.rpartition("=")
@@ -98,42 +98,41 @@ class Bytes(click.ParamType):  # type: ignore[type-arg]
 
 
 def comma_separated(values: tuple[Any, ...]) -> str:
-    """Show a default as it would be typed."""
+    """Return values as they would be typed."""
     return ",".join(map(str, values))
 
 
 preset = click.option(
     "--preset",
     type=click.Choice(list(MEASURE_PRESETS)),
-    help="Settings as a set: 'original' is the 2018 program's. Options given beside it win.",
+    help="Set of settings: 'original' measures like the 2018 program. Single options override it.",
 )
 weights = click.option(
     "--weights",
     metavar="PATH|keras",
-    help="VGG-19's weights: an .h5, .mat or .npy file, or 'keras' to download Keras' own.  [default: those shipped]",
+    help="Weights of VGG-19: an .h5, .mat or .npy file, or 'keras' to download those of Keras.  "
+    "[default: the weights in the package]",
 )
 allow_unknown_weights = click.option(
-    "--allow-unknown-weights", is_flag=True, help="Accept a weights file whose digest is not known."
+    "--allow-unknown-weights", is_flag=True, help="Accept a weights file whose digest is unknown."
 )
 max_pixels = click.option(
     "--max-pixels",
     type=click.IntRange(1),
     default=MAX_PIXELS,
     show_default=True,
-    help="Refuse pictures of more pixels than this.",
+    help="Refuse pictures with more pixels.",
 )
 memory_limit = click.option(
     "--memory-limit",
     type=Bytes(),
     metavar="8GB",
-    help="Memory a picture may take. Where the whole would take more it is worked on in strips, with the same result.  "
-    "[default: what is free]",
+    help="Memory a picture may take; a larger one is computed in tiles, with the same result.  "
+    "[default: the free memory]",
 )
-tags = click.option("--tag", multiple=True, help="A word to find the style by; repeatable.")
+tags = click.option("--tag", multiple=True, help="Tag to find the style by; repeatable.")
 replace = click.option("--replace", is_flag=True, help="Replace a style of the same name.")
-no_thumbnail = click.option(
-    "--no-thumbnail", is_flag=True, help="Leave the pictures in the style out; its statistics are no secrecy."
-)
+no_thumbnail = click.option("--no-thumbnail", is_flag=True, help="Leave thumbnail and swatch out of the style.")
 json_flag = click.option("--json", is_flag=True, help="Print JSON.")
 
 
@@ -147,7 +146,7 @@ def _list_devices(ctx: click.Context, _param: click.Parameter, requested: bool) 
 
 
 def execution_options(command: Any) -> Any:
-    """Add the options by which a run is shared out: jobs, devices, cluster, batch size, and what a failure stops."""
+    """Add the options that say where a run computes, in what batches, and whether a failure stops it."""
     for option in reversed(
         (
             click.option(
@@ -155,11 +154,13 @@ def execution_options(command: Any) -> Any:
                 "--jobs",
                 type=click.IntRange(1),
                 metavar="N",
-                help="Processes; one a GPU with --devices.  [default: 1]",
+                help="Number of processes; with --devices, one per GPU.  [default: 1]",
             ),
-            click.option("--devices", type=Names(), default=(), help="GPUs by number, one process each."),
+            click.option("--devices", type=Names(), default=(), help="Numbers of GPUs, with one process each."),
             click.option(
-                "--device", metavar="auto|cpu|gpu|gpu:N", help="What computes.  [default: auto, a GPU if there is one]"
+                "--device",
+                metavar="auto|cpu|gpu|gpu:N",
+                help="Device that computes.  [default: auto, a GPU if there is one]",
             ),
             click.option(
                 "--list-devices",
@@ -167,28 +168,28 @@ def execution_options(command: Any) -> Any:
                 is_eager=True,
                 expose_value=False,
                 callback=_list_devices,
-                help="Name what could compute, and stop.",
+                help="Print the available devices and exit.",
             ),
             click.option(
-                "--deterministic", is_flag=True, help="The same bytes every time on a GPU, too, which takes longer."
+                "--deterministic", is_flag=True, help="Give the same bytes on every run on a GPU, at some cost in time."
             ),
             click.option(
                 "--cluster",
                 metavar="ADDRESS",
-                help="A Dask scheduler, tcp://HOST:PORT, or 'local' for one of --jobs processes here.",
+                help="Address of a Dask scheduler, tcp://HOST:PORT, or 'local' to start --jobs workers here.",
             ),
             click.option(
                 "--batch-size",
                 default="auto",
                 show_default=True,
                 metavar="auto|N",
-                help="Pictures of one size optimised together.",
+                help="Number of pictures of one size that are optimised together.",
             ),
             click.option(
                 "--keep-going/--fail-fast",
                 "keep_going",
                 default=True,
-                help="What to do when a picture fails.  [default: keep-going]",
+                help="Continue after a picture that fails, or stop.  [default: keep-going]",
             ),
         )
     ):
@@ -209,17 +210,17 @@ class Names(click.ParamType):  # type: ignore[type-arg]
 
 
 def print_json(content: Any) -> None:
-    """Print as JSON, in the user's own characters."""
+    """Print `content` as JSON, with its characters unescaped."""
     click.echo(json_text.dumps(content, indent=2, ensure_ascii=False))
 
 
 def print_damaged(damaged: list[StyleDamaged]) -> int:
-    """Name damaged styles on stderr; return the exit code they ask for."""
+    """Print damaged styles on stderr and return the exit code."""
     for error in damaged:
         click.echo(f"Error: {error}", err=True)
     return StyleDamaged.exit_code if damaged else 0
 
 
 def file_size(path: Path) -> str:
-    """Size of a file in words."""
+    """Return the size of a file, such as ``57.9 MB``."""
     return f"{path.stat().st_size / 1e6:.1f} MB"

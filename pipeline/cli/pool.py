@@ -17,7 +17,7 @@ from . import options
     type=click.Choice(["pixels", "equal"]),
     default="pixels",
     show_default=True,
-    help="Count every painting by its pixels, or all the same.",
+    help="Weight each painting by its number of pixels, or all alike.",
 )
 @options.tags
 @options.replace
@@ -25,10 +25,10 @@ from . import options
 def command(
     context: options.CliContext, new: str, names: tuple[str, ...], weights: str, tag: tuple[str, ...], replace: bool
 ) -> None:
-    """Make style NEW from many paintings taken as one, such as all of an artist's.
+    """Compute style NEW from several paintings, pooled as if they were one.
 
-    Means and covariances are pooled exactly, as if all paintings had been measured together.
-    What differs between the paintings adds to the spread; a mix has none of that.
+    Means and covariances are pooled exactly, as if all paintings were measured together.
+    Differences between the paintings add to the covariance; in a mix they do not.
 
     \b
       $ stylebank pool van_gogh starry_night village_street_in_auvers

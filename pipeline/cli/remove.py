@@ -11,7 +11,7 @@ from . import options
 @click.argument("names", metavar="NAME...", nargs=-1, required=True, type=options.StyleName())
 @click.pass_obj
 def command(context: options.CliContext, names: tuple[str, ...]) -> None:
-    """Remove styles from the bank; none of them unless all are there.
+    """Remove styles from the bank. No style is removed unless all names are in the bank.
 
     \b
       $ stylebank remove starry_night great_wave

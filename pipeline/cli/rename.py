@@ -12,7 +12,7 @@ from . import options
 @click.argument("new")
 @click.pass_obj
 def command(context: options.CliContext, old: str, new: str) -> None:
-    """Give a style another name. Its digest stays: it is the same style.
+    """Rename a style. Its content_sha256 stays the same.
 
     \b
       $ stylebank rename starry_night "The Starry Night"

@@ -13,17 +13,19 @@ from . import options
 
 @click.command("report")
 @click.argument("folder", metavar="DIR", type=click.Path())
-@click.option("-o", "--output", type=click.Path(), metavar="FILE", help="The page.  [default: report.html in DIR]")
+@click.option(
+    "-o", "--output", type=click.Path(), metavar="FILE", help="File of the page.  [default: report.html in DIR]"
+)
 @click.pass_obj
 def command(context: options.CliContext, folder: str, output: str | None) -> None:
-    """Write a page to look over the pictures of an output folder.
+    """Write a page that shows the pictures of an output folder.
 
-    One HTML file that needs no server and no network: each picture before and after with a slider, its
-    style, settings, losses and time, what failed and why, to filter and sort.
+    The page is one HTML file that needs no server and no network. It shows each picture before and
+    after, with its style, settings, losses, time and error. Cards can be filtered and sorted.
 
     \b
       $ stylebank report out
-      $ stylebank report out --output look.html
+      $ stylebank report out --output page.html
     """
     from ..jobs import report
 

@@ -16,7 +16,7 @@ from . import options
 @options.json_flag
 @click.pass_obj
 def command(context: options.CliContext, name: str, json: bool) -> None:
-    """Show what the bank knows of a style.
+    """Print the header of a style: source, scales, layers, digests and recipe.
 
     \b
       $ stylebank show starry_night

@@ -13,7 +13,7 @@ from . import options
 
 @click.command("similar")
 @click.argument("query", metavar="NAME|IMAGE", type=options.StyleName())
-@click.option("-n", "--number", type=click.IntRange(1), default=5, show_default=True, help="How many styles.")
+@click.option("-n", "--number", type=click.IntRange(1), default=5, show_default=True, help="Number of styles to list.")
 @click.option(
     "--scale",
     type=click.IntRange(32),
@@ -22,7 +22,7 @@ from . import options
     help="Longest side at which to compare.",
 )
 @click.option(
-    "--layers", type=options.Layers(), help="Compare by these; 'pixels' is the palette.  [default: all there are]"
+    "--layers", type=options.Layers(), help="Layers to compare; 'pixels' is the palette.  [default: all common layers]"
 )
 @options.weights
 @options.allow_unknown_weights
@@ -40,11 +40,11 @@ def command(
     max_pixels: int,
     json: bool,
 ) -> int:
-    """Find the styles nearest to one of the bank, or to a picture.
+    """List the styles nearest to a style of the bank or to a picture.
 
-    The distance is the Wasserstein-2 distance of the Gaussians, each layer's squared as a share
-    of the variance of both styles pooled, averaged over the layers: 0 for the same style, 2 at
-    most. Beside it stands the block of layers that makes up most of it.
+    The distance is 0 for the same style and 2 at most. It averages over the layers the squared
+    Wasserstein-2 distance of the Gaussians, divided by the variance of both styles pooled.
+    Each line also has the block of layers that contributes most.
 
     \b
       $ stylebank similar starry_night
@@ -69,7 +69,7 @@ def command(
         for neighbour in search.neighbours:
             click.echo(f"{neighbour.name:<{width}}  {neighbour.distance:.3f}  {_largest_block(neighbour)}")
         if not search.neighbours:
-            context.print("There is no other style to compare with.")
+            context.print("The bank has no other style to compare with.")
     context.detail(f"{plural(search.compared, 'style')} compared in full")
     return options.print_damaged(list(search.damaged))
 

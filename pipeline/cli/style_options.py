@@ -1,4 +1,4 @@
-"""The artist's controls: options that say what a picture is to look like."""
+"""The artist's controls: options that say how a picture looks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _DEFAULT = SynthesisSettings()
 
 
 def controls(command: Any) -> Any:
-    """Add the options, with their defaults."""
+    """Add the options to a command; their help shows the defaults of `SynthesisSettings`."""
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
@@ -26,42 +26,43 @@ _OPTIONS = (
         multiple=True,
         type=options.StyleName(),
         metavar="NAME",
-        help="A style in the bank. Several, NAME:WEIGHT each, give what lies between them (their barycentre); "
-        "REGION=NAME each, with --mask, one a region.",
+        help="Style in the bank; repeatable. NAME:WEIGHT, several times, mixes styles into their barycentre. "
+        "REGION=NAME, with --mask, gives each region its style.",
     ),
     click.option(
         "--mask",
         multiple=True,
         type=click.Path(),
         metavar="[REGION=]FILE",
-        help="A picture that is white where the style goes, and black where the subject stays; {subject} in its path "
-        "stands for the SUBJECT's name. With regions each has a mask but one, which takes the rest.",
+        help="Picture that is white where the style goes, and black where the subject stays. {subject} in its path "
+        "stands for the SUBJECT's name. One region may lack a mask: it takes the rest.",
     ),
     click.option(
         "--preset",
         type=click.Choice(list(SYNTHESIS_PRESETS)),
-        help="Settings as a set; options given beside it win.  [default: standard]",
+        help="Set of settings; single options override it.  [default: standard]",
     ),
     click.option(
-        "--size", type=int, help=f"Longest side in pixels; 0 keeps the subject's own.  [default: {_DEFAULT.size}]"
+        "--size",
+        type=int,
+        help=f"Longest side of the output in pixels; 0 keeps the subject's size.  [default: {_DEFAULT.size}]",
     ),
-    click.option("--steps", type=int, help=f"Iterations at each size on the way.  [default: {_DEFAULT.steps}]"),
+    click.option("--steps", type=int, help=f"Iterations at each size of the pyramid.  [default: {_DEFAULT.steps}]"),
     click.option(
         "--strength",
         type=float,
         metavar="0..1",
-        help="How far to go from the subject to the style: 0 leaves the picture as it is.  "
-        f"[default: {_DEFAULT.strength:g}]",
+        help=f"Position between the subject, 0, and the style, 1.  [default: {_DEFAULT.strength:g}]",
     ),
     click.option(
         "--content-weight",
         type=float,
-        help=f"How much the subject holds out against the style; 0 lets it go.  [default: {_DEFAULT.content_weight:g}]",
+        help=f"Weight of the subject's features; 0 ignores them.  [default: {_DEFAULT.content_weight:g}]",
     ),
     click.option(
         "--tv-weight",
         type=float,
-        help="How smooth: 0 leaves the grain of the optimisation, more takes it, and then strokes, away.  "
+        help="Weight of the total variation: 0 leaves grain, 10 also removes small strokes.  "
         f"[default: {_DEFAULT.tv_weight:g}]",
     ),
     click.option(
@@ -72,21 +73,21 @@ _OPTIONS = (
     click.option(
         "--keep-color",
         type=click.Choice(KEEP_COLORS),
-        help="Keep the subject's colours: 'luma' takes the style's luminance alone, 'transport' maps the result's "
+        help="Keep the subject's colours: 'luma' keeps only the result's luminance, 'transport' maps the result's "
         f"colours to the subject's.  [default: {_DEFAULT.keep_color}]",
     ),
     click.option(
         "--match-color/--no-match-color",
         default=None,
-        help="Give the subject the painting's palette to begin with.  "
+        help="Give the subject the painting's palette before the first step.  "
         f"[default: {'match-color' if _DEFAULT.match_color else 'no-match-color'}]",
     ),
-    click.option("--layers", type=options.Layers(), help="Style layers.  [default: all the style was measured at]"),
+    click.option("--layers", type=options.Layers(), help="Style layers to use.  [default: all layers of the style]"),
     click.option(
         "--layer-weight",
         "layer_weights",
         multiple=True,
         metavar="LAYER=WEIGHT",
-        help="What a layer (conv4_1) or block (conv4) counts beside the others, 1 unless given; repeatable.",
+        help="Weight of a layer, conv4_1=2, or of a block, conv4=0.5; repeatable.  [default: 1 each]",
     ),
 )

@@ -12,18 +12,18 @@ from . import options
 
 @click.command("tag")
 @click.argument("names", metavar="NAME...", nargs=-1, required=True, type=options.StyleName())
-@click.option("--add", metavar="TAG", multiple=True, help="A tag to give them; repeatable.")
-@click.option("--remove", metavar="TAG", multiple=True, help="A tag to take from them; repeatable.")
+@click.option("--add", metavar="TAG", multiple=True, help="Tag to add; repeatable.")
+@click.option("--remove", metavar="TAG", multiple=True, help="Tag to remove; repeatable.")
 @click.pass_obj
 def command(context: options.CliContext, names: tuple[str, ...], add: tuple[str, ...], remove: tuple[str, ...]) -> None:
-    """Give tags to styles, or take them away. Their digests stay: they are the same styles.
+    """Add tags to styles, or remove them. Their content_sha256 stays the same.
 
     \b
       $ stylebank tag starry_night village_street_in_auvers --add "van gogh"
       $ stylebank tag starry_night --remove blue --add night
     """
     if not add and not remove:
-        raise UsageError("no tag given: expected --add TAG or --remove TAG. 'stylebank list' shows the tags there are.")
+        raise UsageError("no tag: expected --add TAG or --remove TAG. 'stylebank list' shows the tags of each style.")
     for name in names:
         context.bank.path(name)
     for name in names:

@@ -15,11 +15,11 @@ from . import options
 @options.json_flag
 @click.pass_obj
 def command(context: options.CliContext, names: tuple[str, ...], json: bool) -> int:
-    """Check style files in full; all of the bank by default. Nothing is ever written.
+    """Check style files in full, all of the bank by default. No file is written.
 
-    Structure, types and shapes, every digest, numbers finite, covariances symmetric and
-    positive, roots that squared give them. It ends with 3 where anything is damaged. Not
-    proven is who wrote a style, nor that its numbers are those of the painting it names.
+    The check covers structure, types, shapes, digests, finite numbers, symmetric positive
+    covariances, and roots that squared give them. The exit code is 3 if a file is damaged. The
+    check does not prove who wrote a style, or that it was measured on the painting it names.
 
     \b
       $ stylebank verify

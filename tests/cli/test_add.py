@@ -44,7 +44,7 @@ def test_one_bad_painting_stops_nothing(run: Run, tmp_path: Path) -> None:
 
 def test_one_name_is_for_one_painting(run: Run) -> None:
     result = run("add", POPPIES, DATA / "styles/great_wave.jpg", "--name", "both")
-    assert result.code == 2 and "--name 'both' is for one IMAGE" in result.stderr
+    assert result.code == 2 and "--name 'both' names a single IMAGE" in result.stderr
 
 
 def test_unknown_weights_need_a_flag_that_says_so(run: Run, tmp_path: Path) -> None:

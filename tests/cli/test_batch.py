@@ -42,8 +42,8 @@ def test_a_job_file_is_made_told_of_and_resumed(run: Run, jobs_file: Path, tmp_p
     lines = result.stderr.splitlines()
     assert lines[-1] == "3 done, 1 failed"
     table = "\n".join(lines[-6:])
-    assert "pictures an hour" in table and "the file is empty" in table and "compute" in table and "encode" in table
-    assert "notes.txt: not a picture by its name" in result.stderr
+    assert "images per hour" in table and "the file is empty" in table and "compute" in table and "encode" in table
+    assert "notes.txt: not an image by its name" in result.stderr
     assert {path.name for path in (tmp_path / "out/prints").glob("*.jpg")} == {
         "astronaut.wave.jpg",
         "chelsea.wave.jpg",
@@ -54,16 +54,18 @@ def test_a_job_file_is_made_told_of_and_resumed(run: Run, jobs_file: Path, tmp_p
     assert result.code == 0 and result.stderr == ""
     assert [json.loads(line)["status"] for line in result.stdout.splitlines()] == ["skipped"] * 3
     said = run("batch", jobs_file, "-o", tmp_path / "out").stderr
-    assert said.count("made already") == 1 and "3 made already, skipped\n" in said
+    assert said.count("already finished") == 1 and "3 already finished, skipped\n" in said
     said = run("-v", "batch", jobs_file, "-o", tmp_path / "out").stderr
-    assert [name in said for name in ("chelsea.wave.jpg is made already", "rocket.wave.jpg is made already")] == [
-        True
-    ] * 2
-    assert "3 made already" not in said
+    assert [
+        name in said for name in ("chelsea.wave.jpg is already finished", "rocket.wave.jpg is already finished")
+    ] == [True] * 2
+    assert "3 already finished" not in said
     (tmp_path / "out/prints/rocket.wave.jpg").unlink()
     (tmp_path / "out/prints/chelsea.wave.jpg").write_bytes(b"somebody else's")
     said = run("batch", jobs_file, "-o", tmp_path / "out").stderr
-    assert "astronaut.wave.jpg is made already" in said and said.index("made already") < said.index("rocket.wave.jpg, ")
+    assert "astronaut.wave.jpg is already finished" in said and said.index("already finished") < said.index(
+        "rocket.wave.jpg, "
+    )
     (tmp_path / "out/prints/chelsea.wave.jpg").unlink()
     assert run("batch", jobs_file, "-o", tmp_path / "out", "--overwrite").stderr.splitlines()[-1] == "3 done"
 
@@ -73,11 +75,11 @@ def test_a_dry_run_says_what_there_is_to_do_and_does_nothing(run: Run, jobs_file
     (tmp_path / "in/text.jpg").write_text("not a picture")
     result = run("batch", jobs_file, "-o", tmp_path / "out", "--dry-run")
     assert result.code == 0
-    assert "notes.txt: not a picture by its name; left out" in result.stderr
+    assert "notes.txt: not an image by its name; left out" in result.stderr
     first, reason, last = result.stdout.splitlines()
     assert "text.jpg: not an image" in reason
-    assert "wave: 3 to make, 0 made already, 1 that cannot be; " in first and "1 of 64 x 64" in first and "MB" in first
-    assert last.startswith("in all: 3 pictures, about 0:") and "of it setting up" in last and "MB free" in last
+    assert "wave: 3 to do, 0 finished, 1 failed; " in first and "1 of 64 x 64" in first and "MB" in first
+    assert last.startswith("total: 3 pictures, about 0:") and "of it set-up" in last and "MB free" in last
     told = run("-q", "batch", jobs_file, "-o", tmp_path / "out", "--dry-run", "--json")
     assert told.code == 0 and told.stderr == ""
     plan = json.loads(told.stdout)
@@ -89,7 +91,7 @@ def test_a_dry_run_says_what_there_is_to_do_and_does_nothing(run: Run, jobs_file
     assert sum(size["count"] for size in job["sizes"]) == 3 and max(size["width"] for size in job["sizes"]) == 64
     assert not (tmp_path / "out").exists()
     run("batch", jobs_file, "-o", tmp_path / "out")
-    assert "0 to make, 3 made already" in run("batch", jobs_file, "-o", tmp_path / "out", "--dry-run").stdout
+    assert "0 to do, 3 finished" in run("batch", jobs_file, "-o", tmp_path / "out", "--dry-run").stdout
 
 
 def test_a_misspelt_key_is_one_line_with_its_own(run: Run, jobs_file: Path) -> None:

@@ -116,9 +116,9 @@ def test_good_pictures_among_bad_ones_are_made(run: Run, folder: Path, out: Path
 def test_folder_is_no_painting_and_an_empty_one_holds_no_subject(run: Run, folder: Path, out: Path) -> None:
     (folder / "folder.jpg").mkdir()
     added = run("add", folder / "folder.jpg", *MEASURE)
-    assert added.code == 1 and "folder.jpg: a folder. Give a picture file." in added.stderr
+    assert added.code == 1 and "folder.jpg: a folder. Give an image file." in added.stderr
     applied = run("apply", folder / "folder.jpg", "--style", "wave", "--output", out, *QUICK)
-    assert applied.code == 2 and "folder.jpg: no picture found." in applied.stderr
+    assert applied.code == 2 and "folder.jpg: no image found." in applied.stderr
     assert not out.exists()
 
 
@@ -196,7 +196,7 @@ def test_see_through_subject_as_jpeg_stands_on_white_and_the_user_is_told(run: R
     pictures.write_accepted(folder, "rgba.png")
     result = run("apply", folder, "--style", "wave", "--output", out, *QUICK)
     assert result.code == 0
-    assert "jpg holds no transparency; composited over white (--format png keeps it)" in result.stderr
+    assert "jpg has no transparency; composited over white (--format png keeps it)" in result.stderr
     assert read(output_of(folder / "rgba.png", out, ".jpg"))[:, 0].mean() > 245
 
 

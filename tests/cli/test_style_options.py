@@ -53,7 +53,7 @@ def test_a_mask_keeps_the_rest_bit_by_bit_and_a_changed_one_counts(run: Run, chi
     made, subject = pixels(out / "china.wave.png"), pixels(china_file)
     np.testing.assert_array_equal(made[:, 31:], subject[:, 31:])
     assert np.abs(made[:, :28] - subject[:, :28]).mean() > 3
-    assert "made already" in run(*arguments).stderr
+    assert "already finished" in run(*arguments).stderr
     mask(left, 40)
     again = run(*arguments)
     assert again.code == 1 and "--overwrite" in again.stderr
