@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import platform
 from pathlib import Path
 from typing import Any
 
@@ -56,12 +57,12 @@ def machine() -> dict[str, Any]:
     """Return what decides the last bits of a float32 sum here."""
     import keras
     import scipy
-    from numpy._core._multiarray_umath import __cpu_features__ as features
 
     return {
         "backend": runtime.NAME,
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-        "features": sorted(name for name, present in features.items() if present),
+        "processor": processor(),
+        "features": np.show_config(mode="dicts")["SIMD Extensions"],  # type: ignore[call-overload]
         "versions": {
             "backend": backend_version(),
             "keras": keras.__version__,
@@ -70,6 +71,16 @@ def machine() -> dict[str, Any]:
             "scipy": scipy.__version__,
         },
     }
+
+
+def processor() -> dict[str, str]:
+    """Return family, model and cache of the processor, where the system is Linux; libraries block their sums by them."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text("utf-8").split("\n\n")[0].splitlines()
+    except OSError:
+        return {"name": platform.processor()}
+    fields = dict(line.replace("\t", "").split(":", 1) for line in lines if ":" in line)
+    return {key: fields.get(key, "").strip() for key in ("model name", "cpu family", "model", "stepping", "cache size")}
 
 
 def backend_version() -> str:
