@@ -83,7 +83,7 @@ def test_the_style_is_measured_as_the_original_measures_it(
     assert np.abs(measured.cov_sqrt[:8, :8] - corner).max() < 5e-3 * np.abs(measured.cov_sqrt).max()
 
 
-def test_every_layers_loss_is_the_exact_one(
+def test_every_layers_loss_is_exact(
     reference: dict[str, np.ndarray], objective: Objective, problem: Problem, subject: np.ndarray
 ) -> None:
     evaluation = objective(subject, problem)
@@ -103,7 +103,7 @@ def test_the_gradient_points_where_the_originals_does(
 def test_the_default_tolerance_keeps_the_gradients_direction(
     objective: Objective, problem: Problem, style: dict[str, Gaussian], subject: np.ndarray
 ) -> None:
-    """What is left out costs the value no more than the bound on the cross term, and the gradient next to nothing."""
+    """The omitted tail changes the value by at most the bound on the cross term, and hardly the gradient."""
     tolerance = SynthesisSettings().tolerance
     thin = objective.problem([region(style, tolerance=tolerance)], subject, normalise=False)
     whole, cut = objective(subject, problem), objective(subject, thin)
@@ -155,12 +155,12 @@ def test_the_original_preset_ends_where_the_original_does(
     )
     settings = SynthesisSettings(**SYNTHESIS_PRESETS["original"])
     subject = reference["subject"].astype(np.float32)
-    synthesis = Stylizer(Style(header, {120: style}), vgg, settings).stylize(subject)
-    assert synthesis.steps == 80
-    assert synthesis.start_loss == pytest.approx(float(reference["loss"]), rel=0.01)
+    result = Stylizer(Style(header, {120: style}), vgg, settings).stylize(subject)
+    assert result.steps == 80
+    assert result.start_loss == pytest.approx(float(reference["loss"]), rel=0.01)
     originals = reference["lbfgs80_image"].astype(np.float32)[None]
-    assert synthesis.final_loss < 0.95 * objective.evaluate_exact(originals, problem).value[0]
-    assert synthesis.pixels.min() >= 0 and synthesis.pixels.max() <= 255
+    assert result.final_loss < 0.95 * objective.evaluate_exact(originals, problem).value[0]
+    assert result.pixels.min() >= 0 and result.pixels.max() <= 255
 
 
 def test_normalised_layers_start_at_one_together(vgg: Weights, china: np.ndarray, style: dict[str, Gaussian]) -> None:
@@ -173,7 +173,7 @@ def test_normalised_layers_start_at_one_together(vgg: Weights, china: np.ndarray
     assert objective(china[None, ::-1].copy(), problem).content[0, 0] > 0.5
 
 
-def test_the_gradient_is_the_values(vgg: Weights, china: np.ndarray, style: dict[str, Gaussian]) -> None:
+def test_the_gradient_matches_differences(vgg: Weights, china: np.ndarray, style: dict[str, Gaussian]) -> None:
     """Style, content and masks together, against differences in three directions."""
     layers = ("conv1_1", "relu2_1", "conv4_2")
     style = {**style, "relu2_1": style["conv2_1"]}
@@ -183,23 +183,21 @@ def test_the_gradient_is_the_values(vgg: Weights, china: np.ndarray, style: dict
     masked = [StyleTarget(part.targets, part.exact, mask) for part, mask in zip(parts, (left, 1 - left), strict=True)]
     objective = Objective(vgg, "avg", "reflect", layers, content_layers=("conv4_2",))
     problem = objective.problem(masked, china[None], content_weight=2.0)
-    at = np.clip(china[None] + np.random.default_rng(0).normal(0, 8, (1, *china.shape)), 0, 255).astype(np.float32)
-    gradient = objective(at, problem).gradient.astype(np.float64)
+    pixels = np.clip(china[None] + np.random.default_rng(0).normal(0, 8, (1, *china.shape)), 0, 255).astype(np.float32)
+    gradient = objective(pixels, problem).gradient.astype(np.float64)
     uphill = gradient / np.sqrt(np.mean(gradient**2))
-    for seed in range(3):  # partly uphill: across the gradient there is little but rounding to see
-        random = np.random.default_rng(seed + 1).normal(size=at.shape)
+    for seed in range(3):  # partly uphill: across the gradient the differences are mostly rounding
+        random = np.random.default_rng(seed + 1).normal(size=pixels.shape)
         direction = (0.05 * uphill + 0.05 * random).astype(np.float32)
-        there, back = (objective(at + sign * direction, problem).value[0] for sign in (1, -1))
-        assert (there - back) / 2 == pytest.approx(float((gradient * direction).sum()), rel=0.02)
+        ahead, behind = (objective(pixels + sign * direction, problem).value[0] for sign in (1, -1))
+        assert (ahead - behind) / 2 == pytest.approx(float((gradient * direction).sum()), rel=0.02)
 
 
 def _doubled(style: Gaussian) -> Gaussian:
     return Gaussian(style.mean, 2 * style.cov, np.sqrt(2) * style.cov_sqrt, 2 * style.eigenvalues, style.count)
 
 
-def test_pictures_side_by_side_are_evaluated_as_each_alone(
-    vgg: Weights, china: np.ndarray, style: dict[str, Gaussian]
-) -> None:
+def test_a_batch_equals_single_images(vgg: Weights, china: np.ndarray, style: dict[str, Gaussian]) -> None:
     layers = ("conv1_1", "conv3_1")
     objective = Objective(vgg, "avg", "reflect", layers, content_layers=("conv4_2",))
     pictures = np.stack([china, china[::-1], china[:, ::-1]])
@@ -208,24 +206,24 @@ def test_pictures_side_by_side_are_evaluated_as_each_alone(
     together = objective(moved, problem)
     for number in range(3):
         subject = pictures[number : number + 1]
-        own = objective.problem([region(style, layers)], subject, content_weight=1.0)
-        alone = objective(moved[number : number + 1], own)
+        single_problem = objective.problem([region(style, layers)], subject, content_weight=1.0)
+        alone = objective(moved[number : number + 1], single_problem)
         assert together.value[number] == pytest.approx(alone.value[0], rel=1e-5)
         assert cosine(together.gradient[number], alone.gradient[0]) > 0.99999
 
 
-def test_bfloat16_points_the_same_way(vgg: Weights, china: np.ndarray, style: dict[str, Gaussian]) -> None:
+def test_bfloat16_gradients_agree(vgg: Weights, china: np.ndarray, style: dict[str, Gaussian]) -> None:
     layers = ("conv1_1", "conv2_1", "conv3_1", "conv4_1")
     moved = np.clip(china[None] + 20, 0, 255)
-    found = []
+    evaluations = []
     for precision in ("float32", "bfloat16"):
         objective = Objective(vgg, "avg", "reflect", layers, content_layers=("conv4_2",), precision=precision)
         problem = objective.problem([region(style, layers)], china[None], content_weight=1.0)
-        found.append((objective(moved, problem), objective.evaluate_exact(moved, problem)))
-    (whole, exact), (short, told) = found
+        evaluations.append((objective(moved, problem), objective.evaluate_exact(moved, problem)))
+    (whole, exact), (short, reported) = evaluations
     assert cosine(whole.gradient, short.gradient) > 0.99
     assert short.value[0] == pytest.approx(whole.value[0], rel=0.02)
-    assert told.value[0] == pytest.approx(exact.value[0], rel=1e-6)
+    assert reported.value[0] == pytest.approx(exact.value[0], rel=1e-6)
     assert short.gradient.dtype == np.float32
 
 
@@ -254,7 +252,7 @@ def test_tv_weight_makes_the_picture_smoother(wave: Style, vgg: Weights, china: 
     assert values[1] < 0.6 * values[0]
 
 
-def test_a_layer_that_counts_more_comes_nearer(wave: Style, vgg: Weights, china: np.ndarray) -> None:
+def test_a_larger_layer_weight_brings_the_layer_nearer(wave: Style, vgg: Weights, china: np.ndarray) -> None:
     def distance(**weights: float) -> float:
         stylizer = Stylizer(wave, vgg, dataclasses.replace(QUICK, steps=12, layer_weights=tuple(weights.items())))
         mean, cov = stylizer.objective(False).gaussians(stylizer.stylize(china).pixels)[2]
