@@ -1,4 +1,7 @@
-"""One root error. A message says what was received, what was expected, and what to do."""
+"""Errors with one root class.
+
+Every message has the form ``path: reason. What to do.``
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,10 @@ from pathlib import Path
 class StylebankError(Exception):
     """Root of every error this project raises on purpose.
 
-    ``exit_code`` is what the command line ends with when the error reaches it.
+    Attributes
+    ----------
+    exit_code : int
+        Exit code of the command that ends with this error.
     """
 
     exit_code = 1
@@ -30,11 +36,11 @@ class StyleNotFound(UsageError, KeyError):
 
 
 class StyleExists(UsageError):
-    """The bank holds a style of that name already."""
+    """The bank already has a style of that name."""
 
 
 class NameRefused(UsageError):
-    """A style name that the naming rule does not allow."""
+    """A name that the rules for names do not allow."""
 
 
 class PipelineShadowed(UsageError, ImportError):
@@ -42,11 +48,11 @@ class PipelineShadowed(UsageError, ImportError):
 
 
 class FingerprintMismatch(UsageError):
-    """A style was measured otherwise than the run would use it."""
+    """A style was measured in another way than the run measures."""
 
 
 class ImageRefused(StylebankError):
-    """A picture that cannot be read, or not safely."""
+    """An image that cannot be read, or cannot be read safely."""
 
 
 class OutputRefused(StylebankError):
@@ -54,18 +60,18 @@ class OutputRefused(StylebankError):
 
 
 class WeightsRefused(StylebankError):
-    """Network weights that are missing, of another layout, or not known."""
+    """Network weights that are missing, unknown, or in another layout."""
 
 
 class StyleDamaged(StylebankError):
-    """A style file that is not what FORMAT.md says, or whose bytes have changed.
+    """A style file that breaks the rules of FORMAT.md, or that has changed since it was written.
 
     Attributes
     ----------
     path : Path or None
-        The file, where the error has left the reader that found it.
+        The file; None inside the reader.
     reason : str
-        What is wrong, without path and advice.
+        The damage, without path and advice.
     """
 
     exit_code = 3
@@ -73,26 +79,25 @@ class StyleDamaged(StylebankError):
     reason: str = ""
 
     def located(self, path: Path, reason: str) -> StyleDamaged:
-        """Return itself, knowing where and why."""
+        """Set `path` and `reason`, and return the error itself."""
         self.path, self.reason = path, reason
         return self
 
 
 class ImportRefused(StylebankError):
-    """A style file from elsewhere that is damaged, or not the one that was expected."""
+    """A style file to import that is damaged, or has another digest than expected."""
 
 
 class BankBusy(StylebankError):
-    """Another process has been writing to the bank for longer than we wait."""
+    """Another process has held the bank's lock for longer than `Bank.lock_timeout`."""
 
     exit_code = 4
 
 
 def printable(text: str | os.PathLike[str]) -> str:
-    """Return `text` fit for a terminal: no control characters, no undecodable bytes.
+    """Return `text` with control characters and undecodable bytes escaped, so that a terminal can show it.
 
-    File names are bytes on POSIX; one that is not UTF-8, or holds an escape
-    sequence, is shown escaped rather than crashing the message that names it.
+    File names on POSIX are bytes. They may hold escape sequences, or may not be UTF-8.
     """
     valid = os.fspath(text).encode("utf-8", "backslashreplace").decode("utf-8")
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in valid)

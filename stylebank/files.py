@@ -1,8 +1,8 @@
-"""Files written whole or not at all.
+"""Atomic writes.
 
-Every file this project leaves behind goes through `replace_file`: a temporary file in the
-same folder, flushed to the disk, looked at again, then renamed over the target, and the
-folder flushed. A process killed at any point leaves the old file or the new one.
+`replace_file` writes every file of this project. It writes a temporary file in the same folder, calls fsync, checks
+the file, renames it over the target, and calls fsync for the folder. A process that is killed at any point leaves
+the old file or the new one.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ def replace_file(target: Path, write: Callable[[Path], None], check: Callable[[P
     target
         Replaced if it exists; its folder must exist.
     write
-        Called with the path of a new temporary file to fill.
+        Function of the path of a new temporary file, which it fills.
     check
-        Called with that path after the flush and before the rename; raises to give up.
+        Function of the same path, called after the fsync and before the rename. If it raises, the target stays.
 
     Raises
     ------
@@ -55,14 +55,20 @@ def replace_file(target: Path, write: Callable[[Path], None], check: Callable[[P
 
 
 def remove_temporaries(folder: Path) -> None:
-    """Remove what a killed writer left in `folder`; only for a folder nobody else writes to now."""
+    """Remove the temporary files of killed writers. No other process may be writing to `folder`."""
     for path in folder.glob(f"{TEMPORARY_PREFIX}*"):
         with contextlib.suppress(OSError):
             path.unlink()
 
 
 def make_folder(folder: Path) -> None:
-    """Create `folder` and its parents; `OutputRefused` says why not."""
+    """Create `folder` and its parents.
+
+    Raises
+    ------
+    OutputRefused
+        If the system does not allow it.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -70,7 +76,7 @@ def make_folder(folder: Path) -> None:
 
 
 def describe_os_error(error: OSError) -> str:
-    """Put an operating system's error into a reason and what to do."""
+    """Return the reason of an operating system's error, and advice."""
     advice = {
         errno.ENOSPC: "The disk is full; free some space and run it again.",
         errno.EDQUOT: "The disk quota is used up; free some space and run it again.",
@@ -85,7 +91,7 @@ def describe_os_error(error: OSError) -> str:
         errno.ENOENT: "No such file or folder; check the path.",
     }
     reason = advice.get(error.errno or 0)
-    # HDF5 passes the system's error on as text alone
+    # HDF5 passes the system's error on only as text
     if reason is None and "errno = 28" in str(error):
         reason = advice[errno.ENOSPC]
     if reason is None and "errno = 27" in str(error):
@@ -94,7 +100,7 @@ def describe_os_error(error: OSError) -> str:
 
 
 def digest_file(path: Path, algorithm: str = "sha256") -> str:
-    """Digest of a file's bytes, as lower-case hexadecimal."""
+    """Return the digest of a file's bytes, in lower-case hexadecimal."""
     digest = hashlib.new(algorithm, usedforsecurity=False)
     with path.open("rb") as file:
         while chunk := file.read(1 << 20):
@@ -103,7 +109,7 @@ def digest_file(path: Path, algorithm: str = "sha256") -> str:
 
 
 def fsync(path: Path) -> None:
-    """Bring a file, or what a folder lists, to the disk."""
+    """Flush a file, or the entries of a folder, to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -113,21 +119,23 @@ def fsync(path: Path) -> None:
 
 @contextlib.contextmanager
 def shared_lock(folder: Path, on_exclusive: Callable[[], None] = lambda: None) -> Iterator[None]:
-    """Let other runs know that an output folder is written to, where the system can.
+    """Hold a shared lock of an output folder, on systems with `fcntl`.
 
     Parameters
     ----------
-    alone
-        Called first if no other run holds the folder, such as to tidy up after one that was killed.
+    folder
+        It must exist.
+    on_exclusive
+        Called first if no other run holds the lock, for example to remove temporary files.
     """
     try:
         import fcntl
-    except ImportError:  # Windows: nothing is tidied up
+    except ImportError:  # Windows has no such lock
         yield
         return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        with contextlib.suppress(OSError):  # held by another run, or a file system without locks
+        with contextlib.suppress(OSError):  # another run holds it, or the file system has no locks
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             on_exclusive()
         with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""Names of styles, and the files they are kept in."""
+"""Names of styles, and the names of their files."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ _BIDI = set("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\
 
 
 def check_name(name: str) -> str:
-    r"""Return `name` in Unicode's NFC form, or refuse it.
+    r"""Return `name` in Unicode's NFC form.
 
-    A name has 1 to 100 characters, none of them ``/``, ``\``, a control character, a line
-    separator, or one that changes the direction of writing; it does not start with ``-``
-    or ``.``, nor start or end with a space. Emoji are fine.
+    A name has 1 to 100 characters. It contains no ``/``, ``\``, control character, line separator, or character
+    that changes the direction of writing. It does not start with ``-`` or ``.``, and does not start or end with a
+    space. Emoji are allowed.
 
     Raises
     ------
     NameRefused
-        Saying which rule and what to do.
+        If the name breaks a rule; the message names the rule.
     """
     name = unicodedata.normalize("NFC", name)
     excerpt = printable(name[:40]) + ("..." if len(name) > 40 else "")
@@ -49,19 +49,19 @@ def check_name(name: str) -> str:
 
 
 def casefold_key(name: str) -> str:
-    """Return what two names share when they may not stand in one bank together."""
+    """Return a key that is equal for names that differ only in case; a bank has at most one of them."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
 def file_name(name: str) -> str:
-    """Return the file a style of this name is kept in: a readable slug with a short digest."""
+    """Return the name of a style's file: a readable slug and a short digest of the name."""
     ascii_name = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
     slug = re.sub(r"[^a-z0-9]+", "-", ascii_name).strip("-")[:40] or "style"
     return f"{slug}-{_digest(name)}{SUFFIX}"
 
 
 def may_contain(file: str, name: str) -> bool:
-    """Tell whether to expect a style of this name, in whatever case, in a file of that name."""
+    """Tell whether a file with this name may contain the style, ignoring case; False only for another style's name."""
     match = _BANK_FILE.fullmatch(file)
     return match is None or match[1] == _digest(name)
 

@@ -1,4 +1,4 @@
-"""What a style is: for each scale and layer a Gaussian, with where it came from."""
+"""A style: one Gaussian per scale and layer, and a header."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ import numpy.typing as npt
 
 from .errors import FingerprintMismatch, UsageError
 
-#: The 16 convolutions of VGG-19 in order, with their channels.
+#: The 16 convolutions of VGG-19 in order, with their number of channels.
 CONVOLUTIONS: Mapping[str, int] = {
     f"conv{block}_{index}": channels
     for block, (count, channels) in enumerate(((2, 64), (2, 128), (4, 256), (4, 512), (4, 512)), start=1)
     for index in range(1, count + 1)
 }
-#: The picture itself as a layer: red, green and blue in 0..255.
+#: The image itself as a layer: red, green and blue in 0..255.
 PIXELS = "pixels"
 NETWORK = "vgg19"
 POOLINGS = ("avg", "max", "none")
@@ -30,7 +30,7 @@ _LAYER = re.compile(r"(conv|relu)(\d_\d)")
 
 
 def layer_channels(layer: str) -> int:
-    """Return the number of channels of `layer`: ``convN_M`` before its ReLU, ``reluN_M`` after, ``pixels``.
+    """Return the number of channels of a layer: ``convN_M`` before its ReLU, ``reluN_M`` after it, or ``pixels``.
 
     Raises
     ------
@@ -50,7 +50,13 @@ def layer_channels(layer: str) -> int:
 
 
 def layer_order(layers: Sequence[str]) -> tuple[str, ...]:
-    """Return `layers` once each, in the network's order; unknown ones raise `UsageError`."""
+    """Return each layer once, in the network's order.
+
+    Raises
+    ------
+    UsageError
+        If there is no layer, or an unknown one.
+    """
     if not layers:
         raise UsageError("no layer given; name at least one, such as conv3_1.")
     for layer in layers:
@@ -60,7 +66,7 @@ def layer_order(layers: Sequence[str]) -> tuple[str, ...]:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Gaussian:
-    """Mean and covariance of one layer's activations, with the covariance's principal root.
+    """Mean and covariance of one layer's activations.
 
     Attributes
     ----------
@@ -68,9 +74,9 @@ class Gaussian:
     cov, cov_sqrt : ndarray, float32, shape (c, c)
         Population covariance (divided by `count`) and its principal square root.
     eigenvalues : ndarray, float32, shape (c,)
-        Of `cov`, largest first, none below 0.
+        Eigenvalues of `cov`, largest first, none below 0.
     count : int
-        Positions the moments were taken over: height times width of the layer.
+        Number of positions: height times width of the layer.
     """
 
     mean: npt.NDArray[np.float32]
@@ -80,7 +86,7 @@ class Gaussian:
     count: int
 
     def __repr__(self) -> str:
-        """Return size and variance, in place of up to a million numbers."""
+        """Return a summary: the arrays have up to half a million numbers."""
         variance = float(np.sum(self.eigenvalues, dtype=np.float64))
         return f"Gaussian(channels={len(self.mean)}, count={self.count}, variance={variance:.5g})"
 
@@ -137,9 +143,19 @@ class Fingerprint:
         }
 
     def require(self, name: str, **required: Any) -> None:
-        """Raise `FingerprintMismatch`, naming both sides, unless every field equals what is wanted.
+        """Check that the style was measured as a run requires.
 
-        `layers` match when every wanted layer was measured.
+        Parameters
+        ----------
+        name
+            The style's name, for the message.
+        **required
+            Values of fields. `layers` match if every required layer was measured.
+
+        Raises
+        ------
+        FingerprintMismatch
+            If a field has another value; the message names both.
         """
         for key, value in required.items():
             measured_value = getattr(self, key)
@@ -164,7 +180,7 @@ _MEASUREMENT = ("network", "weights_sha256", "pooling", "padding", "color", "res
 
 @dataclass(frozen=True)
 class Source:
-    """The painting a style was measured from."""
+    """The painting that a style was measured from: file name, digest, and size in pixels."""
 
     filename: str
     sha256: str
@@ -174,18 +190,34 @@ class Source:
 
 @dataclass(frozen=True, repr=False)
 class Header:
-    """All that a style file says of itself besides the arrays."""
+    """Metadata of a style file: all but the arrays and pictures.
+
+    Attributes
+    ----------
+    name : str
+    fingerprint : Fingerprint
+    source : Source
+    sizes : dict of int to (int, int)
+        Longest side of each measured scale, with the picture's width and height there.
+    content_sha256 : str
+        Digest of the numbers and the fingerprint; empty before the style is written.
+    tags : tuple of str
+    created : str
+        Time in ISO 8601.
+    version : str
+        Version of stylebank that measured the style.
+    recipe : str
+        JSON that describes how the style was computed from others; empty for a measured style.
+    """
 
     name: str
     fingerprint: Fingerprint
     source: Source
-    #: Longest side of each measured scale, with the picture's (width, height) there.
     sizes: Mapping[int, tuple[int, int]]
     content_sha256: str = ""
     tags: tuple[str, ...] = ()
     created: str = ""
     version: str = ""
-    #: How a style was computed from others, as JSON; empty for one measured from a painting.
     recipe: str = ""
 
     @property
@@ -200,7 +232,7 @@ class Header:
 
     @property
     def ridge(self) -> float:
-        """What was added to the diagonal of every covariance, as in the fingerprint."""
+        """Value added to the diagonal of every covariance, as in the fingerprint."""
         return self.fingerprint.ridge
 
     def __repr__(self) -> str:
@@ -208,7 +240,7 @@ class Header:
         return f"Header({_summary(self, self.sizes)})"
 
     def to_dict(self) -> dict[str, Any]:
-        """Return all fields in plain dictionaries, lists, strings and numbers, fit for JSON."""
+        """Return all fields as dictionaries, lists, strings and numbers for JSON."""
         return {
             "name": self.name,
             "tags": list(self.tags),
@@ -232,19 +264,27 @@ class Header:
 
 
 def nearest_scale(scales: Iterable[int], longest_side: int) -> int:
-    """Return the one of `scales` that is nearest to `longest_side` by ratio; the smaller of two."""
+    """Return the scale nearest to `longest_side` by ratio; of two equally near, the smaller one."""
     return min(scales, key=lambda scale: (max(scale, longest_side) / min(scale, longest_side), scale))
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Style:
-    """A header with the Gaussians of one scale or more: ``style.scales[512]["conv1_1"].cov``."""
+    """A header with the Gaussians of at least one scale: ``style.scales[512]["conv1_1"].cov``.
+
+    Attributes
+    ----------
+    header : Header
+    scales : dict of int to dict of str to Gaussian
+    thumbnail : bytes
+        Small JPEG of the painting; may be empty.
+    swatch : bytes
+        Small JPEG of texture synthesised from the Gaussians; may be empty.
+    """
 
     header: Header
     scales: Mapping[int, Mapping[str, Gaussian]]
-    #: A small JPEG of the painting; empty where there is none.
     thumbnail: bytes = field(default=b"", repr=False)
-    #: A small JPEG of texture made from the Gaussians alone; empty where none has been made.
     swatch: bytes = field(default=b"", repr=False)
 
     @property

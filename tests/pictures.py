@@ -281,14 +281,14 @@ REFUSED: dict[str, tuple[Writer, str]] = {
     "bomb_100k.png": (bomb(100_000), "10,000,000,000 pixels, more than 80,000,000"),
     "bomb_10k.png": (bomb(10_000), "100,000,000 pixels, more than 80,000,000"),
     "small.png": (too_small, "31 x 48 is too small"),
-    "nan.tif": (float_tiff(np.nan), "not numbers (NaN or infinite)"),
-    "infinite.tif": (float_tiff(np.inf), "not numbers (NaN or infinite)"),
+    "nan.tif": (float_tiff(np.nan), "NaN or infinite"),
+    "infinite.tif": (float_tiff(np.inf), "NaN or infinite"),
     "beyond.tif": (float_tiff(1e6), "expected 0..1 or 0..255"),
     "fifo.jpg": (fifo, "not a regular file"),
     "socket.jpg": (bound_socket, "not a regular file"),
     "device.jpg": (device, "not a regular file"),
-    "dangling.jpg": (dangling, "a link that leads nowhere"),
-    "loop.jpg": (link_loop, "a link that leads nowhere"),
+    "dangling.jpg": (dangling, "a link to a missing file"),
+    "loop.jpg": (link_loop, "a link to a missing file"),
 }
 
 

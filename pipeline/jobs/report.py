@@ -1,4 +1,4 @@
-"""A page to look a run over: one HTML file from the record, with no server and no network."""
+"""The report of an output folder: one HTML page that needs no server and no network."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from stylebank.pages.html import jpeg_uri, render, replace_page
 
 from .record import FILE_NAME, Entry, Record
 
-#: Longest side of a thumbnail in pixels: the first for pages of up to so many pictures.
+#: Longest side of a thumbnail in pixels, by the largest number of pictures on the page.
 _SIDES = ((100, 320), (300, 220), (1000, 160))
 _SMALLEST_SIDE = 112
 _CURVE_WIDTH, _CURVE_HEIGHT, _CURVE_POINTS = 120, 36, 60
@@ -27,16 +27,16 @@ _STAGES = ("decode", "setup", "compute", "encode")
 
 @dataclass(frozen=True)
 class Card:
-    """What the page shows of one picture; all text, fit for a terminal and not yet for HTML.
+    """A picture on the page. Its texts have no control characters; the template escapes them for HTML.
 
     Attributes
     ----------
     before, after : str
-        ``data:`` addresses of thumbnails; empty where there is no picture to show.
+        ``data:`` addresses of thumbnails; may be empty.
     remarks : tuple of str
-        What is to be known of the thumbnails: a file missing or changed.
+        Notes on the thumbnails, such as a missing or changed file.
     curve : str
-        Points of a polyline in a box of 120 x 36, or empty.
+        Points of the loss curve in a box of 120 x 36; may be empty.
     settings : mapping of str to str
     """
 
@@ -67,40 +67,42 @@ def write(
     Parameters
     ----------
     folder
-        Holds the record, ``stylebank.jsonl``, or folders below it do.
+        Folder with a record, ``stylebank.jsonl``, in it or below it.
     output
-        The page; ``report.html`` in `folder` unless given.
+        Page; ``report.html`` in `folder` by default.
     on_card
-        Called with how many pictures are read, and how many there are.
+        Function of the number of pictures read and of all pictures.
 
     Returns
     -------
     Path
-        Of the page.
+        The page.
 
     Raises
     ------
     UsageError
-        If there is no record, or `output` is not named as a page.
+        If there is no record, or the name of `output` does not end in ``.html``.
     OutputRefused
         If the page cannot be written.
     """
     folder = Path(folder)
     target = Path(output) if output is not None else folder / "report.html"
     if target.suffix.lower() not in {".html", ".htm"}:
-        raise UsageError(f"{printable(target)}: not the name of a page. Give --output a name that ends in .html.")
+        raise UsageError(f"{printable(target)}: not the name of a page. Give an --output that ends in .html.")
     records = sorted({folder / FILE_NAME, *folder.rglob(FILE_NAME)})
-    placed = [(record.parent, entry) for record in records for entry in latest(Record(record.parent).entries())]
-    entries = [entry for _folder, entry in placed]
+    entries_with_folders = [
+        (record.parent, entry) for record in records for entry in latest(Record(record.parent).entries())
+    ]
+    entries = [entry for _folder, entry in entries_with_folders]
     if not entries:
         raise UsageError(
-            f"{printable(folder)}: no record of pictures ({FILE_NAME}). "
+            f"{printable(folder)}: has no record of pictures ({FILE_NAME}). "
             "Give the --output folder of 'stylebank apply' or 'stylebank batch'."
         )
     side = next((side for count, side in _SIDES if len(entries) <= count), _SMALLEST_SIDE)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         cards = []
-        for card in pool.map(lambda pair: _card(pair[0], pair[1], side), placed):
+        for card in pool.map(lambda pair: _card(pair[0], pair[1], side), entries_with_folders):
             cards.append(card)
             on_card(len(cards), len(entries))
     make_folder(target.parent)
@@ -111,9 +113,9 @@ def write(
 
 
 def latest(entries: Iterable[Entry]) -> list[Entry]:
-    """Return the last line of each output, in the order the outputs first came up.
+    """Return the last entry of each output, in the order of the outputs' first entries.
 
-    That a picture was found made says less of it than the line of its making, which stays.
+    An entry ``skipped`` does not replace the entry of the same file, which has more information.
     """
     last: dict[str, Entry] = {}
     for entry in entries:
@@ -138,28 +140,28 @@ def _page(cards: Sequence[Card], entries: Sequence[Entry], side: int) -> str:
 
 
 def _stage_seconds(entries: Sequence[Entry]) -> dict[str, float]:
-    """Seconds by stage over all pictures that say so."""
-    told = [entry.timings for entry in entries if isinstance(entry.timings, dict)]
-    sums = {stage: sum(_number(timings.get(stage)) or 0 for timings in told) for stage in _STAGES}
+    """Return the sum of seconds per stage; empty if no entry has timings."""
+    recorded = [entry.timings for entry in entries if isinstance(entry.timings, dict)]
+    sums = {stage: sum(_number(timings.get(stage)) or 0 for timings in recorded) for stage in _STAGES}
     return sums if any(sums.values()) else {}
 
 
 def _card(folder: Path, entry: Entry, side: int) -> Card:
     remarks: list[str] = []
-    made = entry.status in {"done", "skipped"}
-    # a subject was named from the folder the run was started in, which is often one above
+    finished = entry.status in {"done", "skipped"}
+    # a relative path is relative to the folder in which the run started, often a parent of this one
     subject = Path(str(entry.subject))
-    whole = folder.absolute()
-    places = [subject] if subject.is_absolute() else [subject, *(place / subject for place in (whole, *whole.parents))]
-    before = _thumbnail(places, entry.subject_sha256, side, "the subject", remarks)
-    after = _thumbnail([folder / entry.output], entry.output_sha256, side, "the output", remarks) if made else ""
-    size = f"{entry.width} x {entry.height}" if made and entry.width and entry.height else ""
+    root = folder.absolute()
+    paths = [subject] if subject.is_absolute() else [subject, *(path / subject for path in (root, *root.parents))]
+    before = _thumbnail(paths, entry.subject_sha256, side, "the subject", remarks)
+    after = _thumbnail([folder / entry.output], entry.output_sha256, side, "the output", remarks) if finished else ""
+    size = f"{entry.width} x {entry.height}" if finished and entry.width and entry.height else ""
     settings = entry.settings if isinstance(entry.settings, dict) else {}
     return Card(
         name=printable(Path(entry.output).name),
         subject=printable(str(entry.subject)),
         style=printable(entry.style),
-        status="done" if made else "failed",
+        status="done" if finished else "failed",
         error=printable(str(entry.error)) if entry.error else "",
         before=before,
         after=after,
@@ -169,34 +171,34 @@ def _card(folder: Path, entry: Entry, side: int) -> Card:
         final_loss=_number(entry.final_loss),
         seconds=_number(entry.seconds),
         size=size,
-        settings={printable(str(key)): printable(_shown(value)) for key, value in settings.items()},
+        settings={printable(str(key)): printable(_setting_text(value)) for key, value in settings.items()},
     )
 
 
-def _shown(value: Any) -> str:
+def _setting_text(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(map(str, value)) or "-"
     return "-" if value is None else str(value)
 
 
 def _number(value: Any) -> float | None:
-    """Return a finite number as it is; anything else, as in a foreign record, is none."""
+    """Return a finite number as float; None for anything else, which a foreign record may have."""
     known = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
     return float(value) if known else None
 
 
-def _thumbnail(places: Sequence[Path], sha256: str | None, side: int, what: str, remarks: list[str]) -> str:
-    """Return a small JPEG of the first of `places` that is there and is the file recorded."""
-    there = [place for place in places if os.path.lexists(place)]
-    remark = f"{what} is not where it was"
-    for place in there:
+def _thumbnail(paths: Sequence[Path], sha256: str | None, side: int, what: str, remarks: list[str]) -> str:
+    """Return a ``data:`` address with a thumbnail of the first of `paths` that is the recorded file."""
+    existing = [path for path in paths if os.path.lexists(path)]
+    remark = f"{what} is missing"
+    for path in existing:
         try:
-            picture = images.load(place, preview=side)
+            picture = images.load(path, preview=side)
         except StylebankError as error:
             remark = f"{what} cannot be read: {error}"
             continue
         if sha256 is not None and picture.sha256 != sha256:
-            remark = f"{what} was changed since"
+            remark = f"{what} has changed since the run"
             continue
         small = images.thumbnail(images.composite_on_white(picture.pixels, picture.alpha), side, quality=72)
         return jpeg_uri(small)
@@ -205,18 +207,18 @@ def _thumbnail(places: Sequence[Path], sha256: str | None, side: int, what: str,
 
 
 def _curve(losses: Any) -> str:
-    """Losses as points of a polyline, their logarithm downwards; at most 60 of them."""
+    """Return the losses as points of a polyline on a logarithmic scale, 60 points at most."""
     if not isinstance(losses, list):
         return ""
-    known = [number for number in map(_number, losses) if number is not None]
-    if len(known) < 2:
+    values = [number for number in map(_number, losses) if number is not None]
+    if len(values) < 2:
         return ""
-    last = len(known) - 1
-    places = sorted({round(index * last / (_CURVE_POINTS - 1)) for index in range(_CURVE_POINTS)})
-    heights = [math.log(max(known[place], 1e-12)) for place in places]
+    last = len(values) - 1
+    indices = sorted({round(index * last / (_CURVE_POINTS - 1)) for index in range(_CURVE_POINTS)})
+    heights = [math.log(max(values[index], 1e-12)) for index in indices]
     low, high = min(heights), max(heights)
     spread = (high - low) or 1.0
     return " ".join(
-        f"{place / last * _CURVE_WIDTH:.1f},{(high - height) / spread * (_CURVE_HEIGHT - 4) + 2:.1f}"
-        for place, height in zip(places, heights, strict=True)
+        f"{index / last * _CURVE_WIDTH:.1f},{(high - height) / spread * (_CURVE_HEIGHT - 4) + 2:.1f}"
+        for index, height in zip(indices, heights, strict=True)
     )

@@ -1,4 +1,4 @@
-"""A bank: a folder with one style file a style."""
+"""A bank: a folder with one file per style."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _shorten.maxstring = 150
 
 
 def default_folder() -> Path:
-    """Return ``$STYLEBANK_BANK``, else the platform's folder for a user's data."""
+    """Return ``$STYLEBANK_BANK``, else a folder in the user's data folder."""
     return Path(os.environ.get("STYLEBANK_BANK") or platformdirs.user_data_path("stylebank") / "bank")
 
 
@@ -42,13 +42,13 @@ class Bank(StyleIndex):
     `get` differs from `dict.get`: without a default it raises `StyleNotFound`. Therefore a bank is no instance of
     `collections.abc.Mapping`. Two banks are equal only if they are the same object.
 
-    Readers need no lock: a style file is finished before it has its name, and never
-    changes after. Writers take one, so that two of them never lose each other's work.
+    Readers take no lock: a style file is complete when it gets its name, and does not change afterwards. Writers
+    take a lock, so that none overwrites another's work.
 
     Parameters
     ----------
     folder : path, optional
-        `default_folder` unless given. It is made by the first write.
+        `default_folder` by default. The first write creates it.
     lock_timeout : float
         Seconds to wait for another writer.
     """
@@ -129,14 +129,14 @@ class Bank(StyleIndex):
         return reader.read(path, scales)
 
     def ensure_available(self, name: str, *, replace: bool = False) -> str:
-        """Return `name` in its normal form if a style of that name may be written.
+        """Return `name` in NFC form if a style of that name may be written.
 
         Parameters
         ----------
         name
-            In any of Unicode's forms.
+            In any Unicode form.
         replace
-            Whether a style of that very name may be there.
+            Whether a style of exactly this name may exist.
 
         Raises
         ------
@@ -145,22 +145,29 @@ class Bank(StyleIndex):
         name = check_name(name)
         for other in filter(None, map(read_name, self.candidates(name))):
             if other == name and not replace:
-                raise StyleExists(f"style {name!r} is in the bank already. Choose another name, or add --replace.")
+                raise StyleExists(f"style {name!r} is already in the bank. Choose another name, or add --replace.")
             if other != name and casefold_key(other) == casefold_key(name):
                 raise StyleExists(
-                    f"style {name!r} differs from {other!r}, which is in the bank, only in case. Choose another name."
+                    f"style {name!r} differs only in case from {other!r}, which is in the bank. Choose another name."
                 )
         if not replace:
             self._free_path(name)
         return name
 
     def add(self, style: Style, *, replace: bool = False) -> Header:
-        """Write a style into the bank, whole or not at all.
+        """Write a style into the bank atomically.
+
+        Parameters
+        ----------
+        style
+            With all the scales of its header.
+        replace
+            Whether to overwrite a style of the same name.
 
         Returns
         -------
         Header
-            As it now stands in the bank, with its digest.
+            As written, with the digest.
 
         Raises
         ------
@@ -173,26 +180,26 @@ class Bank(StyleIndex):
             return reader.read_header(target)
 
     def remove(self, *names: str) -> None:
-        """Remove styles; nothing is removed unless every name is there.
+        """Remove styles. If one is missing, none is removed.
 
         Raises
         ------
         StyleNotFound, BankBusy, OutputRefused
         """
         for name in names:
-            self.path(name)  # before the lock, whose file would make a folder of a mistyped bank
+            self.path(name)  # before the lock: its file would create the folder of a mistyped bank
         with self._writing():
             for path in [self.path(name) for name in names]:
                 path.unlink(missing_ok=True)
             fsync(self.folder)
 
     def rename(self, old: str, new: str) -> Header:
-        """Rename a style. Its content digest stays: it is the same style.
+        """Rename a style. Its content digest stays the same.
 
         Returns
         -------
         Header
-            As it now stands in the bank.
+            As written.
 
         Raises
         ------
@@ -215,20 +222,20 @@ class Bank(StyleIndex):
             return reader.read_header(target)
 
     def update(self, name: str, change: Callable[[Style], Style]) -> Header:
-        """Write a style again with something of it changed, such as its tags.
+        """Change a style, for example its tags.
 
         Parameters
         ----------
         name
-            As `names` gives it.
+            As in `names`.
         change
-            Given the whole style, returns the one to keep, under the same name; the very
-            same object is not written again.
+            Function of the complete style that returns the changed one, with the same name. If it returns the
+            same object, nothing is written.
 
         Returns
         -------
         Header
-            As it now stands in the bank.
+            As written.
 
         Raises
         ------
@@ -248,12 +255,12 @@ class Bank(StyleIndex):
             if casefold_key(other) == casefold_key(name):
                 difference = "" if other == name else f", which differs from {name!r} only in case,"
                 raise StyleExists(
-                    f"style {other!r}{difference} is in the bank already. Choose another name, or remove it."
+                    f"style {other!r}{difference} is already in the bank. Choose another name, or remove it."
                 )
         self._free_path(name)
 
     def _free_path(self, name: str) -> Path:
-        """Return where a style of this name would be kept; a file there is another style's, or damaged."""
+        """Return the path for a new style of this name; raise `StyleExists` if another file has it."""
         path = self.folder / file_name(name)
         if os.path.lexists(path):
             other_name = read_name(path)
@@ -262,7 +269,7 @@ class Bank(StyleIndex):
                 if other_name
                 else "is damaged. Remove it first, or add with --replace."
             )
-            raise StyleExists(f"style {name!r}: {printable(path)} stands where it would be kept, and {hint}")
+            raise StyleExists(f"style {name!r}: {printable(path)} has its file name, and {hint}")
         return path
 
     @contextlib.contextmanager
@@ -276,14 +283,14 @@ class Bank(StyleIndex):
         except filelock.Timeout as error:
             raise BankBusy(
                 f"{printable(self.folder)}: another process has been writing for {self.lock_timeout:g} seconds. "
-                "Wait for it to end and run this again."
+                "Wait until it ends, and run this again."
             ) from error
         except OSError as error:
             raise OutputRefused(f"{printable(self.folder)}: {describe_os_error(error)}") from error
 
 
 def _commit(target: Path, style: Style) -> None:
-    """Write a style file and read it back before it takes its name."""
+    """Write a style file, and read it back before the rename."""
     data = writer.encode(style)
 
     def write(path: Path) -> None:
@@ -294,7 +301,7 @@ def _commit(target: Path, style: Style) -> None:
             reader.read(path)
         except StyleDamaged as error:
             raise OutputRefused(
-                f"{printable(target)}: not written, for it would not be a whole style ({error.__cause__}). "
+                f"{printable(target)}: not written, because it reads back damaged ({error.__cause__}). "
                 "Check the disk, or measure the painting again."
             ) from error
 

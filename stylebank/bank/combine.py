@@ -1,4 +1,4 @@
-"""One style from several: barycentres and pooled moments."""
+"""Compute a style from several: Wasserstein barycentres and pooled moments."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ..math.gaussian import Array, sqrtm_psd
 from ..names import check_name
 from ..style import PIXELS, Gaussian, Header, Source, Style, nearest_scale
 
-#: Two paintings' scales are taken for the same when they are no further apart than half an octave.
+#: Largest ratio of two scales that count as the same: half an octave.
 SAME_SCALE = math.sqrt(2)
 _FILENAME = 200
 
@@ -36,30 +36,30 @@ def mix(
     Parameters
     ----------
     styles
-        Measured in the same way; of their layers the common ones are taken, and of their
-        scales those that each has within half an octave.
+        Measured in the same way. The result has their common layers, and the scales that each has within half an
+        octave.
     weights
-        None below 0; divided by their sum. A style of weight 0 takes no part.
+        From 0 up; divided by their sum. A style of weight 0 is left out.
     name
-        Of the new style.
+        Name of the new style.
     tags
-        Words to find it by.
+        Tags of the new style.
     on_layer
-        Called with scale, layer and how the fixed point ended, after each.
+        Function of scale, layer and `Convergence`, called after each layer.
 
     Returns
     -------
     Style
-        With its recipe, and without a thumbnail.
+        With a recipe, without a thumbnail.
 
     Raises
     ------
     UsageError, NameRefused
-        If the styles do not fit together, or the weights are none.
+        If the styles cannot be combined, or the weights are not valid.
     """
     fractions = normalised(weights)
     if len(styles) != len(fractions):
-        raise UsageError(f"{len(styles)} styles and {len(fractions)} weights: expected one weight a style.")
+        raise UsageError(f"{len(styles)} styles and {len(fractions)} weights: expected one weight per style.")
     used = [style for style, fraction in zip(styles, fractions, strict=True) if fraction > 0]
     fractions = fractions[fractions > 0]
 
@@ -80,11 +80,10 @@ def pool(
     weights: Literal["pixels", "equal"] = "pixels",
     tags: Sequence[str] = (),
 ) -> Style:
-    """Return the style of several paintings taken as one: their activations' moments together.
+    """Return the pooled style of several paintings: the moments of all their activations together.
 
-    With each painting counted by its pixels the moments are those of measuring all the
-    paintings' positions together; counted equally, every painting has the same say whatever
-    its size. Unlike a barycentre, what differs between the paintings adds to the spread:
+    With ``"pixels"`` every position has the same weight, as if all paintings were measured as one. With ``"equal"``
+    every painting has the same weight. Unlike in a barycentre, differences of the means add to the covariance:
 
         m = sum_i w_i m_i,   S = sum_i w_i (S_i + (m_i - m) (m_i - m)^T)
 
@@ -97,7 +96,7 @@ def pool(
     Returns
     -------
     Style
-        With its recipe, and without a thumbnail.
+        With a recipe, without a thumbnail.
 
     Raises
     ------
@@ -114,7 +113,7 @@ def pool(
 
 
 def _pixel_fractions(styles: Sequence[Style], weights: str) -> list[float]:
-    """How much each counts, told by the first layer of the largest scale they have in common."""
+    """Return the weight of each style in the first layer of their largest common scale."""
     layers = require_comparable([style.header for style in styles])
     matched = common_scales([style.scales for style in styles])
     if weights == "equal" or not matched:
@@ -124,13 +123,13 @@ def _pixel_fractions(styles: Sequence[Style], weights: str) -> list[float]:
 
 
 def pooled(means: Sequence[Any], covs: Sequence[Any], counts: Sequence[float]) -> tuple[Array, Array]:
-    """Mean and covariance of several sets of vectors taken as one, from those of each.
+    """Return mean and covariance of the union of several sets of vectors, from the moments of each set.
 
     Parameters
     ----------
     means : sequence of array_like, shape (c,)
     covs : sequence of array_like, shape (c, c)
-        Divided by the counts, not by one less.
+        Population covariances.
     counts : sequence of float
         Above 0.
 
@@ -150,7 +149,13 @@ def pooled(means: Sequence[Any], covs: Sequence[Any], counts: Sequence[float]) -
 
 
 def require_common_scales(kind: str, names: Sequence[str], scales: Sequence[Sequence[int]]) -> list[tuple[int, ...]]:
-    """Return `common_scales` of several styles; `UsageError`, naming each, where there is none."""
+    """Return the `common_scales` of several styles.
+
+    Raises
+    ------
+    UsageError
+        If there is none; the message lists the scales of each style.
+    """
     matched = common_scales([dict.fromkeys(sides) for sides in scales])
     if not matched:
         listed = "; ".join(
@@ -161,10 +166,10 @@ def require_common_scales(kind: str, names: Sequence[str], scales: Sequence[Sequ
 
 
 def common_scales(styles: Sequence[Mapping[int, Any]]) -> list[tuple[int, ...]]:
-    """Return, for each scale that all styles have, which of each one's own it is.
+    """Return the scales that all styles have, each as a tuple with the scale of every style.
 
-    Scales are matched when they are no further apart than half an octave: a painting of 659
-    pixels was measured at its own size where others were at 720.
+    Scales match if they differ by half an octave at most. A painting smaller than a scale is measured at its own
+    size: one of 659 pixels matches others at 720.
     """
     matched: list[tuple[int, ...]] = []
     for scale in min((sorted(style) for style in styles), key=len):
@@ -231,8 +236,7 @@ def require_comparable(headers: Sequence[Header]) -> tuple[str, ...]:
     Raises
     ------
     UsageError
-        If there are none, or the styles were measured with other weights, pooling, padding,
-        colour handling, resampling or ridge.
+        If there are none, or the fingerprints have `Fingerprint.differences`.
     """
     if not headers:
         raise UsageError("no style given; name at least one.")

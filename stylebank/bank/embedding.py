@@ -1,4 +1,4 @@
-"""Styles as points of a plane, by how far they are apart."""
+"""Distance matrices of styles, exact and approximate."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .similarity import Candidate, Layers, distance
 
 
 def matrix(styles: Sequence[Layers], layers: Sequence[str]) -> Array:
-    """Return the distances of styles from each other.
+    """Return the pairwise distances of styles.
 
     Returns
     -------
@@ -31,18 +31,27 @@ def matrix(styles: Sequence[Layers], layers: Sequence[str]) -> Array:
 def approximate_distances(
     candidates: Sequence[Candidate], layers: Sequence[str], *, columns: int = 16
 ) -> tuple[Array, list[Candidate], list[StyleDamaged]]:
-    """Return about the distances of many styles from each other, in time that grows with their number.
+    """Return approximate pairwise distances, with a number of reads linear in the number of styles.
 
-    In place of the covariances' W2^2 stands ``|S1^{1/2} - S2^{1/2}|_F^2``, which is never
-    below it and for paintings some percent above, estimated by random projections of the roots.
+    ``|S1^{1/2} - S2^{1/2}|_F^2`` replaces the covariances' W2^2. It is never below it, and for paintings slightly
+    above. Random projections of the roots estimate it.
+
+    Parameters
+    ----------
+    candidates
+        Styles, as returned by `similarity.comparable`.
+    layers
+        Layers to compare.
+    columns
+        Number of random directions per layer.
 
     Returns
     -------
-    ndarray, float64, shape (n, n)
-    list of Entry
-        The n that could be read, in their order.
-    list of StyleDamaged
-        One for each of the others.
+    distances : ndarray, float64, shape (n, n)
+    readable : list of Candidate
+        The n styles that could be read, in their order.
+    damaged : list of StyleDamaged
+        One error for each other style.
     """
     readable: list[Candidate] = []
     damaged: list[StyleDamaged] = []

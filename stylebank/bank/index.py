@@ -1,4 +1,4 @@
-"""What is in a folder of style files, and where."""
+"""The styles in a folder, and their files."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from ..style import Header
 
 
 class StyleIndex:
-    """The style files of a folder, looked at without changing any.
+    """The style files of a folder, read-only.
 
     Parameters
     ----------
     folder : path
-        It need not be there.
+        It need not exist.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def paths(self) -> list[Path]:
-        """Return the style files, whatever their state; none if the folder is not there yet.
+        """Return all style files, whole or damaged; none if the folder does not exist.
 
         Raises
         ------
@@ -45,20 +45,20 @@ class StyleIndex:
     def headers(self) -> tuple[list[Header], list[StyleDamaged]]:
         """Return the header of every whole style, by name, and an error for every other file.
 
-        Of two files that claim one name the second has an error.
+        If two files have the same name, the second one has an error.
         """
         entries, damaged = self.entries()
         return [header for header, _path in entries], damaged
 
     def entries(self) -> tuple[list[tuple[Header, Path]], list[StyleDamaged]]:
-        """Return as `headers` does, each header with its file."""
+        """Return the same as `headers`, each header with its file."""
         found: list[tuple[Header, Path]] = []
         damaged: list[StyleDamaged] = []
         for path in self.paths():
             try:
                 found.append((reader.read_header(path), path))
             except StyleDamaged as error:
-                # one that another process removed since it was listed is no damage
+                # another process may have removed the file since it was listed
                 if not isinstance(error.__cause__, FileNotFoundError) or path.is_symlink():
                     damaged.append(error)
         found.sort(key=lambda pair: (casefold_key(pair[0].name), pair[0].name, pair[1].name != file_name(pair[0].name)))
@@ -87,43 +87,42 @@ class StyleIndex:
         Raises
         ------
         StyleNotFound
-            With the nearest names there are.
+            The message suggests similar names.
         StyleDamaged
-            If two files claim the name, and neither is the one the bank would keep it in.
+            If two files have this name, and neither has the file name that the bank would use.
         """
         name = check_name(name)
         path = self.find(name)
         if path is None:
             matches = difflib.get_close_matches(name, self.names(), n=3, cutoff=0.5)
-            hint = f" Did you mean {', '.join(matches)}?" if matches else " 'stylebank list' shows what there is."
+            hint = f" Did you mean {', '.join(matches)}?" if matches else " 'stylebank list' shows all names."
             raise StyleNotFound(f"style {name!r} is not in the bank {printable(self.folder)}.{hint}")
         return path
 
     def header(self, name: str) -> Header:
-        """Return what a style says of itself, without its arrays."""
+        """Return a style's header, without reading its arrays."""
         return reader.read_header(self.path(name))
 
     def candidates(self, name: str) -> list[Path]:
-        """Return the files in which to expect a style of this name, in whatever case.
+        """Return the files that may contain a style of this name, ignoring case.
 
-        The bank's own file names end in a digest of the name, so that of a thousand styles
-        hardly one is opened. A file that somebody gave such a name of another style is not
-        among them.
+        The file names of a bank end in a digest of the style's name, so few files have to be opened. A file that
+        was renamed by hand to another style's file name is not among them.
         """
         return [path for path in self.paths() if may_contain(path.name, name)]
 
     def find(self, name: str, *, thorough: bool = True) -> Path | None:
-        """Return the file of a style if there is one, whole or damaged.
+        """Return the file of a style, whole or damaged, or None.
 
         Parameters
         ----------
         thorough
-            Look into every file where those of `candidates` do not have it.
+            Search every file if none of the `candidates` has it.
         """
         expected = self.folder / file_name(name)
         if os.path.lexists(expected) and read_name(expected) in (name, None):
-            return expected  # also when damaged: its file name says whose it is
-        # a file copied into the folder by hand may have any name
+            return expected  # a damaged file is recognised by its file name
+        # a file that was copied by hand may have any name
         found = [path for path in self.candidates(name) if read_name(path) == name]
         if not found and thorough:
             found = [path for path in self.paths() if read_name(path) == name]

@@ -1,4 +1,4 @@
-"""Sharing, checking and tagging the styles of a bank."""
+"""Check and tag the styles of a bank; export and import come from `transfer`."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from .transfer import export, import_style, without_pictures
 
 __all__ = ["NOT_PROVEN", "CheckResult", "export", "import_style", "tag", "verify", "without_pictures"]
 
-#: What `verify` cannot tell.
+#: Limits of `verify`, for its users.
 NOT_PROVEN = (
-    "Not proven: who wrote a style, and that its numbers are those of the painting it names. "
-    "Whoever changes a file can compute its digests anew; compare content_sha256 with one you trust."
+    "Not proven: who wrote a style, and that its numbers come from the painting it names. "
+    "Anyone who changes a file can compute new digests. Compare content_sha256 with one that you trust."
 )
 
 
 @dataclass(frozen=True)
 class CheckResult:
-    """What `verify` found of one file.
+    """Result of `verify` for one file.
 
     Attributes
     ----------
     file : Path
     name : str
-        Of the style; empty where the file does not say.
+        Name of the style; empty if it cannot be read.
     reason : str
-        What is damaged; empty for a whole style.
+        Damage; empty for a whole style.
     content_sha256 : str
-        Of a whole style.
+        Digest of a whole style, else empty.
     """
 
     file: Path
@@ -46,11 +46,11 @@ class CheckResult:
 
     @property
     def whole(self) -> bool:
-        """Whether nothing was found."""
+        """Whether the file has no damage."""
         return not self.reason
 
     def to_dict(self) -> dict[str, Any]:
-        """Return all fields, fit for JSON."""
+        """Return all fields as plain values for JSON."""
         return {
             "file": printable(self.file),
             "name": self.name or None,
@@ -61,25 +61,25 @@ class CheckResult:
 
 
 def verify(bank: Bank, names: Sequence[str] = ()) -> Iterator[CheckResult]:
-    """Read style files in full and say of each whether it is what FORMAT.md says. Nothing is written.
+    """Check complete style files against FORMAT.md. Nothing is written.
 
-    Looked at are structure, types, shapes, every digest, and that all numbers are finite,
-    covariances symmetric and positive, and their roots squared equal to them.
+    The check covers structure, types, shapes and all digests. All numbers must be finite, covariances symmetric and
+    positive, and each root squared equal to its covariance.
 
     Parameters
     ----------
     names
-        Of the styles to look at; all files of the bank by default.
+        Styles to check; all files of the bank by default.
 
     Yields
     ------
     CheckResult
-        One a file.
+        One per file.
 
     Raises
     ------
     StyleNotFound
-        Before anything is read.
+        Before the first file is read.
     """
     if names:
         return (_check(path) for path in [bank.path(name) for name in dict.fromkeys(names)])
@@ -92,28 +92,28 @@ def _check(path: Path, conflict: str = "") -> CheckResult:
         style = reader.read(path)
     except StyleDamaged as error:
         return CheckResult(path, read_name(path) or "", error.reason)
-    if conflict:  # whole in itself, and another file claims its name
+    if conflict:  # the file is whole, but another one has the same name
         return CheckResult(path, style.name, conflict)
     return CheckResult(path, style.name, content_sha256=style.header.content_sha256)
 
 
 def tag(bank: Bank, name: str, *, add: Sequence[str] = (), remove: Sequence[str] = ()) -> Header:
-    """Add and remove tags of a style. Its content digest stays.
+    """Add and remove tags of a style. Its content digest stays the same.
 
     Returns
     -------
     Header
-        As it now stands in the bank.
+        As written.
 
     Raises
     ------
     UsageError
-        If a tag to be removed is not there.
+        If the style does not have a tag to remove, or a tag is in both lists.
     StyleNotFound, StyleDamaged, BankBusy, OutputRefused
     """
     both = set(add) & set(remove)
     if both:
-        raise UsageError(f"tag {min(both)!r} is to be added and removed. Choose one.")
+        raise UsageError(f"tag {min(both)!r} is in both --add and --remove. Choose one.")
     current = bank.header(name).tags
     for text in remove:
         if text not in current:

@@ -1,18 +1,17 @@
-"""How far styles are apart, and which are nearest, without comparing each with each in full.
+"""Distances between styles, and nearest neighbours with few complete comparisons.
 
-The distance of two styles is taken layer by layer, at one scale, as a share of the variance
-that the two have when pooled half and half, so that no layer drowns the rest:
+The distance of two styles is computed per layer, at one scale. Each layer's W2^2 is divided by the variance of both
+pooled equally, so that no layer dominates:
 
     d^2 = mean over layers of W2^2 / v,   v = (tr S1 + tr S2) / 2 + |m1 - m2|^2 / 4
 
-It is 0 for equal styles and at most 2. Two lower bounds of W2^2 come before it. From means and
-spectra alone (von Neumann's inequality for the cross term),
+It is 0 for equal styles and at most 2. The search uses two lower bounds of W2^2. The first needs only means and
+spectra (von Neumann's inequality for the cross term):
 
     |m1 - m2|^2 + |sqrt(l1) - sqrt(l2)|^2,   l1, l2 the eigenvalues, largest first
 
-which is never below the bound by the traces. And, as W2^2 is at least the sum of the W2^2 of
-the marginals on orthogonal subspaces, from the leading axes of one style as one subspace and
-each of its other axes as another.
+It is never below the bound by the traces. The second is the sum of the W2^2 of the marginals on orthogonal
+subspaces: the leading axes of one style are one subspace, and each of its other axes is one.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ from ..storage import reader
 from ..style import Gaussian, Header, Style, nearest_scale
 from .combine import SAME_SCALE
 
-#: Longest side of the scale at which styles are compared unless told otherwise.
+#: Default scale of comparisons: longest side in pixels.
 SCALE = 512
 
 Layers = Mapping[str, Gaussian]
@@ -39,7 +38,7 @@ Layers = Mapping[str, Gaussian]
 
 @dataclass(frozen=True)
 class Neighbour:
-    """A style and how far it is.
+    """A style and its distance.
 
     Attributes
     ----------
@@ -47,7 +46,7 @@ class Neighbour:
     distance : float
         0 to 2.
     shares : dict of str to float
-        Of the squared distance, by layer; they sum to 1, or are all 0.
+        Fraction of the squared distance per layer; they sum to 1, or are all 0.
     """
 
     name: str
@@ -55,13 +54,13 @@ class Neighbour:
     shares: Mapping[str, float]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return all fields, fit for JSON."""
+        """Return all fields as plain values for JSON."""
         return {"name": self.name, "distance": self.distance, "shares": dict(self.shares)}
 
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
-    """A style file to compare with, at the scale it has nearest to the one wanted."""
+    """A style file to compare, with its scale nearest to the requested one."""
 
     header: Header
     path: Path
@@ -70,16 +69,16 @@ class Candidate:
 
 @dataclass(frozen=True)
 class SearchResult:
-    """What `nearest` found.
+    """Result of `nearest`.
 
     Attributes
     ----------
     neighbours : tuple of Neighbour
         Nearest first.
     damaged : tuple of StyleDamaged
-        Files that were to be compared and could not be read.
+        Files that could not be read.
     compared : int
-        Styles whose distance was taken in full.
+        Number of styles whose distance was computed completely.
     """
 
     neighbours: tuple[Neighbour, ...]
@@ -90,10 +89,18 @@ class SearchResult:
 def comparable(
     headers: Sequence[tuple[Header, Path]], reference: Header, scale: int, layers: Sequence[str]
 ) -> tuple[list[Candidate], int]:
-    """Return the styles that can be compared, and how many cannot.
+    """Return the styles that can be compared, and the number of those that cannot.
 
-    A style can be where it was measured in the same way, at all of `layers` and at a scale
-    within half an octave of `scale`.
+    Parameters
+    ----------
+    headers
+        Headers with their files.
+    reference
+        A style can be compared if its fingerprint has no `Fingerprint.differences` from this one's.
+    scale
+        Longest side. A style needs a scale within half an octave of it.
+    layers
+        A style needs all of them.
     """
     candidates = []
     for header, path in headers:
@@ -108,23 +115,21 @@ def comparable(
 
 
 def nearest(query: Layers, candidates: Sequence[Candidate], number: int, layers: Sequence[str]) -> SearchResult:
-    """Return the styles nearest to one, nearest first.
+    """Return the styles nearest to one, nearest first. The result equals that of an exhaustive search.
 
-    Best first: whichever style could be nearest by what is known of it is looked at more
-    closely, from its means and spectra to its marginals to the distance itself, until
-    `number` distances are below every bound that is left. The result is that of comparing
-    with all.
+    The search is best-first. The style with the lowest bound gets a tighter bound, and finally its distance, until
+    `number` distances are below all other bounds.
 
     Parameters
     ----------
     query
-        The layers of one scale.
-    entries
-        As `comparable` gives them.
+        Layers of one scale.
+    candidates
+        As returned by `comparable`.
     number
-        How many.
+        Number of neighbours, 1 or more.
     layers
-        To compare by.
+        Layers to compare.
     """
     if number < 1:
         raise UsageError(f"number {number}: expected 1 or more.")
@@ -166,7 +171,7 @@ def nearest(query: Layers, candidates: Sequence[Candidate], number: int, layers:
 
 
 def distance(first: Layers, second: Layers, layers: Sequence[str]) -> float:
-    """Return how far two styles are apart by `layers`, 0 to 2."""
+    """Return the distance of two styles over `layers`, 0 to 2."""
     return _root_mean({layer: layer_distance(first[layer], second[layer]) for layer in layers})
 
 
@@ -175,6 +180,6 @@ def _root_mean(layer_distances: Mapping[str, float]) -> float:
 
 
 def query_layers(style: Style, scale: int) -> tuple[int, Layers]:
-    """Return the scale of a style that is nearest to one, and its layers."""
+    """Return a style's scale nearest to `scale`, and the layers there."""
     closest_scale = nearest_scale(style.scales, scale)
     return closest_scale, style.scales[closest_scale]

@@ -1,4 +1,4 @@
-"""Styles shared as files: export and import."""
+"""Export styles to files, and import them."""
 
 from __future__ import annotations
 
@@ -23,24 +23,23 @@ def export(
     no_thumbnail: bool = False,
     overwrite: bool = False,
 ) -> list[Path]:
-    """Write styles to files to give away, each checked in full and written whole or not at all.
+    """Write styles to files for others. Each is checked completely, and written atomically.
 
     Parameters
     ----------
     names
-        Of the styles; all of them must be there.
+        Styles to export; all must exist.
     output
-        A folder, or for one style a file, which is what ends in ``.stylebank.h5``.
+        Folder; for one style also a file name that ends in ``.stylebank.h5``.
     no_thumbnail
-        Leave thumbnail and swatch out. The statistics can still be inverted into a likeness
-        of the painting's texture.
+        Omit thumbnail and swatch. The statistics still allow synthesis of the painting's texture.
     overwrite
-        Replace files that are there.
+        Overwrite existing files.
 
     Returns
     -------
     list of Path
-        The files, in the order of `names`.
+        Files, in the order of `names`.
 
     Raises
     ------
@@ -50,7 +49,7 @@ def export(
     selected = list(dict.fromkeys(check_name(name) for name in names))
     if target.name.endswith(SUFFIX) and not target.is_dir():
         if len(selected) != 1:
-            raise UsageError(f"{printable(target)}: a file holds one style, not {len(selected)}. Give a folder.")
+            raise UsageError(f"{printable(target)}: a file has one style, not {len(selected)}. Give a folder.")
         targets = [target]
     else:
         if target.suffix == ".h5":
@@ -63,9 +62,9 @@ def export(
     sources = [bank.path(name) for name in selected]
     for path in targets:
         if path.parent.resolve() == bank.folder.resolve():
-            raise UsageError(f"{printable(path)}: lies in the bank itself. Choose a folder outside it.")
+            raise UsageError(f"{printable(path)}: is in the bank's own folder. Choose another folder.")
         if os.path.lexists(path) and not overwrite:
-            raise OutputRefused(f"{printable(path)}: is there already. Choose another --output, or add --overwrite.")
+            raise OutputRefused(f"{printable(path)}: already exists. Choose another --output, or add --overwrite.")
     for source, path in zip(sources, targets, strict=True):
         style = reader.read(source)
         data = writer.encode(without_pictures(style) if no_thumbnail else style)
@@ -93,34 +92,33 @@ def import_style(
     replace: bool = False,
     no_thumbnail: bool = False,
 ) -> Header:
-    """Take a style file from somebody else into a bank.
+    """Add a style file to a bank.
 
-    The file is hostile until checked: it is read in full as `verify` would, and what is
-    written is a new file made of the values read, never a copy of its bytes.
+    The file may be hostile: it is checked completely, as by `verify`. The bank gets a new file with the values read,
+    not a copy of the bytes.
 
     Parameters
     ----------
     path
-        A style file.
+        Style file.
     rename
-        The name it is to have here; its own by default.
+        Name in the bank; by default the name in the file.
     expect_sha256
-        The digest it must have, as whoever gave it away tells: of the file's bytes, or its
-        ``content_sha256``.
+        Expected digest: SHA-256 of the file's bytes, or its ``content_sha256``.
     replace
-        Let go of a style of the same name.
+        Overwrite a style of the same name.
     no_thumbnail
-        Leave thumbnail and swatch out.
+        Omit thumbnail and swatch.
 
     Returns
     -------
     Header
-        As it now stands in the bank.
+        As written.
 
     Raises
     ------
     ImportRefused
-        If the file is no whole style, or another than expected.
+        If the file is damaged, or has another digest than expected.
     NameRefused, StyleExists, BankBusy, OutputRefused
     """
     path = Path(path)
@@ -133,9 +131,7 @@ def import_style(
         if expect_sha256 is not None:
             _require_digest(path, style, expect_sha256)
     except StyleDamaged as error:
-        raise ImportRefused(
-            f"{printable(path)}: {error.reason} Nothing of it was kept; ask for the file again."
-        ) from error
+        raise ImportRefused(f"{printable(path)}: {error.reason} Nothing was imported. Get the file again.") from error
     if no_thumbnail:
         style = without_pictures(style)
     return bank.add(dataclasses.replace(style, header=dataclasses.replace(style.header, name=name)), replace=replace)
@@ -149,10 +145,10 @@ def _require_digest(path: Path, style: Style, expected: str) -> None:
     if digest not in (file_digest, style.header.content_sha256):
         raise ImportRefused(
             f"{printable(path)}: has sha256 {file_digest}, content_sha256 {style.header.content_sha256}; "
-            f"expected {digest}. Do not use it before you know why."
+            f"expected {digest}. Do not use it before you know the reason."
         )
 
 
 def without_pictures(style: Style) -> Style:
-    """Return a style without its thumbnail and swatch. Its content digest stays."""
+    """Return a style without thumbnail and swatch. Its content digest stays the same."""
     return dataclasses.replace(style, thumbnail=b"", swatch=b"")

@@ -1,4 +1,4 @@
-"""Pictures in and out: decoding, colour profiles, metadata, encoding. Pixels are float32, sRGB, 0..255."""
+"""Image files: decoding, colour profiles, metadata and encoding. Pixels are float32, sRGB, 0..255."""
 
 from .decode import MAX_BYTES, MAX_PIXELS, READ_FORMATS, SMALLEST_SIDE, Picture, Pixels, load, shown_size
 from .encode import DEEP_FORMATS, DEPTHS, WRITE_FORMATS

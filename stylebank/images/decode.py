@@ -1,4 +1,4 @@
-"""Picture files decoded: hostile or odd ones refused or put right."""
+"""Decode image files, which may be hostile or unusual."""
 
 from __future__ import annotations
 
@@ -25,35 +25,35 @@ from .icc import grey_to_srgb, to_srgb
 
 Pixels = npt.NDArray[np.float32]
 
-#: Formats that are only decoded; EPS and others that are interpreted stay out.
+#: Formats with a decoder; EPS and others that need an interpreter are excluded.
 READ_FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF")
 MAX_PIXELS = 80_000_000
 MAX_BYTES = 1 << 30
 SMALLEST_SIDE = 32
-_BITS, _PHOTOMETRIC, _WHITE_IS_ZERO = 258, 262, 0  # TIFF tags and a value
-_MAX_WARNINGS = 3  # broken metadata can have one for every entry
+_BITS, _PHOTOMETRIC, _WHITE_IS_ZERO = 258, 262, 0  # TIFF tags, and a value
+_MAX_WARNINGS = 3  # broken metadata may cause one per entry
 _ORIENTATION, _SIDEWAYS = 274, frozenset({5, 6, 7, 8})  # of EXIF
 
 _pillow_lock = threading.Lock()
-logging.getLogger("PIL").addHandler(logging.NullHandler())  # its remarks on hostile files would reach stderr
+logging.getLogger("PIL").addHandler(logging.NullHandler())  # keep its messages about hostile files off stderr
 
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """A decoded picture.
+    """A decoded image.
 
     Attributes
     ----------
     pixels : ndarray, float32, shape (H, W, 3)
-        sRGB in 0..255, upright.
+        sRGB in 0..255, with the EXIF orientation applied.
     alpha : ndarray of uint8, shape (H, W), or None
-        Opacity, where the file has any that is not full.
+        Opacity; None for an opaque image.
     sha256 : str
         Digest of the file's bytes.
     notes : tuple of str
-        What was put right on the way, in words for the user.
+        Corrections and oddities, for the user.
     metadata : Metadata
-        What of the file's may go with a picture made of it; empty unless asked for.
+        Metadata to copy; empty if `load` was called without `metadata`.
     """
 
     pixels: Pixels
@@ -71,24 +71,24 @@ class Picture:
 def load(
     path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS, metadata: bool = False, preview: int | None = None
 ) -> Picture:
-    """Read a picture file.
+    """Read an image file.
 
     Parameters
     ----------
     path
-        A regular file in one of `READ_FORMATS`; its content decides, not its name.
+        Regular file in one of `READ_FORMATS`. The content decides the format, not the name.
     max_pixels
-        Refuse a picture of more pixels than this before decoding it.
+        Refuse an image with more pixels before decoding it.
     metadata
-        Gather EXIF and XMP, too.
+        Whether to read EXIF and XMP.
     preview
-        For a look at it: a JPEG may come at a half, a quarter or an eighth of its size, its longer side
-        not below this, which is several times quicker.
+        Longest side in pixels for a preview. A JPEG is then decoded at 1/2, 1/4 or 1/8 of its size if its longest
+        side stays above this, which is several times faster.
 
     Raises
     ------
     ImageRefused
-        ``path: reason. What to do.``
+        If the file is missing, damaged, too large or too small, or has another format.
     """
     label = printable(path)
     data = _read_bytes(Path(path), label)
@@ -99,7 +99,7 @@ def load(
 
 
 def shown_size(path: str | os.PathLike[str]) -> tuple[int, int] | None:
-    """Return width and height as a picture is shown, from the file's head; None where `load` has to say why not."""
+    """Return width and height after EXIF orientation, from the file's header; None if the file cannot be read."""
     try:
         if not stat.S_ISREG(Path(path).stat().st_mode):
             return None
@@ -113,7 +113,7 @@ def shown_size(path: str | os.PathLike[str]) -> tuple[int, int] | None:
 
 @contextlib.contextmanager
 def decoding() -> Iterator[list[warnings.WarningMessage]]:
-    """Pillow without a limit of its own, its warnings collected; both are global, hence the lock."""
+    """Lift Pillow's pixel limit and collect its warnings. Both are global, so a lock is held."""
     with _pillow_lock, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("ignore")
         warnings.simplefilter("always", UserWarning)
@@ -128,7 +128,7 @@ def _decode(data: bytes, label: str, max_pixels: int, with_metadata: bool, previ
     notes: list[str] = []
     try:
         image: Image.Image = Image.open(io.BytesIO(data), formats=READ_FORMATS)
-    except Exception as error:  # Pillow's parsers fail on hostile bytes in every way
+    except Exception as error:  # Pillow's parsers raise anything on hostile bytes
         raise ImageRefused(f"{label}: not an image that can be read. Give a {', '.join(READ_FORMATS)} file.") from error
     width, height = image.size
     if width * height > max_pixels:
@@ -139,7 +139,7 @@ def _decode(data: bytes, label: str, max_pixels: int, with_metadata: bool, previ
     if min(width, height) < SMALLEST_SIDE:
         raise ImageRefused(
             f"{label}: {width} x {height} is too small; each side needs at least {SMALLEST_SIDE} pixels "
-            "for the network's deepest layers. Use a larger picture."
+            "for the network's deepest layers. Use a larger image."
         )
     try:
         frames = getattr(image, "n_frames", 1)
@@ -157,12 +157,10 @@ def _decode(data: bytes, label: str, max_pixels: int, with_metadata: bool, previ
         raise
     except MemoryError as error:
         raise ImageRefused(
-            f"{label}: {width} x {height} pixels need more memory than there is. Use a smaller picture."
+            f"{label}: {width} x {height} pixels need more memory than is free. Use a smaller image."
         ) from error
     except Exception as error:
-        raise ImageRefused(
-            f"{label}: the file is damaged ({printable(str(error))}). Get a whole copy of it."
-        ) from error
+        raise ImageRefused(f"{label}: the file is damaged ({printable(str(error))}). Get a complete copy.") from error
     return Picture(pixels, alpha, hashlib.sha256(data).hexdigest(), tuple(notes), metadata_copied)
 
 
@@ -171,15 +169,15 @@ def _read_bytes(path: Path, label: str) -> bytes:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
             kind = "a folder" if stat.S_ISDIR(status.st_mode) else "not a regular file"
-            raise ImageRefused(f"{label}: {kind}. Give a picture file.")
+            raise ImageRefused(f"{label}: {kind}. Give an image file.")
         if status.st_size == 0:
-            raise ImageRefused(f"{label}: the file is empty. Get a whole copy of it.")
+            raise ImageRefused(f"{label}: the file is empty. Get a complete copy.")
         if status.st_size > MAX_BYTES:
             raise ImageRefused(f"{label}: {status.st_size:,} bytes, more than {MAX_BYTES:,}. Use a smaller file.")
         return path.read_bytes()
     except OSError as error:
         dangling = error.errno in {errno.ENOENT, errno.ELOOP} and path.is_symlink()
-        reason = "a link that leads nowhere" if dangling else error.strerror
+        reason = "a link to a missing file" if dangling else error.strerror
         raise ImageRefused(f"{label}: {reason}. Check the path.") from error
     except ValueError as error:  # a NUL in the name
         raise ImageRefused(f"{label}: {error}. Check the path.") from error
@@ -190,14 +188,14 @@ def _to_srgb(image: Image.Image, label: str, notes: list[str]) -> tuple[Pixels, 
     tags = getattr(image, "tag_v2", {})  # of a TIFF
     try:
         image = ImageOps.exif_transpose(image)
-    except Exception:  # a broken EXIF block says nothing of the pixels
+    except Exception:  # a broken EXIF block does not affect the pixels
         notes.append("has a broken EXIF block; its orientation is not applied")
     if image.mode == "F" or image.mode == "I" or image.mode.startswith("I;16"):
         values = np.asarray(image)
         grey = _deep_grey(values, label, 4095 if tags.get(_BITS) == (12,) else 65535)
-        if tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO:  # Pillow turns round no more than 8 bits
+        if tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO:  # Pillow inverts only 8 bits
             grey = 255 - grey
-        transparent = values == image.info.get("transparency", -1)  # of a PNG: a grey that is not there
+        transparent = values == image.info.get("transparency", -1)  # the transparent grey of a PNG
         opacity = np.where(transparent, 0, 255).astype(np.uint8) if transparent.any() else None
         if profile:
             return grey_to_srgb(np.rint(grey * 257).astype(np.uint16), profile, notes), opacity
@@ -221,10 +219,10 @@ def _to_srgb(image: Image.Image, label: str, notes: list[str]) -> tuple[Pixels, 
 
 
 def _deep_grey(values: npt.NDArray[np.generic], label: str, white: int) -> Pixels:
-    """Grey of more than 8 bits, scaled to 0..255; `white` is the largest integer."""
+    """Return grey values of more than 8 bits scaled to 0..255; `white` is the largest integer."""
     if values.dtype.kind == "f":
         if not np.isfinite(values).all():
-            raise ImageRefused(f"{label}: holds values that are not numbers (NaN or infinite). Repair it first.")
+            raise ImageRefused(f"{label}: has values that are NaN or infinite. Repair it first.")
         low, high = float(values.min()), float(values.max())
         if low < 0 or high > 255:
             raise ImageRefused(

@@ -1,7 +1,7 @@
-"""Pictures encoded, with their profile and metadata, at 8 or 16 bits a channel.
+"""Encode images with 8 or 16 bits per channel, with profile and metadata.
 
-Pillow writes no colour of 16 bits, and its TIFFs lose the directories of EXIF; both are put together
-here from Pillow's own chunks and directories.
+Pillow cannot write colour with 16 bits, and its TIFF writer drops the directories of EXIF. This module assembles
+both from Pillow's chunks and directories.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from PIL import ExifTags, Image, PngImagePlugin, TiffImagePlugin
 from .exif import Metadata
 from .icc import srgb_profile
 
-#: Formats by name: Pillow's name, suffix, whether it holds alpha.
+#: Formats by name: Pillow's name, suffix, whether the format has alpha.
 WRITE_FORMATS = {
     "jpg": ("JPEG", ".jpg", False),
     "png": ("PNG", ".png", True),
     "webp": ("WEBP", ".webp", True),
     "tiff": ("TIFF", ".tiff", True),
 }
-#: Bits a channel, and the formats that hold more than 8.
+#: Bits per channel, and the formats with more than 8.
 DEPTHS = (8, 16)
 DEEP_FORMATS = ("png", "tiff")
-#: Formats that give back what was put in.
+#: Formats that decode to exactly the values encoded.
 LOSSLESS_FORMATS = ("png", "tiff")
 _XMP_KEYWORD, _XMP_TAG = "XML:com.adobe.xmp", 700
 _COMPRESSION_LEVEL = 6
@@ -39,26 +39,26 @@ Values = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 
 
 def quantize(pixels: npt.NDArray[Any], depth: int) -> Values:
-    """Round 0..255, never truncating, to whole numbers of 8 or 16 bits."""
+    """Round values in 0..255 to integers of 8 or 16 bits."""
     white, chunk_type = (65535, np.uint16) if depth == 16 else (255, np.uint8)
     return np.asarray(np.clip(np.rint(np.asarray(pixels, np.float32) * np.float32(white / 255)), 0, white), chunk_type)
 
 
 def encode(file: IO[bytes], values: Values, *, format: str, quality: int, metadata: Metadata) -> None:
-    """Write a picture in sRGB.
+    """Encode an image in sRGB.
 
     Parameters
     ----------
     file
-        Open for writing, at its beginning.
+        File open for writing, at its start.
     values : ndarray of uint8 or uint16, shape (H, W, 3) or (H, W, 4)
-        Of 16 bits for `DEEP_FORMATS` alone.
+        uint16 only for `DEEP_FORMATS`.
     format
         A key of `WRITE_FORMATS`.
     quality
         1 to 100, for jpg and webp.
     metadata
-        To embed beside the profile of sRGB.
+        Metadata to embed, besides the sRGB profile.
     """
     if format == "tiff":
         _write_tiff(file, values, metadata)
@@ -83,7 +83,7 @@ def encode(file: IO[bytes], values: Values, *, format: str, quality: int, metada
 
 
 def _write_deep_png(file: IO[bytes], values: Values, options: dict[str, Any]) -> None:
-    """Let Pillow write one pixel with all that goes beside it, and put the picture in its place."""
+    """Let Pillow write a PNG of one pixel with all its chunks, and replace the pixel by the image."""
     height, width, channels = values.shape
     model = io.BytesIO()
     Image.new("RGB" if channels == 3 else "RGBA", (1, 1)).save(model, format="PNG", **options)
@@ -104,7 +104,7 @@ def _write_deep_png(file: IO[bytes], values: Values, options: dict[str, Any]) ->
 
 
 def _compress_rows(values: Values) -> Iterator[bytes]:
-    """Rows with PNG's filter 2, the difference to the row above, compressed."""
+    """Yield compressed rows with PNG's filter 2, the difference to the row above."""
     compressor = zlib.compressobj(_COMPRESSION_LEVEL)
     height, width, channels = values.shape
     above = np.zeros((1, width * channels * 2), np.uint8)
@@ -119,7 +119,7 @@ def _compress_rows(values: Values) -> Iterator[bytes]:
 
 
 def _write_tiff(file: IO[bytes], values: Values, metadata: Metadata) -> None:
-    """Strips of deflated horizontal differences behind a directory."""
+    """Write a directory and strips of deflated horizontal differences."""
     height, width, channels = values.shape
     depth = 8 * values.dtype.itemsize
     rows_per_strip = min(height, max(1, _STRIP_BYTES // (width * channels * values.dtype.itemsize)))
@@ -137,14 +137,14 @@ def _write_tiff(file: IO[bytes], values: Values, metadata: Metadata) -> None:
         258: (depth,) * channels,
         259: 8,  # deflate
         262: 2,  # RGB
-        273: tuple(starts[:-1]),  # counted from the directory's end, as Pillow has it
+        273: tuple(starts[:-1]),  # relative to the directory's end, as Pillow expects
         277: channels,
         278: rows_per_strip,
         279: tuple(len(strip) for strip in strips),
-        284: 1,  # channels beside one another
+        284: 1,  # interleaved channels
         317: 2,  # horizontal differences
         34675: srgb_profile(),
-        **({338: 2} if channels == 4 else {}),  # alpha that has not been multiplied in
+        **({338: 2} if channels == 4 else {}),  # unassociated alpha
         **({_XMP_TAG: metadata.xmp} if metadata.xmp else {}),
     }
     for tag, value in structure.items():

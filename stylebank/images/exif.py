@@ -1,8 +1,7 @@
-"""What a photograph's file says of it besides its pixels, made fit to go with another picture.
+"""Copy a photograph's metadata, EXIF and XMP, to another image.
 
-EXIF and XMP are copied by what they mean. Left out is what was true of the old file alone: orientation
-(it has been applied), sizes and encoding, thumbnails, and the makers' private notes, whose
-offsets break when they move.
+Entries about the photograph are copied. Entries about the file are not: orientation (it is already applied), sizes,
+encoding, thumbnails, and makers' notes, whose offsets break when they move.
 """
 
 from __future__ import annotations
@@ -15,10 +14,10 @@ from xml.dom import minidom
 
 from PIL import ExifTags, Image
 
-#: A block larger than this is not copied: one segment of a JPEG holds 65,533 bytes.
+#: Largest block that is copied; a JPEG segment holds 65,533 bytes.
 MAX_BYTES = 60_000
 _MAX_READ = 4 * MAX_BYTES
-#: EXIF's first directory holds a TIFF's own structure too; these speak of the photograph.
+#: Tags about the photograph in EXIF's first directory, which also describes a TIFF file's structure.
 _DESCRIPTIVE = {
     *(0x010E, 0x010F, 0x0110),  # ImageDescription, Make, Model
     *(0x011A, 0x011B, 0x0128),  # XResolution, YResolution, ResolutionUnit
@@ -27,7 +26,7 @@ _DESCRIPTIVE = {
     *(0x9C9B, 0x9C9C, 0x9C9D, 0x9C9E, 0x9C9F),  # XPTitle, XPComment, XPAuthor, XPKeywords, XPSubject
 }
 _COLOR_SPACE, _SRGB = 0xA001, 1
-#: In the directory of the exposure, what speaks of the file.
+#: Tags about the file in the Exif directory.
 _FILE_TAGS = {
     *(0x9101, 0x9102, 0x927C),  # ComponentsConfiguration, CompressedBitsPerPixel, MakerNote
     *(0xA002, 0xA003, 0xA004, 0xA005),  # PixelXDimension, PixelYDimension, RelatedSoundFile, Interoperability
@@ -50,14 +49,14 @@ _STALE_XMP = {
 
 @dataclass(frozen=True)
 class Metadata:
-    """Blocks to embed, each empty where there is none.
+    """Blocks of metadata to embed; each may be empty.
 
     Attributes
     ----------
     exif : bytes
-        With the ``Exif\\0\\0`` that a JPEG has before it.
+        Starts with ``Exif\\0\\0``, as in a JPEG.
     xmp : bytes
-        A packet of XML in UTF-8.
+        XML packet in UTF-8.
     """
 
     exif: bytes = b""
@@ -71,20 +70,20 @@ EMPTY = Metadata()
 
 
 def collect(image: Image.Image, notes: list[str]) -> Metadata:
-    """Gather what may be copied from an opened picture.
+    """Return the metadata of an image that can be copied.
 
     Parameters
     ----------
     image
-        As `PIL.Image.open` gives it, its file still open.
+        From `PIL.Image.open`, with its file still open.
     notes
-        Told what is broken or too large, which is left out: metadata is no reason to fail.
+        List that gets a note for each block that is broken or too large. Such a block is not copied.
     """
     blocks = {}
     for name, read_block in (("EXIF", _exif), ("XMP", _xmp)):
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # one for every bad entry
+                warnings.simplefilter("ignore")  # Pillow warns for each bad entry
                 block = read_block(image)
             if len(block) > MAX_BYTES:
                 raise _TooLarge
@@ -103,7 +102,7 @@ class _TooLarge(Exception):
 
 
 class _Bounded:
-    """A file that gives up when more is read than metadata should need: entries may all claim the same bytes."""
+    """A file with a limit on the bytes read, because many entries may point at the same bytes."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file, self._left = file, _MAX_READ
@@ -123,7 +122,7 @@ def _exif(image: Image.Image) -> bytes:
     if not source:
         return b""
     copied = Image.Exif()
-    copied.endian = source.endian  # in which some comments are written
+    copied.endian = source.endian  # some comments depend on it
     for tag in sorted(_DESCRIPTIVE & set(source)):
         if _writable(copied, tag, source[tag]):
             copied[tag] = source[tag]
@@ -146,7 +145,7 @@ def _exif(image: Image.Image) -> bytes:
 
 
 def _writable(like: Image.Exif, tag: int, value: Any) -> bool:
-    """Tell whether Pillow can write a value that it has read; one that it cannot is left out alone."""
+    """Tell whether Pillow can write a value that it has read."""
     probe = Image.Exif()
     probe.endian = like.endian
     probe[tag] = value

@@ -1,4 +1,4 @@
-"""Colour profiles: the one pictures leave with, and what the one they come with means in sRGB."""
+"""Colour profiles: conversion to sRGB, and the profile that output files get."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ _DATE = struct.pack(">6H", 2000, 1, 1, 0, 0, 0)
 
 @cache
 def srgb_profile() -> bytes:
-    """Return an ICC profile of sRGB, the same bytes at any time."""
+    """Return an ICC profile of sRGB; the bytes are always the same."""
     profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
-    profile[24:36] = _DATE  # LittleCMS puts the hour there, and two runs would give two files
+    profile[24:36] = _DATE  # LittleCMS writes the time there, so that two runs would write different files
     return bytes(profile)
 
 
 @cache
 def _srgb_grey_profile() -> bytes:
-    """An ICC profile of one channel with sRGB's own curve, which Pillow cannot make."""
+    """Return a grey ICC profile with the curve of sRGB, which Pillow cannot create."""
     srgb = srgb_profile()
     (count,) = struct.unpack_from(">I", srgb, 128)
     offsets = {name: (start, size) for name, start, size in struct.iter_unpack(">4sII", srgb[132 : 132 + 12 * count])}
@@ -47,13 +47,13 @@ def _srgb_grey_profile() -> bytes:
 
 
 def to_srgb(image: Image.Image, profile: bytes, notes: list[str]) -> Image.Image:
-    """Convert 8-bit `image` from `profile` to sRGB; left as it is, with a note, where the profile is broken."""
+    """Convert an 8-bit image from `profile` to sRGB; a broken profile adds a note and changes nothing."""
     try:
         embedded = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         if image.mode == "L" and embedded.profile.xcolor_space == "RGB ":
             image = image.convert("RGB")
         converted = ImageCms.profileToProfile(image, embedded, ImageCms.createProfile("sRGB"), outputMode="RGB")
-    except Exception:  # LittleCMS, or a profile for other channels than the picture has
+    except Exception:  # from LittleCMS, or a profile with other channels than the image
         notes.append(_BROKEN)
         return image
     assert converted is not None
@@ -61,21 +61,20 @@ def to_srgb(image: Image.Image, profile: bytes, notes: list[str]) -> Image.Image
 
 
 def grey_to_srgb(values: npt.NDArray[np.uint16], profile: bytes, notes: list[str]) -> npt.NDArray[np.float32]:
-    """Convert grey of 16 bits from `profile` to sRGB.
+    """Convert grey values of 16 bits from `profile` to sRGB.
 
     Parameters
     ----------
     values : ndarray of uint16, shape (H, W)
     profile
-        An ICC profile; one of three channels, which a grey picture should not have, is
-        applied at 8 bits.
+        ICC profile. One with three channels, which a grey image should not have, is applied with 8 bits.
     notes
-        Told of a broken profile, which leaves the values as they are.
+        List that gets a note if the profile is broken; the values are then used unchanged.
 
     Returns
     -------
     ndarray, float32, shape (H, W, 3)
-        In 0..255.
+        Values in 0..255.
     """
     try:
         embedded = ImageCms.ImageCmsProfile(io.BytesIO(profile))

@@ -1,4 +1,4 @@
-"""Pictures in and out, and what is done to their pixels: float32, sRGB, 0..255."""
+"""Save images and animations. Pixels are float32, sRGB, 0..255."""
 
 from __future__ import annotations
 
@@ -22,15 +22,21 @@ from .exif import EMPTY, Metadata
 from .icc import srgb_profile
 from .transform import composite_on_white, resize, to_uint8
 
-#: Suffixes by which pictures are found in a folder.
+#: Suffixes of image files in a folder.
 READ_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif"})
-#: Animations by suffix: Pillow's name.
+#: Pillow's format of an animation, by suffix.
 ANIMATION_FORMATS = {".gif": "GIF", ".webp": "WEBP"}
 _FORMAT_OF_SUFFIX = {".jpg": "jpg", ".jpeg": "jpg", ".png": "png", ".webp": "webp", ".tif": "tiff", ".tiff": "tiff"}
 
 
 def format_of(path: Path) -> str:
-    """Output format of a file name; `UsageError` when its suffix is none of ours."""
+    """Return the output format of a file name.
+
+    Raises
+    ------
+    UsageError
+        If its suffix is unknown.
+    """
     try:
         return _FORMAT_OF_SUFFIX[path.suffix.lower()]
     except KeyError:
@@ -50,38 +56,38 @@ def save(
     metadata: Metadata = EMPTY,
     before_rename: Callable[[str], None] = lambda sha256: None,
 ) -> str:
-    """Write a picture, tagged as sRGB, atomically and return the sha256 of the file.
+    """Write an image atomically, tagged as sRGB.
 
     Parameters
     ----------
     path
-        Replaced if it exists.
+        Overwritten if it exists.
     pixels : ndarray, float32, shape (H, W, 3)
-        In 0..255; rounded to `depth`.
+        Values in 0..255, which are rounded to `depth` bits.
     format : {"jpg", "png", "webp", "tiff"}
     quality : int
         1 to 100, for jpg and webp.
     depth : {8, 16}
-        Bits a channel; 16 for `DEEP_FORMATS` alone.
+        Bits per channel; 16 only for `DEEP_FORMATS`.
     alpha : ndarray, shape (H, W), optional
-        In 0..255. Put back where the format holds it, else the picture is composited over white.
+        Opacity in 0..255. For a format without alpha the image is composited over white.
     metadata
-        To embed, as `load` gives it.
+        Metadata to embed, from `load`.
     before_rename
-        Called with the digest when the file is whole and before it has its name.
+        Function of the digest, called when the file is complete, before the rename.
 
     Returns
     -------
     str
-        Digest of the file, in hexadecimal.
+        SHA-256 of the file, in hexadecimal.
 
     Raises
     ------
     OutputRefused
-        If it cannot be written, or does not decode to its own size again and, where the
-        format loses nothing, to its own values.
+        If the file cannot be written, or does not decode to the same size, and in a lossless format to the same
+        values.
     UsageError
-        If the format does not hold the depth.
+        If the format does not have this depth.
     """
     check_depth(depth, format)
     name, _suffix, holds_alpha = WRITE_FORMATS[format]
@@ -102,10 +108,14 @@ def save(
         with decoding(), Image.open(io.BytesIO(data), formats=(name,)) as reread:
             reread.load()
             if reread.size != size:
-                raise OutputRefused(f"{printable(path)}: wrote {size} and read {reread.size}. Check the disk.")
-            # Pillow reads the upper half of 16 bits
+                raise OutputRefused(
+                    f"{printable(path)}: reads back with a size of {reread.size}, not {size}. Check the disk."
+                )
+            # Pillow reads only the upper 8 of 16 bits
             if format in LOSSLESS_FORMATS and not np.array_equal(np.asarray(reread), values >> (depth - 8)):
-                raise OutputRefused(f"{printable(path)}: reads otherwise than it was written. Check the disk.")
+                raise OutputRefused(
+                    f"{printable(path)}: reads back with other values than were written. Check the disk."
+                )
         digests.append(hashlib.sha256(data).hexdigest())
         before_rename(digests[0])
 
@@ -114,23 +124,23 @@ def save(
 
 
 def check_depth(depth: int, format: str) -> None:
-    """Refuse a number of bits a channel that a format does not hold."""
+    """Raise `UsageError` if a format does not have this number of bits per channel."""
     if depth not in DEPTHS:
-        raise UsageError(f"depth {depth}: expected {' or '.join(map(str, DEPTHS))} bits a channel.")
+        raise UsageError(f"depth {depth}: expected {' or '.join(map(str, DEPTHS))} bits per channel.")
     if depth > 8 and format not in DEEP_FORMATS:
         raise UsageError(
-            f"depth {depth}: {format} holds 8 bits a channel. "
+            f"depth {depth}: {format} has 8 bits per channel. "
             f"Choose --format {' or '.join(DEEP_FORMATS)}, or leave --depth at 8."
         )
 
 
 @contextlib.contextmanager
 def _encoder_errors(path: Path, advice: str) -> Iterator[None]:
-    """Turn what an encoder raises by itself, as of a size its format cannot hold, into `OutputRefused`."""
+    """Turn an encoder's own errors, such as a size that the format does not allow, into `OutputRefused`."""
     try:
         yield
     except (OSError, ValueError, RuntimeError, OverflowError, struct.error) as error:
-        if isinstance(error, OSError) and error.errno is not None:  # the system's
+        if isinstance(error, OSError) and error.errno is not None:  # from the operating system
             raise
         raise OutputRefused(f"{printable(path)}: {printable(str(error)).rstrip('.')}. {advice}") from error
 
@@ -138,18 +148,18 @@ def _encoder_errors(path: Path, advice: str) -> Iterator[None]:
 def save_animation(
     path: Path, frames: Sequence[npt.NDArray[Any]], size: tuple[int, int], *, milliseconds: int = 80
 ) -> None:
-    """Write an animated GIF or WebP that ends on a long last frame.
+    """Write an animated GIF or WebP. The last frame lasts 2 seconds.
 
     Parameters
     ----------
     path
-        Its suffix is one of `ANIMATION_FORMATS`; replaced if it exists.
+        Has a suffix in `ANIMATION_FORMATS`; overwritten if it exists.
     frames : sequence of ndarray, shape (h, w, 3)
-        In 0..255, of any sizes and any type of number.
+        Values in 0..255, with any sizes and dtypes.
     size
         Width and height of the animation.
     milliseconds
-        Of every frame but the last.
+        Duration of every frame but the last.
 
     Raises
     ------
@@ -158,7 +168,7 @@ def save_animation(
     images = (Image.fromarray(to_uint8(resize(frame.astype(np.float32), size))) for frame in frames)
     durations = [milliseconds] * (len(frames) - 1) + [2000]
     name = ANIMATION_FORMATS[path.suffix.lower()]
-    tagged = {"icc_profile": srgb_profile()} if name == "WEBP" else {}  # a GIF holds none
+    tagged = {"icc_profile": srgb_profile()} if name == "WEBP" else {}  # a GIF has no profile
 
     def write(temporary: Path) -> None:
         with temporary.open("wb") as file, _encoder_errors(path, "Choose a smaller --size."):

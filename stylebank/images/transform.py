@@ -1,4 +1,4 @@
-"""Pixels resized, cropped and composited: float32, sRGB, 0..255."""
+"""Resize, crop and composite pixels: float32, sRGB, 0..255."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ RESAMPLING = "lanczos"
 
 
 def composite_on_white(pixels: Pixels, alpha: npt.NDArray[np.uint8] | npt.NDArray[np.float32] | None) -> Pixels:
-    """Composite `pixels` over white; unchanged where `alpha` is None."""
+    """Return `pixels` composited over white, or unchanged if `alpha` is None."""
     if alpha is None:
         return pixels
     opacity = alpha.astype(np.float32)[..., None] / 255
@@ -24,14 +24,14 @@ def composite_on_white(pixels: Pixels, alpha: npt.NDArray[np.uint8] | npt.NDArra
 
 
 def fit(size: tuple[int, int], longest_side: int) -> tuple[int, int]:
-    """Width and height with `longest_side` as the longer one and the shape kept.
+    """Return width and height with the same aspect ratio and a given longest side.
 
     Parameters
     ----------
     size
-        Width and height now.
+        Width and height in pixels.
     longest_side
-        In pixels.
+        Longest side of the result in pixels.
 
     Raises
     ------
@@ -49,7 +49,7 @@ def fit(size: tuple[int, int], longest_side: int) -> tuple[int, int]:
 
 
 def resize(pixels: Pixels, size: tuple[int, int]) -> Pixels:
-    """Resample to (width, height) with a Lanczos filter, kept within 0..255."""
+    """Resample to (width, height) with a Lanczos filter, and clip to 0..255."""
     if (pixels.shape[1], pixels.shape[0]) == tuple(size):
         return pixels
     planes = [
@@ -60,7 +60,7 @@ def resize(pixels: Pixels, size: tuple[int, int]) -> Pixels:
 
 
 def crop_to_shape(pixels: Pixels, size: tuple[int, int]) -> Pixels:
-    """Cut the largest middle piece with the shape of (width, height)."""
+    """Return the largest central crop with the aspect ratio of (width, height)."""
     height, width = pixels.shape[:2]
     ratio = min(width / size[0], height / size[1])
     kept_width, kept_height = max(1, round(size[0] * ratio)), max(1, round(size[1] * ratio))
@@ -69,12 +69,12 @@ def crop_to_shape(pixels: Pixels, size: tuple[int, int]) -> Pixels:
 
 
 def to_uint8(pixels: npt.NDArray[np.floating]) -> npt.NDArray[np.uint8]:
-    """Round, never truncate, to 8 bits."""
+    """Round to 8 bits."""
     return np.asarray(quantize(pixels, 8), np.uint8)
 
 
 def thumbnail(pixels: Pixels, longest_side: int = 160, *, quality: int = 85) -> bytes:
-    """Return a small JPEG of a picture."""
+    """Return a small JPEG of an image; it is never enlarged."""
     height, width = pixels.shape[:2]
     ratio = min(1.0, longest_side / max(width, height))
     small = resize(pixels, (max(1, round(width * ratio)), max(1, round(height * ratio))))

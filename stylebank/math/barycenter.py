@@ -1,9 +1,8 @@
-"""Between Gaussians: the geodesic of two and the Wasserstein barycentre of several, in float64.
+"""Geodesics and Wasserstein barycentres of Gaussians, in float64.
 
-Both are written with factors ``S == F @ F.T`` and couplings ``x_i = F_i Q_i z`` of one standard
-normal z, so that no covariance is inverted and singular ones need no ridge. The optimal
-coupling of N(0, F F^T) with N(0, L L^T) has ``Q == polar(F^T L)``, the isometry U V^T of
-the singular value decomposition U s V^T.
+Both use factors ``S == F @ F.T`` and couplings ``x_i = F_i Q_i z`` of one standard normal z. No covariance is
+inverted, so singular ones need no ridge. The optimal coupling of N(0, F F^T) with N(0, L L^T) has
+``Q == polar(F^T L)``, the isometry U V^T of the singular value decomposition U s V^T.
 """
 
 from __future__ import annotations
@@ -18,9 +17,9 @@ import numpy.typing as npt
 from ..errors import UsageError
 from .gaussian import Array, eigh_descending
 
-#: Steps shorter than this share of the spread end the fixed point; float32's rounding of a covariance is longer.
+#: The fixed-point iteration ends at steps below this fraction of ``sqrt(tr S)``, less than float32's rounding.
 TOLERANCE = 1e-5
-#: How far beyond the fixed point's own step one may reach.
+#: Largest factor by which a step is extrapolated.
 _MAX_STEP_LENGTH = 1e4
 MOST_ITERATIONS = 200
 _EPSILON = float(np.finfo(np.float64).eps)
@@ -29,17 +28,16 @@ _EPSILON32 = float(np.finfo(np.float32).eps)
 
 @dataclass(frozen=True)
 class Convergence:
-    """How a fixed point ended.
+    """Status of a fixed-point iteration.
 
     Attributes
     ----------
     iterations : int
-        0 where the closed form was used.
+        0 for the closed form.
     residual : float
-        W2 from the last iterate but one to the last, over the last one's spread
-        ``sqrt(tr S)``.
+        W2 between the last two iterates, divided by ``sqrt(tr S)`` of the last.
     converged : bool
-        Whether `residual` came below the tolerance.
+        Whether `residual` is at most the tolerance.
     """
 
     iterations: int
@@ -50,15 +48,15 @@ class Convergence:
 def geodesic(
     mean1: npt.ArrayLike, cov1: npt.ArrayLike, mean2: npt.ArrayLike, cov2: npt.ArrayLike, t: float
 ) -> tuple[Array, Array]:
-    """Return the Gaussian a share `t` of the way from one to another: McCann's interpolation.
+    """Return the Gaussian at `t` on the geodesic from one Gaussian to another: McCann's interpolation.
 
     With K the cross-covariance of an optimal coupling,
 
         S_t = (1 - t)^2 S1 + t^2 S2 + t (1 - t) (K + K^T),   K = F1 polar(F1^T F2) F2^T
 
-    which for an invertible S1 is ``((1 - t) I + t A) S1 ((1 - t) I + t A)`` with A the
-    optimal map (McCann 1997). Where several couplings are optimal, for directions of S1 and
-    S2 that do not see each other, they are taken as independent.
+    For an invertible S1 this is ``((1 - t) I + t A) S1 ((1 - t) I + t A)`` with the optimal map A (McCann 1997). If
+    several couplings are optimal, because the ranges of S1 and S2 are partly orthogonal, those directions are
+    coupled independently.
 
     Parameters
     ----------
@@ -66,7 +64,7 @@ def geodesic(
     cov1, cov2 : array_like, shape (c, c)
         Symmetric, positive semi-definite; they may be singular.
     t : float
-        0 to 1; at the ends the inputs come back as they are.
+        0 to 1. 0 returns a copy of the first Gaussian, 1 of the second.
 
     Returns
     -------
@@ -79,7 +77,7 @@ def geodesic(
         If `t` is outside 0..1.
     """
     if not 0 <= t <= 1:
-        raise UsageError(f"geodesic at {t:g}: expected a share from 0 to 1.")
+        raise UsageError(f"geodesic t = {t:g}: expected a number from 0 to 1.")
     means = np.asarray(mean1, np.float64), np.asarray(mean2, np.float64)
     covs = np.asarray(cov1, np.float64), np.asarray(cov2, np.float64)
     if t in (0, 1):
@@ -98,15 +96,14 @@ def barycenter(
     tolerance: float = TOLERANCE,
     most_iterations: int = MOST_ITERATIONS,
 ) -> tuple[Array, Array, Convergence]:
-    """Return the Gaussian with the least weighted sum of squared W2 distances to several.
+    """Return the Gaussian that minimises the weighted sum of squared W2 distances to several.
 
-    The fixed point of Agueh and Carlier (2011), iterated as by Alvarez-Esteban, del Barrio,
-    Cuesta-Albertos and Matran (2016), ``S <- T S T`` with T the weighted mean of the optimal
-    maps from S to each S_i. Here S = L L^T and ``T L == sum_i w_i F_i polar(F_i^T L)``, which
-    inverts nothing; the length of a step, ``|T L - L|``, is W2 itself. It begins at the
-    weighted mean of the principal roots, which is the answer where the covariances commute,
-    and reaches beyond a step where the last ones shrank slowly, never to a higher cost.
-    Two Gaussians have the closed form, a point of their `geodesic`.
+    The barycentre is a fixed point (Agueh and Carlier 2011) of ``S <- T S T``, with T the weighted mean of the
+    optimal maps from S to each S_i (Alvarez-Esteban, del Barrio, Cuesta-Albertos and Matran 2016). With S = L L^T,
+    ``T L == sum_i w_i F_i polar(F_i^T L)`` inverts nothing, and the step ``|T L - L|`` is W2 itself. The iteration
+    starts at the weighted mean of the principal roots, which is exact if the covariances commute. It extrapolates
+    steps by Barzilai and Borwein's length, and takes an extrapolation back if the cost rises. Two Gaussians have a
+    closed form: a point of their `geodesic`.
 
     Parameters
     ----------
@@ -114,11 +111,11 @@ def barycenter(
     covs : sequence of array_like, shape (c, c)
         Symmetric, positive semi-definite; they may be singular.
     weights : sequence of float
-        None below 0; they are divided by their sum. A Gaussian of weight 0 does not count.
+        From 0 up; divided by their sum. A Gaussian of weight 0 is ignored.
     tolerance : float
-        A step this short, relative to ``sqrt(tr S)``, is the last.
+        The iteration ends at a step this short, relative to ``sqrt(tr S)``.
     most_iterations : int
-        Where to stop in any case; the `Convergence` says so.
+        Maximum number of iterations.
 
     Returns
     -------
@@ -129,7 +126,7 @@ def barycenter(
     Raises
     ------
     UsageError
-        If the numbers of means, covariances and weights differ, or the weights are no weights.
+        If the numbers of means, covariances and weights differ, or a weight is not valid.
     """
     fractions = normalised(weights)
     if not len(means) == len(covs) == len(fractions):
@@ -153,11 +150,17 @@ def barycenter(
 
 
 def normalised(weights: Sequence[float]) -> Array:
-    """Return weights that sum to 1; `UsageError` if they are none."""
+    """Return weights divided by their sum.
+
+    Raises
+    ------
+    UsageError
+        If a weight is negative or not finite, or if none is above 0.
+    """
     fractions = np.asarray(weights, np.float64)
     if fractions.ndim != 1 or not np.isfinite(fractions).all() or (fractions < 0).any() or not fractions.sum() > 0:
         numbers = ", ".join(f"{weight:g}" for weight in fractions.ravel())
-        raise UsageError(f"weights {numbers or 'none'}: expected numbers from 0 up, one of them above 0.")
+        raise UsageError(f"weights {numbers or 'none'}: expected numbers from 0 up, at least one above 0.")
     return np.asarray(fractions / fractions.sum())
 
 
@@ -166,7 +169,7 @@ def _fixed_point(
 ) -> tuple[Array, Convergence]:
     factors = [_factor(cov) for cov in covs]
     channels, columns = len(covs[0]), sum(factor.shape[1] for factor in factors)
-    # all happens within the span of the factors, which of small scales is thin
+    # all iterates are in the span of the factors; for small scales its dimension is low
     basis = np.linalg.qr(np.hstack(factors))[0] if columns < channels else None
     if basis is not None:
         factors = [basis.T @ factor for factor in factors]
@@ -179,7 +182,7 @@ def _fixed_point(
         fallback = mapped
         mapped, cost = _step(iterate, factors, fractions)
         if cost > best + _EPSILON * abs(best) * channels and previous is not None:
-            iterate, previous = fallback, None  # reached too far
+            iterate, previous = fallback, None  # the extrapolation raised the cost
             continue
         step, best = mapped - iterate, cost
         spread = float(np.linalg.norm(mapped))
@@ -197,7 +200,7 @@ def _fixed_point(
 
 
 def _step(iterate: Array, factors: Sequence[Array], fractions: Array) -> tuple[Array, float]:
-    """Return ``T L``, and what the barycentre has the least of, but for a constant."""
+    """Return ``T L`` and the cost, up to a constant."""
     mapped, cost = np.zeros_like(iterate), float(np.sum(iterate**2))
     for fraction, factor in zip(fractions, factors, strict=True):
         polar, trace = _polar(factor.T @ iterate)
@@ -207,13 +210,13 @@ def _step(iterate: Array, factors: Sequence[Array], fractions: Array) -> tuple[A
 
 
 def _step_length(displacement: Array, change: Array) -> float:
-    """How many steps to take at once (Barzilai and Borwein 1988): ``T L - L`` is half the cost's gradient."""
+    """Return the step length of Barzilai and Borwein (1988): ``L - T L`` is half the gradient of the cost."""
     slope = float(np.sum(displacement * change))
     return min(max(float(np.sum(displacement**2)) / slope, 1.0), _MAX_STEP_LENGTH) if slope > 0 else 1.0
 
 
 def _factor(cov: npt.ArrayLike) -> Array:
-    """Factor F with ``F @ F.T == cov`` but for the rounding of `cov`'s own type; columns by falling size."""
+    """Return a factor F with ``F @ F.T == cov`` up to the rounding of `cov`'s dtype; largest columns first."""
     values, vectors = eigh_descending(cov)
     rounding = _EPSILON32 if np.asarray(cov).dtype == np.float32 else len(values) * _EPSILON
     kept = max(1, int(np.count_nonzero(values > rounding * values[0])))
@@ -221,13 +224,13 @@ def _factor(cov: npt.ArrayLike) -> Array:
 
 
 def _principal_root(factor: Array) -> Array:
-    """Principal root of ``factor @ factor.T``, whose columns are orthogonal."""
+    """Return the principal root of ``factor @ factor.T``; the columns of `factor` are orthogonal."""
     sizes = np.linalg.norm(factor, axis=0)
     return np.asarray((factor / np.where(sizes > 0, sizes, 1)) @ factor.T)
 
 
 def _polar(matrix: Array) -> tuple[Array, float]:
-    """U V^T of the singular value decomposition without what is rounding's, and the singular values' sum."""
+    """Return U V^T of the singular value decomposition, without values below rounding, and the sum of all values."""
     left, values, right = np.linalg.svd(matrix, full_matrices=False)
     kept = int(np.count_nonzero(values > max(matrix.shape) * _EPSILON * values[0]))
     return np.asarray(left[:, :kept] @ right[:kept]), float(values.sum())

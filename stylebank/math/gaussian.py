@@ -1,4 +1,4 @@
-"""The mathematics of Gaussians under optimal transport, in float64.
+"""Gaussians under optimal transport, in float64.
 
 The squared Wasserstein-2 distance of two Gaussians (Dowson and Landau 1982; Olkin and
 Pukelsheim 1982) is
@@ -16,27 +16,27 @@ from ..style import Gaussian
 
 Array = npt.NDArray[np.float64]
 
-#: Leading axes that the second bound takes together.
+#: Number of leading axes in the joint subspace of the bound from marginals.
 AXES = 64
-#: A layer nearer than this is measured with all digits.
+#: Relative squared distance below which `layer_distance` uses singular values.
 _CLOSE = 1e-3
-#: What rounding can take from a bound, as a share of the variance.
+#: Largest rounding error of a bound, relative to the variance.
 _ROUNDING_MARGIN = 1e-5
 
 
 def eigh_descending(cov: npt.ArrayLike) -> tuple[Array, Array]:
-    """Eigenvalues, largest first and none below 0, and eigenvectors of a covariance.
+    """Return eigenvalues, largest first, and eigenvectors of a covariance.
 
     Parameters
     ----------
     cov : array_like, shape (c, c)
-        Symmetric; rounding's negative eigenvalues count as 0.
+        Symmetric. Negative eigenvalues, which rounding causes, become 0.
 
     Returns
     -------
     eigenvalues : ndarray, float64, shape (c,)
     eigenvectors : ndarray, float64, shape (c, c)
-        In columns, in the same order.
+        One per column, in the same order.
     """
     matrix = np.asarray(cov, np.float64)
     values, vectors = np.linalg.eigh((matrix + matrix.T) / 2)
@@ -44,7 +44,7 @@ def eigh_descending(cov: npt.ArrayLike) -> tuple[Array, Array]:
 
 
 def sqrtm_psd(cov: npt.ArrayLike) -> tuple[Array, Array]:
-    """Principal square root of a covariance, and its eigenvalues, largest first.
+    """Return the principal square root of a covariance, and its eigenvalues, largest first.
 
     Returns
     -------
@@ -58,16 +58,15 @@ def sqrtm_psd(cov: npt.ArrayLike) -> tuple[Array, Array]:
 
 
 def low_rank_factor(cov: npt.ArrayLike, tolerance: float = 1e-7) -> Array:
-    """Thin factor F with ``F @ F.T == cov`` up to a tail of eigenvalues.
+    """Return a thin factor F with ``F @ F.T == cov`` up to a tail of eigenvalues.
 
-    Eigenvalues below `tolerance` times the largest are left out: in a covariance kept as
-    float32 they are rounding. Leaving out a tail of trace t changes the W2^2 to a
-    covariance C by at most ``2 sqrt(t tr C) + t``.
+    Eigenvalues below `tolerance` times the largest are dropped: in a float32 covariance they are rounding errors. A
+    dropped tail of trace t changes the W2^2 to a covariance C by at most ``2 sqrt(t tr C) + t``.
 
     Returns
     -------
     ndarray, float64, shape (c, k)
-        With k at least 1 (a column of zeros when `cov` is 0).
+        k is at least 1; for a zero `cov` the column is zero.
     """
     values, vectors = eigh_descending(cov)
     kept = max(1, int(np.count_nonzero(values > tolerance * values[0])))
@@ -75,10 +74,10 @@ def low_rank_factor(cov: npt.ArrayLike, tolerance: float = 1e-7) -> Array:
 
 
 def wasserstein2(mean1: npt.ArrayLike, cov1: npt.ArrayLike, mean2: npt.ArrayLike, cov2: npt.ArrayLike) -> float:
-    """Wasserstein-2 distance of two Gaussians.
+    """Return the Wasserstein-2 distance of two Gaussians.
 
-    The cross term is taken as the sum of the singular values of ``S1^{1/2} S2^{1/2}``, which
-    equals ``tr (S1^{1/2} S2 S1^{1/2})^{1/2}`` without squaring the condition number.
+    The cross term ``tr (S1^{1/2} S2 S1^{1/2})^{1/2}`` is computed as the sum of the singular values of
+    ``S1^{1/2} S2^{1/2}``, which does not square the condition number.
 
     Parameters
     ----------
@@ -89,7 +88,7 @@ def wasserstein2(mean1: npt.ArrayLike, cov1: npt.ArrayLike, mean2: npt.ArrayLike
     Returns
     -------
     float
-        The distance itself, not its square; in units of the activations.
+        Distance, not squared, in units of the activations.
     """
     difference = np.asarray(mean1, np.float64) - np.asarray(mean2, np.float64)
     root1, values1 = sqrtm_psd(cov1)
@@ -99,14 +98,14 @@ def wasserstein2(mean1: npt.ArrayLike, cov1: npt.ArrayLike, mean2: npt.ArrayLike
 
 
 def transport_map(cov1: npt.ArrayLike, cov2: npt.ArrayLike, ridge: float = 0.0) -> Array:
-    """Optimal map from N(0, S1) to N(0, S2): the symmetric A with ``A S1 A == S2``.
+    """Return the optimal map from N(0, S1) to N(0, S2): the symmetric A with ``A S1 A == S2``.
 
     ``A = S1^{-1/2} (S1^{1/2} S2 S1^{1/2})^{1/2} S1^{-1/2}`` (Gelbrich 1990).
 
     Parameters
     ----------
     ridge : float
-        Added to the diagonal of S1, whose inverse is wanted.
+        Added to the diagonal of S1, which is inverted.
 
     Returns
     -------
@@ -120,12 +119,12 @@ def transport_map(cov1: npt.ArrayLike, cov2: npt.ArrayLike, ridge: float = 0.0) 
 
 
 def moments(rows: npt.NDArray[np.floating], rows_at_once: int = 1 << 16) -> tuple[Array, Array, int]:
-    """Mean, population covariance and count of vectors, summed in float64.
+    """Return mean, population covariance and count of vectors, summed in float64.
 
     Parameters
     ----------
     rows : ndarray, shape (..., c)
-        The last axis is the vector's, all others are positions.
+        The last axis holds the channels, all others are positions.
 
     Returns
     -------
@@ -143,10 +142,10 @@ def moments(rows: npt.NDArray[np.floating], rows_at_once: int = 1 << 16) -> tupl
 
 
 class MomentAccumulator:
-    """Mean and covariance of rows that come in parts, exact within float64's rounding.
+    """Accumulates mean and covariance of rows over batches, exact within float64's rounding.
 
-    With n, m rows and d the difference of their means, the squared deviations of both together are
-    those of each plus d^T d n m / (n + m) (Chan, Golub and LeVeque 1983).
+    For n and m rows with a difference d of their means, the scatter of the union is the sum of both scatters plus
+    ``d^T d n m / (n + m)`` (Chan, Golub and LeVeque 1983).
     """
 
     def __init__(self) -> None:
@@ -155,7 +154,7 @@ class MomentAccumulator:
         self._scatter: Array = np.zeros(1)
 
     def update(self, mean: Array, cov: Array, count: Array) -> None:
-        """Add `count` rows, (n or 1,), of mean (n, 1, c) and covariance (n, c, c); none where the count is 0."""
+        """Add `count` rows, shape (n,) or (1,), of mean (n, 1, c) and covariance (n, c, c); 0 rows change nothing."""
         weight = np.asarray(count, np.float64)[:, None, None]
         counted = weight > 0
         mean, cov = np.where(counted, mean, 0.0), np.where(counted, cov, 0.0)
@@ -167,18 +166,18 @@ class MomentAccumulator:
         self.count = (previous + weight).ravel()
 
     def moments(self) -> tuple[Array, Array]:
-        """Return the mean (n, 1, c) and covariance (n, c, c) of all rows, float32."""
+        """Return the mean, shape (n, 1, c), and covariance, shape (n, c, c), of all rows in float32."""
         cov = self._scatter / np.maximum(self.count, 1e-12)[:, None, None]
         return self._mean.astype(np.float32), cov.astype(np.float32)
 
 
 def layer_distance(first: Gaussian, second: Gaussian) -> float:
-    """Return W2^2 of two Gaussians over the variance of both pooled."""
+    """Return W2^2 of two Gaussians, divided by their pooled variance (see `stylebank.similarity`)."""
     mean_distance, traces, variance = _moments(first, second.mean, second.eigenvalues)
     if not variance:
         return 0.0
     product = first.cov_sqrt.astype(np.float64) @ second.cov_sqrt.astype(np.float64)
-    # the trace of a root by eigenvalues is quick, and exact but for what is far below the rest
+    # eigenvalues are fast, but lose digits for a small distance
     cross = np.sqrt(np.linalg.eigvalsh(product @ product.T).clip(0)).sum()
     squared = mean_distance + traces - 2 * cross
     if squared < _CLOSE * variance:
@@ -187,7 +186,7 @@ def layer_distance(first: Gaussian, second: Gaussian) -> float:
 
 
 def spectral_bound(first: Gaussian, mean: npt.NDArray[np.float32], eigenvalues: npt.NDArray[np.float32]) -> float:
-    """Return a lower bound of `layer_distance` from the other's mean and spectrum alone."""
+    """Return a lower bound of `layer_distance` that needs only the mean and eigenvalues of the second Gaussian."""
     mean_distance, _both, variance = _moments(first, mean, eigenvalues)
     roots = [np.sqrt(np.maximum(values.astype(np.float64), 0)) for values in (first.eigenvalues, eigenvalues)]
     squared = float(mean_distance + ((roots[0] - roots[1]) ** 2).sum())
@@ -240,12 +239,12 @@ class PrincipalAxes:
 def _moments(
     first: Gaussian, mean: npt.NDArray[np.float32], eigenvalues: npt.NDArray[np.float32]
 ) -> tuple[float, float, float]:
-    """Squared distance of the means, sum of the traces, and the variance of both pooled."""
+    """Return the squared distance of the means, the sum of the traces, and the pooled variance."""
     difference = first.mean.astype(np.float64) - mean
     mean_distance = float(difference @ difference)
     traces = float(first.eigenvalues.sum(dtype=np.float64) + eigenvalues.sum(dtype=np.float64))
     return mean_distance, traces, traces / 2 + mean_distance / 4
 
 
-# older names, which `stylebank.gaussian` has had
+# public names of earlier versions
 root, factor, transport = sqrtm_psd, low_rank_factor, transport_map

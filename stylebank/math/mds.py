@@ -1,4 +1,4 @@
-"""Points in the plane from their distances: classical multidimensional scaling."""
+"""Classical multidimensional scaling."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def squared_distances(rows: Array) -> Array:
 
 
 def classical_mds(distances: Array) -> Array:
-    """Place points in the plane by classical scaling of their distances (Torgerson 1952).
+    """Return points in the plane by classical scaling of their distances (Torgerson 1952).
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ def classical_mds(distances: Array) -> Array:
     Returns
     -------
     ndarray, float64, shape (n, 2)
-        Centred; the wider axis first; the first point's coordinates not negative.
+        Centred, with the wider axis first. The first point has no negative coordinate.
     """
     number = len(distances)
     centring = np.eye(number) - 1 / max(number, 1)

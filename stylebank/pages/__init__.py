@@ -1,1 +1,1 @@
-"""HTML pages about a bank."""
+"""HTML pages about a bank: a gallery and a map."""

@@ -1,4 +1,4 @@
-"""The bank to look at: a gallery and a map, each one page of HTML that loads nothing from anywhere."""
+"""The gallery: one HTML page with pictures, palettes and details of the styles."""
 
 from __future__ import annotations
 
@@ -20,24 +20,23 @@ from ..storage import reader
 from ..style import PIXELS, Header
 from .html import data_uri, render
 
-#: Pixels a picture in a style file may have; a thumbnail of ours has a tenth of it.
+#: Largest number of pixels of a picture in a style file.
 _MAX_PIXELS = 1 << 20
-#: Standard deviations along the first two axes of the colours at which the palette is taken.
+#: Colours of a palette, in standard deviations along the first two principal axes of the pixels.
 _PALETTE = ((-1.6, 0), (-0.8, 0), (0, 0), (0, 1.2), (0, -1.2), (0.8, 0), (1.6, 0))
 
 
 @dataclass(frozen=True, eq=False)
 class Card:
-    """What a page shows of a style.
+    """A style on a page.
 
     Attributes
     ----------
     header : Header
     palette : tuple of str
-        Colours such as ``#1f3a5f``, dark to light where the first axis is lightness; empty
-        for a style without pixels.
+        Colours such as ``#1f3a5f``, from dark to light; empty for a style without pixels.
     thumbnail, swatch : PIL.Image.Image or None
-        In RGB, decoded; None where the style has none or it is no picture.
+        Decoded image in RGB; None if the style has none, or one that cannot be decoded.
     """
 
     header: Header
@@ -49,12 +48,12 @@ class Card:
 def read_cards(
     bank: Bank, *, tags: Sequence[str] = (), note: Callable[[str], None] = lambda text: None
 ) -> tuple[list[Card], list[StyleDamaged]]:
-    """Return what a page shows of every whole style that has all of `tags`, and the damage met.
+    """Return a card for every whole style that has all of `tags`, and an error for each damaged one.
 
     Parameters
     ----------
     note
-        Called for each picture in a style that is none.
+        Function of a message for each picture that is left out.
     """
     result, damaged = [], []
     entries, errors = bank.entries()
@@ -68,7 +67,7 @@ def read_cards(
             for key, data in (("thumbnail", thumbnail), ("swatch", swatch)):
                 pictures.append(_decode(data))
                 if data and pictures[-1] is None:
-                    note(f"{header.name}: its {key} is no small JPEG, and is left out")
+                    note(f"{header.name}: its {key} is not a small JPEG, and is left out")
             result.append(Card(header, _palette(header, path), pictures[0], pictures[1]))
         except StyleDamaged as error:
             damaged.append(error)
@@ -76,7 +75,7 @@ def read_cards(
 
 
 def _decode(data: bytes) -> Image.Image | None:
-    """Decode what a stranger may have put into a style; None if it is no small JPEG."""
+    """Decode a picture that may be hostile; return None unless it is a small JPEG."""
     if not data:
         return None
     try:
@@ -85,7 +84,7 @@ def _decode(data: bytes) -> Image.Image | None:
                 return None
             decoded: Image.Image = image.convert("RGB")
             return decoded
-    except Exception:  # decoders raise what they like
+    except Exception:  # decoders raise anything
         return None
 
 
@@ -94,7 +93,7 @@ def _palette(header: Header, path: Path) -> tuple[str, ...]:
         return ()
     part = reader.read_parts(path, max(header.sizes), ("mean", "cov"), (PIXELS,))[PIXELS]
     values, axes = eigh_descending(part["cov"])
-    axes = axes * np.where(axes.sum(axis=0) < 0, -1, 1)  # the first one from dark to light
+    axes = axes * np.where(axes.sum(axis=0) < 0, -1, 1)  # orient each axis from dark to light
     colors = [
         part["mean"] + first * np.sqrt(values[0]) * axes[:, 0] + second * np.sqrt(values[1]) * axes[:, 1]
         for first, second in _PALETTE
@@ -103,7 +102,7 @@ def _palette(header: Header, path: Path) -> tuple[str, ...]:
 
 
 def gallery(cards: Sequence[Card]) -> str:
-    """Return the gallery's page: pictures, palettes, names and details, to be filtered by tag."""
+    """Return the gallery as HTML, with pictures, palettes, names, details, and a filter by tag."""
     return render("gallery.html.j2", data=[_card_data(card) for card in cards])
 
 

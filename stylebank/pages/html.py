@@ -1,4 +1,4 @@
-"""Pages as single HTML files: rendered from templates, written whole, never over a file without being asked."""
+"""Render HTML pages from templates, and write them atomically. A page is one file that loads nothing."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _HERE = "stylebank.pages"
 
 
 def data_uri(image: Image.Image | None) -> str:
-    """Return a picture, encoded anew, as an address that holds it."""
+    """Return a ``data:`` address with an image as JPEG; empty for None."""
     if image is None:
         return ""
     buffer = io.BytesIO()
@@ -30,7 +30,7 @@ def data_uri(image: Image.Image | None) -> str:
 
 
 def jpeg_uri(data: bytes) -> str:
-    """Return an address that holds a JPEG."""
+    """Return a ``data:`` address with the bytes of a JPEG."""
     return f"data:image/jpeg;base64,{base64.b64encode(data).decode('ascii')}"
 
 
@@ -69,12 +69,16 @@ def _environment(package: str) -> jinja2.Environment:
 
 
 def write_page(output: str | os.PathLike[str], text: str, *, overwrite: bool = False) -> Path:
-    """Write a page whole or not at all.
+    """Write a page atomically.
 
     Parameters
     ----------
     output
-        A name that ends in ``.html``, or a folder, for an ``index.html`` in it.
+        File name that ends in ``.html``, or a folder for ``index.html``.
+    text
+        HTML.
+    overwrite
+        Overwrite an existing file.
 
     Returns
     -------
@@ -84,7 +88,7 @@ def write_page(output: str | os.PathLike[str], text: str, *, overwrite: bool = F
     Raises
     ------
     OutputRefused
-        If it cannot be written, or is there and `overwrite` is not set.
+        If the file cannot be written, or exists and `overwrite` is False.
     """
     target = page_path(output, overwrite=overwrite)
     make_folder(target.parent)
@@ -93,7 +97,7 @@ def write_page(output: str | os.PathLike[str], text: str, *, overwrite: bool = F
 
 
 def replace_page(target: Path, text: str) -> None:
-    """Write a page to a file, whole or not at all, over one that is there."""
+    """Write a page atomically, and overwrite an existing file."""
 
     def write(path: Path) -> None:
         path.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
@@ -102,7 +106,7 @@ def replace_page(target: Path, text: str) -> None:
 
 
 def page_path(output: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
-    """Return the file that `write_page` would write; `OutputRefused` where it would not."""
+    """Return the file that `write_page` would write; it raises in the same cases."""
     target = Path(output)
     if target.suffix.lower() not in {".html", ".htm"}:
         target = target / "index.html"
@@ -111,6 +115,6 @@ def page_path(output: str | os.PathLike[str], *, overwrite: bool = False) -> Pat
 
 
 def require_new(target: Path, overwrite: bool) -> None:
-    """Raise `OutputRefused` for a file that is there, unless it may be replaced."""
+    """Raise `OutputRefused` for an existing file, unless `overwrite` is set."""
     if os.path.lexists(target) and not overwrite:
-        raise OutputRefused(f"{printable(target)}: is there already. Choose another --output, or add --overwrite.")
+        raise OutputRefused(f"{printable(target)}: already exists. Choose another --output, or add --overwrite.")

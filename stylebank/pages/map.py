@@ -1,4 +1,4 @@
-"""A map of the bank: styles placed in the plane by how far they are apart."""
+"""The map: styles placed in the plane by their distances."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from ..style import layer_order, nearest_scale
 from .gallery import Card, read_cards
 from .html import data_uri, render, require_new, write_page
 
-#: Up to so many styles all distances are taken in full.
+#: Largest number of styles for exact distances.
 EXACT = 24
 _WIDTH, _HEIGHT, _MARGIN = 1600, 1200, 60
 _BACKGROUND, _INK = (246, 245, 243), (29, 29, 31)
@@ -32,17 +32,17 @@ _BACKGROUND, _INK = (246, 245, 243), (29, 29, 31)
 
 @dataclass(frozen=True, eq=False)
 class Atlas:
-    """Styles with their places.
+    """Styles with their positions.
 
     Attributes
     ----------
     shown : tuple of Card
     places : ndarray, float64, shape (n, 2)
-        In units of the distance.
+        Positions in units of the distance.
     stress : float
-        Share of the distances' squares that the plane does not show, 0 to 1.
+        Fraction of the squared distances that the plane does not show, 0 to 1.
     exact : bool
-        Whether the distances were taken in full.
+        Whether the distances are exact.
     """
 
     cards: tuple[Card, ...]
@@ -52,7 +52,7 @@ class Atlas:
 
     @property
     def note(self) -> str:
-        """What the map shows, in a sentence."""
+        """Description of the map in one sentence."""
         kind = "Wasserstein-2 distances" if self.exact else "the distances of their covariances' roots"
         return (
             f"{len(self.cards)} style{'' if len(self.cards) == 1 else 's'}, placed by classical scaling of {kind}; "
@@ -69,32 +69,29 @@ def atlas(
     exact: int = EXACT,
     note: Callable[[str], None] = lambda text: None,
 ) -> tuple[Atlas, list[StyleDamaged]]:
-    """Place the styles of a bank that were measured as most of them were.
+    """Place the styles of a bank that share the most common fingerprint.
 
     Parameters
     ----------
     tags
         Only styles that have all of them.
     scale
-        Longest side at which to compare, or near it what the styles have; one without it
-        within half an octave is left out.
+        Longest side of the comparison. A style without a scale within half an octave is left out.
     layers
-        To compare by; by default those that most of the styles have.
+        Layers to compare; by default those of the most common fingerprint.
     exact
-        Up to so many styles W2 is taken in full; above, the distance of the covariances'
-        roots, estimated by random projections, stands in for it: never below it, and for
-        paintings some percent above.
+        Largest number of styles for exact W2. For more, `approximate_distances` are used.
     note
-        Called with what the user should know.
+        Function of a message for the user.
 
     Raises
     ------
     UsageError
-        If there is no style to place.
+        If the bank has no style to place.
     """
     cards, damaged = read_cards(bank, tags=tags, note=note)
     if not cards:
-        which = "holds none with these tags" if tags else "is empty"
+        which = "has none with these tags" if tags else "is empty"
         raise UsageError(f"no style to place on a map: the bank {which}. 'stylebank list' shows all.")
     fingerprint = Counter(card.header.fingerprint for card in cards).most_common(1)[0][0]
     reference = next(card.header for card in cards if card.header.fingerprint == fingerprint)
@@ -124,7 +121,7 @@ def atlas(
         distances, entries, unread = approximate_distances(entries, chosen)
         damaged += unread
     if not entries:
-        raise UsageError("no style to place on a map: none is whole. 'stylebank verify' says why.")
+        raise UsageError("no style to place on a map: all are damaged. 'stylebank verify' shows why.")
     names = {entry.header.name for entry in entries}
     positions = classical_mds(distances)
     squares = distances**2
@@ -136,11 +133,14 @@ def atlas(
 
 
 def require_output(output: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
-    """Return where a map may be written; to be asked before its distances are computed.
+    """Return the file of a map; to be called before the distances are computed.
 
     Raises
     ------
-    UsageError, OutputRefused
+    UsageError
+        If the name ends in neither ``.html`` nor ``.png``.
+    OutputRefused
+        If the file exists and `overwrite` is False.
     """
     target = Path(output)
     if target.suffix.lower() not in {".html", ".htm", ".png"}:
@@ -150,7 +150,7 @@ def require_output(output: str | os.PathLike[str], *, overwrite: bool = False) -
 
 
 def write(layout: Atlas, output: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
-    """Write a map as a page to move about in (``.html``), or as a picture (``.png``).
+    """Write a map as a page to pan and zoom (``.html``), or as an image (``.png``).
 
     Raises
     ------
@@ -165,7 +165,7 @@ def write(layout: Atlas, output: str | os.PathLike[str], *, overwrite: bool = Fa
 
 
 def _centers(layout: Atlas) -> tuple[Array, float]:
-    """Middles of the marks in a picture of `_WIDTH` x `_HEIGHT`, and the longest side of one."""
+    """Return the centres of the pictures on a canvas of `_WIDTH` x `_HEIGHT`, and their longest side."""
     side = 1.1 * math.sqrt(_WIDTH * _HEIGHT / (len(layout.cards) + 8)) / 2
     inner = np.array([_WIDTH, _HEIGHT]) - 2 * _MARGIN - side
     extent = np.ptp(layout.positions, axis=0)
@@ -184,7 +184,7 @@ def _size(card: Card, side: float) -> tuple[float, float]:
 
 
 def html(layout: Atlas) -> str:
-    """Return the map's page: names on hover, zoom by wheel, moved by dragging."""
+    """Return the map as HTML: names on hover, zoom by wheel, pan by dragging."""
     centers, side = _centers(layout)
     styles = [
         {
@@ -202,7 +202,7 @@ def html(layout: Atlas) -> str:
 
 
 def picture(layout: Atlas) -> Image.Image:
-    """Return the map as a picture in RGB, 1600 x 1200."""
+    """Return the map as an image in RGB, 1600 x 1200."""
     centers, side = _centers(layout)
     image = Image.new("RGB", (_WIDTH, _HEIGHT), _BACKGROUND)
     draw = ImageDraw.Draw(image)

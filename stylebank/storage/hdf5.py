@@ -1,7 +1,7 @@
-"""HDF5 from a stranger: files opened and read without trusting anything they declare.
+"""Read HDF5 files that may be hostile.
 
-Links, types, layouts, shapes and storage are looked at before any byte of data. Every failure is a
-`StyleDamaged` that names the file and the place in it.
+Links, types, layouts, shapes and storage are checked before data is read. Every failure is a `StyleDamaged` that
+names the file and the place in it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("HDF5_PLUGIN_PRELOAD", "::")  # no filter plug-in is ever loaded
+os.environ.setdefault("HDF5_PLUGIN_PRELOAD", "::")  # never load filter plug-ins
 
 import h5py
 import numpy as np
@@ -29,13 +29,13 @@ _ALLOWED_FILTERS = {h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32}
 
 @contextmanager
 def opened(path: Path) -> Iterator[h5py.File]:
-    """Open a style file; a `StyleDamaged` from within is given the path and what to do."""
+    """Open a style file; add path and advice to every `StyleDamaged` in the block."""
     location = printable(path)
     advice = "Restore the file from a copy, or add the painting again."
     try:
         if not stat.S_ISREG(path.stat().st_mode):
             raise StyleDamaged("not a regular file.", "Remove it from the bank.")
-        # finished files never change, so no lock is wanted; read-only and network folders lack them
+        # complete files never change, so they need no lock; read-only and network folders may not have locks
         with h5py.File(path, "r", locking=False) as file:
             yield file
     except UsageError:
@@ -49,7 +49,7 @@ def opened(path: Path) -> Iterator[h5py.File]:
 
 
 def child(group: Any, name: str, kind: type) -> Any:
-    """Return the group or dataset `name` of `group`; only a hard link to one of `kind` will do."""
+    """Return the member `name` of `group`, which must be a hard link to a `kind`."""
     where = f"{group.name.rstrip('/')}/{name}"
     link = group.get(name, getlink=True)
     if link is None:
@@ -63,14 +63,14 @@ def child(group: Any, name: str, kind: type) -> Any:
 
 
 def require_only(group: Any, allowed: set[str]) -> None:
-    """Refuse a group that holds anything but what is `allowed`."""
+    """Refuse a group with members that are not `allowed`."""
     extra = set(group) - allowed
     if extra:
         raise StyleDamaged(f"{group.name} holds {min(extra)!r}, which is not part of the format.")
 
 
 def attribute_of(target: Any, key: str) -> Any:
-    """Return an attribute that is a number or a fixed-length string, or a few of them."""
+    """Return an attribute that is a number, a fixed-length string, or a short array of them."""
     where = f"attribute {key!r} of {target.name}"
     if key not in target.attrs:
         raise StyleDamaged(f"{where} is missing.")
@@ -112,10 +112,10 @@ def integer(target: Any, key: str, lowest: int = 1) -> int:
 
 
 def array(group: Any, name: str, dtype: np.dtype[Any], shape: tuple[int, ...] | None) -> npt.NDArray[Any]:
-    """Return a dataset of exactly this type and shape; None stands for bytes of any moderate number."""
+    """Return a dataset of exactly this type and shape; None as shape allows 1 to `MAX_BLOB_BYTES` bytes."""
     dataset = child(group, name, h5py.Dataset)
     where = dataset.name
-    # the layout first: to ask a virtual dataset for its shape can open other files
+    # check the layout first: reading the shape of a virtual dataset can open other files
     properties = dataset.id.get_create_plist()
     if properties.get_layout() not in (h5py.h5d.CONTIGUOUS, h5py.h5d.CHUNKED, h5py.h5d.COMPACT):
         raise StyleDamaged(f"{where} is a virtual dataset.")
@@ -132,7 +132,9 @@ def array(group: Any, name: str, dtype: np.dtype[Any], shape: tuple[int, ...] | 
         raise StyleDamaged(f"{where} has chunks of {dataset.chunks}, larger than its shape.")
     filters = {properties.get_filter(index)[0] for index in range(properties.get_nfilters())}
     if not filters <= _ALLOWED_FILTERS:
-        raise StyleDamaged(f"{where} uses filter {min(filters - _ALLOWED_FILTERS)}; only shuffle and fletcher32 are.")
+        raise StyleDamaged(
+            f"{where} uses filter {min(filters - _ALLOWED_FILTERS)}; only shuffle and fletcher32 are allowed."
+        )
     declared = dataset.size * dtype.itemsize
     if dataset.id.get_storage_size() < declared:
         raise StyleDamaged(f"{where} declares {declared} bytes and stores {dataset.id.get_storage_size()}.")
@@ -140,7 +142,7 @@ def array(group: Any, name: str, dtype: np.dtype[Any], shape: tuple[int, ...] | 
 
 
 def write_attribute(target: Any, key: str, value: Any) -> None:
-    """Write text as fixed-length UTF-8: variable-length strings are refused when read."""
+    """Write an attribute; text becomes fixed-length UTF-8, because readers refuse variable-length strings."""
     if isinstance(value, str):
         encoded = value.encode()
         target.attrs.create(key, encoded, dtype=h5py.string_dtype("utf-8", max(1, len(encoded))))

@@ -1,4 +1,4 @@
-"""The digests of a style file, as FORMAT.md says."""
+"""Digests of style files, and checks of their numbers, by the rules of FORMAT.md."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ FLOAT = np.dtype("<f4")
 
 
 def content_digest(header: Header, scale_digests: Mapping[int, str]) -> str:
-    """Digest of how a style was measured and of every number in it: its identity.
+    """Return the digest of a style's fingerprint and numbers: its identity.
 
-    Neither name, tags nor thumbnail count, so a renamed style is still the same one.
+    Name, tags, thumbnail and swatch are not included, so a renamed style keeps its digest.
     """
     fingerprint, source = header.fingerprint, header.source
     return json_digest(
@@ -42,7 +42,7 @@ def content_digest(header: Header, scale_digests: Mapping[int, str]) -> str:
 
 
 def scale_digest(layers: Mapping[str, Gaussian], header: Header) -> str:
-    """Digest of one scale's numbers."""
+    """Return the digest of one scale's numbers."""
     digest = hashlib.sha256()
     for layer in header.fingerprint.layers:
         gaussian = layers[layer]
@@ -55,20 +55,20 @@ def scale_digest(layers: Mapping[str, Gaussian], header: Header) -> str:
 
 
 def json_digest(content: Mapping[str, Any]) -> str:
-    """Digest of an object's canonical JSON."""
+    """Return the digest of an object's canonical JSON."""
     text = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def header_digest(attributes: Mapping[str, Any], extras: Mapping[str, bytes]) -> str:
-    """Digest of all root attributes but itself, and of the datasets beside the scales.
+    """Return the digest of all other root attributes, and of the datasets besides the scales.
 
     Parameters
     ----------
     attributes
-        Those of the format's version.
+        Root attributes of the file's version.
     extras
-        The bytes of every dataset that the version knows, empty where the file has none.
+        Bytes of each dataset of the version, empty if the file does not have it.
     """
     plain = {key: value for key, value in attributes.items() if key != "header_sha256"}
     return json_digest({**plain, **{key: hashlib.sha256(data).hexdigest() for key, data in extras.items()}})
@@ -76,7 +76,7 @@ def header_digest(attributes: Mapping[str, Any], extras: Mapping[str, bytes]) ->
 
 @np.errstate(over="ignore", invalid="ignore")
 def check_gaussian(where: str, gaussian: Gaussian) -> None:
-    """Refuse numbers that no covariance has; the digest proves only that they are the writer's."""
+    """Refuse numbers that are no covariance with its root; a digest does not check this."""
     mean, cov, cov_sqrt, eigenvalues = (getattr(gaussian, key) for key in ARRAYS)
     for key, array in zip(ARRAYS, (mean, cov, cov_sqrt, eigenvalues), strict=True):
         if not np.isfinite(array).all():
@@ -105,6 +105,6 @@ def check_gaussian(where: str, gaussian: Gaussian) -> None:
 
 
 def check_spectrum(where: str, eigenvalues: npt.NDArray[np.float32]) -> None:
-    """Refuse eigenvalues that are negative or rise."""
+    """Refuse eigenvalues that are negative or not in descending order."""
     if eigenvalues.min() < 0 or (np.diff(eigenvalues) > 0).any():
         raise StyleDamaged(f"{where}/eigenvalues are negative or not in descending order.")

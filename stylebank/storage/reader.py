@@ -1,8 +1,7 @@
-"""The style file, read as FORMAT.md says, and, by way of `encode`, written.
+"""Read style files by the rules of FORMAT.md.
 
-A file from somebody else is hostile until checked: every reading path goes through
-`read_header` or `read`, which look at links, types, layouts, shapes and storage before any
-byte of data, and at the numbers before they are handed on.
+A file may be hostile until it is checked. `read_header` and `read` check links, types, layouts, shapes and storage
+before they read data, and the numbers before they return them.
 """
 
 from __future__ import annotations
@@ -52,33 +51,33 @@ _STRINGS = (
     "content_sha256",
     "header_sha256",
 )
-#: Levels of a recipe: what prints one as JSON recurses.
+#: Largest depth of a recipe, because writing it as JSON recurses.
 _MAX_DEPTH = 32
 _INTEGERS = ("format_version", "source_width", "source_height")
 
 
 def read_header(path: Path) -> Header:
-    """Read what a style file says of itself, without its arrays.
+    """Read the header of a style file, without its arrays.
 
     Raises
     ------
     StyleDamaged
-        If the file is not a whole style file; the message says what was found where.
+        If the file is damaged or not a style file; the message names the place.
     """
     with hdf5.opened(path) as file:
         return _header(file)
 
 
 def read(path: Path, scales: Sequence[int] | None = None) -> Style:
-    """Read a style, its thumbnail and the Gaussians of `scales` (all of them by default).
+    """Read a style with the Gaussians of `scales` (all by default), thumbnail and swatch.
 
     Raises
     ------
     StyleDamaged
-        If anything is missing, of another type or shape, not finite, not symmetric, not
-        positive, or not what the digests say.
+        If anything is missing, has another type or shape, is not finite, symmetric or positive, or does not match
+        its digest.
     UsageError
-        If the style was not measured at one of `scales`.
+        If the style does not have one of `scales`.
     """
     with hdf5.opened(path) as file:
         header = _header(file)
@@ -97,7 +96,7 @@ def read(path: Path, scales: Sequence[int] | None = None) -> Style:
 
 
 def _require_size(file: h5py.File, header: Header, scales: int) -> None:
-    """Refuse numbers that are more than the file is long: hard links can make one dataset stand for many."""
+    """Refuse more numbers than the file has bytes for: hard links can make one dataset stand for many."""
     layers = header.fingerprint.layers
     declared = scales * sum(FLOAT.itemsize * math.prod(_shape(key, layer)) for layer in layers for key in ARRAYS)
     file_size = file.id.get_filesize()
@@ -140,7 +139,9 @@ def _header(file: h5py.File) -> Header:
         group = hdf5.child(scales, key, h5py.Group)
         width, height = hdf5.integer(group, "width"), hdf5.integer(group, "height")
         if key != str(max(width, height)):
-            raise StyleDamaged(f"/scales/{printable(key)} is of a picture of {width} x {height}.")
+            raise StyleDamaged(
+                f"/scales/{printable(key)} has a size of {width} x {height}; its name must be the longest side."
+            )
         sizes[int(key)] = width, height
         digests[int(key)] = hdf5.text(group, "sha256")
     if not sizes:
@@ -182,7 +183,7 @@ def _blob(file: h5py.File, key: str) -> bytes:
 
 
 def read_pictures(path: Path) -> tuple[bytes, bytes]:
-    """Read the thumbnail and the swatch of a style, empty where it has none.
+    """Read thumbnail and swatch of a style; each is empty if the style has none.
 
     Raises
     ------
@@ -195,17 +196,17 @@ def read_pictures(path: Path) -> tuple[bytes, bytes]:
 def read_parts(
     path: Path, scale: int, keys: Sequence[str], layers: Sequence[str]
 ) -> dict[str, dict[str, npt.NDArray[np.float32]]]:
-    """Read some of the arrays of a scale: enough to compare styles by, and not to be handed on.
+    """Read some arrays of a scale, for a comparison.
 
-    Types, shapes and storage are checked, that all is finite, and the eigenvalues' signs and
-    order; the scale's digest is not.
+    Types, shapes, storage, finiteness, and sign and order of the eigenvalues are checked. The scale's digest is not,
+    so the arrays must not be used as a style.
 
     Parameters
     ----------
     keys
-        Of `ARRAYS`.
+        Names in `ARRAYS`.
     layers
-        Each of them one the style has.
+        Layers of the style.
 
     Returns
     -------
@@ -236,19 +237,19 @@ def _shape(key: str, layer: str) -> tuple[int, ...]:
 
 
 def _recipe(data: bytes, source_sha256: str) -> str:
-    """Return the recipe's text, an object of JSON whose digest is the source's."""
+    """Return the recipe's text: a JSON object with the digest `source_sha256`."""
     if not data:
         return ""
     try:
         text = data.decode()
         content = json.loads(text)
-        # as `list --json` will: no lone surrogates, no NaN
+        # `list --json` prints it, so lone surrogates and NaN are refused
         json.dumps(content, ensure_ascii=False, allow_nan=False).encode()
         valid = isinstance(content, dict) and _depth(content) <= _MAX_DEPTH
     except (ValueError, RecursionError):
         valid = False
     if not valid:
-        raise StyleDamaged("/recipe is not an object of JSON.")
+        raise StyleDamaged("/recipe is not a JSON object.")
     if hashlib.sha256(data).hexdigest() != source_sha256:
         raise StyleDamaged("/recipe does not match source_sha256: the file has been changed.")
     return text

@@ -1,4 +1,4 @@
-"""A style as the bytes of its file, as FORMAT.md says."""
+"""Encode styles as files by the rules of FORMAT.md."""
 
 from __future__ import annotations
 
@@ -14,28 +14,27 @@ from . import hdf5
 from .integrity import ARRAYS, FLOAT, content_digest, header_digest, scale_digest
 
 FORMAT = "stylebank"
-#: The newest version there is; 2 may hold a recipe and a swatch. What needs neither is written as 1.
+#: Newest version. A style without recipe and swatch is written as version 1, for older readers.
 VERSION = 2
-#: The datasets beside the scales that each version knows.
+#: Datasets besides the scales, per version.
 EXTRAS: Mapping[int, tuple[str, ...]] = {1: ("thumbnail",), 2: ("recipe", "swatch", "thumbnail")}
-_MAX_TAG_BYTES = 1 << 15  # all of them together: HDF5 keeps small attributes in a header of 64 KiB
+_MAX_TAG_BYTES = 1 << 15  # total of all tags: HDF5 keeps small attributes in a header of 64 KiB
 
 
 def encode(style: Style) -> bytes:
     """Return the bytes of a style file.
 
-    The file is built in memory, so that writing it is one plain write whose errors, such
-    as a full disk, are the operating system's own.
+    HDF5 builds the file in memory. Writing it is then one write, with the operating system's own errors.
 
     Parameters
     ----------
     style
-        All scales of `style.header.sizes` must be present in `style.scales`.
+        `style.scales` must have all scales of `style.header.sizes`.
 
     Raises
     ------
     UsageError
-        If a scale or layer is missing, or a text cannot be kept. The numbers are not looked at.
+        If a scale or layer is missing, or a text cannot be stored. The numbers are not checked.
     """
     header = style.header
     _require_writable(style)
@@ -69,11 +68,13 @@ def _require_writable(style: Style) -> None:
     for scale in header.sizes:
         for layer in header.fingerprint.layers:
             if layer not in style.scales.get(scale, {}):
-                raise UsageError(f"style {header.name!r}: {layer} at scale {scale} is missing. Load all its scales.")
+                raise UsageError(
+                    f"style {header.name!r}: {layer} at scale {scale} is missing. Load the style with all its scales."
+                )
     for key, value in attributes_of(header, "").items():
         texts = value if isinstance(value, list) else [value] if isinstance(value, str) else []
         for text in texts:
-            # surrogates are no UTF-8, and a fixed-length string ends before its NULs
+            # UTF-8 has no surrogates, and a fixed-length string ends before its NULs
             if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
                 raise UsageError(f"style {header.name!r}: {key} {text!r} is not plain text. Choose another.")
             if len(text.encode()) > hdf5.MAX_TEXT_BYTES:
@@ -90,7 +91,7 @@ def _require_writable(style: Style) -> None:
 
 
 def attributes_of(header: Header, content: str, version: int = VERSION) -> dict[str, Any]:
-    """Return the root attributes of a file of some version, but for ``header_sha256``."""
+    """Return the root attributes of a file, without ``header_sha256``."""
     fingerprint, source = header.fingerprint, header.source
     return {
         "format": FORMAT,

@@ -89,8 +89,8 @@ def test_files_that_changed_or_went_are_said_not_shown(made: Path) -> None:
     (made / "b.png").unlink()
     Path(Record(made).entries()[0].subject).unlink()
     page = report.write(made).read_text("utf-8")
-    assert "the output was changed since" in page and "the output is not where it was" in page
-    assert page.count("the subject is not where it was") == 3
+    assert "the output has changed since the run" in page and "the output is missing" in page
+    assert page.count("the subject is missing") == 3
     assert "data:image/jpeg" not in page
 
 

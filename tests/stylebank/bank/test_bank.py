@@ -84,7 +84,7 @@ def test_a_bad_name_touches_nothing(two: Bank, name: str) -> None:
 def test_a_name_that_differs_in_case_alone_is_refused(two: Bank) -> None:
     before = contents(two)
     for replace in (False, True):
-        with pytest.raises(StyleExists, match="differs from 'wave', which is in the bank, only in case"):
+        with pytest.raises(StyleExists, match="differs only in case from 'wave', which is in the bank"):
             two.add(style("WAVE", layers=SMALL), replace=replace)
     with pytest.raises(StyleExists, match="only in case"):
         two.rename("poppies", "Wave")
@@ -149,7 +149,7 @@ def test_a_style_can_be_renamed_in_case_alone_or_not_at_all(two: Bank, new: str)
 
 def test_a_rename_onto_another_style_is_refused(two: Bank) -> None:
     before = contents(two)
-    with pytest.raises(StyleExists, match="'wave' is in the bank already"):
+    with pytest.raises(StyleExists, match="'wave' is already in the bank"):
         two.rename("poppies", "wave")
     assert contents(two) == before
 
@@ -163,7 +163,7 @@ def test_a_rename_onto_another_style_that_differs_in_case_is_refused(two: Bank) 
 
 
 def test_a_rename_onto_a_style_is_refused_with_advice_it_can_follow(two: Bank) -> None:
-    with pytest.raises(StyleExists, match=r"'wave' is in the bank already\. Choose another name, or remove it"):
+    with pytest.raises(StyleExists, match=r"'wave' is already in the bank\. Choose another name, or remove it"):
         two.rename("poppies", "wave")
 
 

@@ -90,7 +90,7 @@ def test_a_tag_that_changes_nothing_writes_nothing(bank: Bank) -> None:
 
 @pytest.mark.parametrize(
     ("add", "remove", "reason"),
-    [((), ("no",), "has no tag 'no' to remove"), (("a",), ("a",), "to be added and removed"), (("",), (), "empty")],
+    [((), ("no",), "has no tag 'no' to remove"), (("a",), ("a",), "is in both"), (("",), (), "empty")],
 )
 def test_tags_that_make_no_sense_are_refused(bank: Bank, add: tuple[str], remove: tuple[str], reason: str) -> None:
     before = contents(bank)

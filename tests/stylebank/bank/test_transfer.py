@@ -53,7 +53,7 @@ def test_without_pictures_the_digest_stays(bank: Bank, tmp_path: Path) -> None:
 def test_an_export_writes_over_nothing_unless_told(bank: Bank, tmp_path: Path) -> None:
     target = tmp_path / "x.stylebank.h5"
     transfer.export(bank, ["wave"], target)
-    with pytest.raises(OutputRefused, match=r"is there already\..*--overwrite"):
+    with pytest.raises(OutputRefused, match=r"already exists\..*--overwrite"):
         transfer.export(bank, ["poppies"], target)
     assert reader.read(target).name == "wave"
     transfer.export(bank, ["poppies"], target, overwrite=True)
@@ -63,9 +63,9 @@ def test_an_export_writes_over_nothing_unless_told(bank: Bank, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("names", "output", "error", "reason"),
     [
-        (["wave", "poppies"], "x.stylebank.h5", UsageError, "holds one style, not 2"),
+        (["wave", "poppies"], "x.stylebank.h5", UsageError, "has one style, not 2"),
         (["wave"], "x.h5", UsageError, r"ends in \.stylebank\.h5"),
-        (["wave"], "bank", UsageError, "lies in the bank itself"),
+        (["wave"], "bank", UsageError, "is in the bank's own folder"),
         (["wave", "no"], "folder", StyleNotFound, "'no'"),
         (["../wave"], "folder", NameRefused, "start with '.'"),
     ],
@@ -98,7 +98,7 @@ def test_an_imported_style_is_the_style_under_the_banks_own_file_name(bank: Bank
 def test_a_name_that_is_taken_needs_another_or_replace(bank: Bank, shared: Path) -> None:
     bank.rename("wave", "tide")
     own = bank.header("tide").content_sha256
-    with pytest.raises(StyleExists, match="is in the bank already"):
+    with pytest.raises(StyleExists, match="is already in the bank"):
         transfer.import_style(bank, shared)
     assert transfer.import_style(bank, shared, rename="tide two").name == "tide two"
     assert bank.header("tide").content_sha256 == own

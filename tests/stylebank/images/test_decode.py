@@ -212,7 +212,7 @@ def test_picture_larger_than_the_memory_is_refused_not_called_damaged(tmp_path: 
     )
     arguments = [sys.executable, "-c", code, str(tmp_path / "vast.png")]
     done = subprocess.run(arguments, capture_output=True, text=True, check=False)
-    assert "6000 x 6000 pixels need more memory than there is" in done.stdout, done.stderr
+    assert "6000 x 6000 pixels need more memory than is free" in done.stdout, done.stderr
 
 
 def test_the_size_shown_is_read_from_the_head_and_turned_as_the_picture_is(tmp_path: Path) -> None:

@@ -62,5 +62,7 @@ def test_what_is_no_small_picture_is_left_out_and_told(tmp_path: Path, data: byt
     bank.add(style_with_pictures("x", 1, thumbnail=data))
     told: list[str] = []
     (card,), damaged = pages.read_cards(bank, note=told.append)
-    assert card.thumbnail is None and told == ["x: its thumbnail is no small JPEG, and is left out"] and damaged == []
+    assert (
+        card.thumbnail is None and told == ["x: its thumbnail is not a small JPEG, and is left out"] and damaged == []
+    )
     assert data_of(pages.gallery([card]))[0]["thumbnail"] == ""

@@ -121,11 +121,11 @@ IN_HEADER: dict[str, tuple[Change, str]] = {
     "another digest": (attribute("content_sha256", np.bytes_(b"0" * 64)), "content_sha256"),
     "another header digest": (attribute("header_sha256", np.bytes_(b"0" * 64)), "header_sha256"),
     "another scale digest": (attribute("sha256", np.bytes_(b"0" * 64), SCALE), "content_sha256"),
-    "another width": (attribute("width", np.int64(31), SCALE), "/scales/32 is of a picture of 31 x 20"),
+    "another width": (attribute("width", np.int64(31), SCALE), "/scales/32 has a size of 31 x 20"),
     "another height": (attribute("height", np.int64(21), SCALE), "content_sha256"),
     "negative height": (attribute("height", np.int64(-20), SCALE), "expected an integer from 1 up"),
-    "scale of another name": (lambda file: file.move(SCALE, "scales/032"), "/scales/032 is of a picture of 32 x 20"),
-    "scale named to clear the screen": (lambda file: file.move(SCALE, "scales/\x1b[2J"), r"/scales/\\x1b\[2J is of"),
+    "scale of another name": (lambda file: file.move(SCALE, "scales/032"), "/scales/032 has a size of 32 x 20"),
+    "scale named to clear the screen": (lambda file: file.move(SCALE, "scales/\x1b[2J"), r"/scales/\\x1b\[2J has"),
     "no scale": (lambda file: file.__delitem__(SCALE), "/scales is empty"),
     "no scales": (lambda file: file.__delitem__("scales"), "/scales is missing"),
 }
@@ -187,7 +187,7 @@ def test_a_recipe_and_a_swatch_come_back_from_format_2(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["[1]", "{", "[" * 100_000, "\x00"])
 def test_a_recipe_that_is_no_object_is_refused(tmp_path: Path, text: str) -> None:
     path = written(tmp_path / "x.h5", recipe_of(style(), text))
-    with pytest.raises(StyleDamaged, match=r"/recipe is not an object of JSON"):
+    with pytest.raises(StyleDamaged, match=r"/recipe is not a JSON object"):
         reader.read_header(path)
 
 
@@ -206,7 +206,7 @@ def test_format_1_holds_no_recipe(tmp_path: Path) -> None:
 )
 def test_a_recipe_that_could_not_be_printed_is_refused(tmp_path: Path, text: str) -> None:
     path = written(tmp_path / "x.h5", recipe_of(style(), text))
-    with pytest.raises(StyleDamaged, match=r"/recipe is not an object of JSON"):
+    with pytest.raises(StyleDamaged, match=r"/recipe is not a JSON object"):
         reader.read_header(path)
 
 
