@@ -74,7 +74,7 @@ def machine() -> dict[str, Any]:
 
 
 def processor() -> dict[str, str]:
-    """Return family, model and cache of the processor, where the system is Linux; libraries block their sums by them."""
+    """Return family, model and cache of a Linux machine's processor: libraries block their sums by them."""
     try:
         lines = Path("/proc/cpuinfo").read_text("utf-8").split("\n\n")[0].splitlines()
     except OSError:
