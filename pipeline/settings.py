@@ -1,4 +1,4 @@
-"""Every default, once. The command line's help and the record read them from here."""
+"""Every default, preset and check of a setting. The command line's help and the record read them."""
 
 from __future__ import annotations
 
@@ -33,26 +33,26 @@ from .validation import (
 
 MEASURED_POOLINGS = ("avg", "max")
 OPTIMIZERS = ("lbfgs", "adam", "rmsprop")
-#: Leaves the precision to a timing, once a run.
+#: Precision that a benchmark chooses once per run.
 AUTO = "auto"
 PRECISIONS = (AUTO, "float32", "bfloat16")
 KEEP_COLORS = ("none", "luma", "transport")
-#: Grey levels a step, for the optimisers that take one.
+#: Pixel values per step, for the optimizers that have a learning rate.
 LEARNING_RATES: Mapping[str, float] = {"adam": 4.0, "rmsprop": 1.0}
-#: Changes whenever the same settings would give another picture.
+#: Version of the algorithm. It increases when the same settings give another image.
 ALGORITHM = 3
 LAYER_WEIGHTS = Meta(description='a list of texts such as "conv4=0.5", or a table of layers and weights')
 
 
 @dataclass(frozen=True)
 class IngestSettings:
-    """How `add` measures a painting.
+    """Settings of `add`, which measures a painting.
 
     Attributes
     ----------
     scales : tuple of int
-        Longest sides in pixels. Those above the painting's own are replaced by its own;
-        empty means its own alone.
+        Longest sides in pixels. A scale above the painting's side is replaced by that side;
+        an empty tuple means the painting's side alone.
     layers : tuple of str
         ``convN_M`` before the ReLU, ``reluN_M`` after it.
     pooling : {"avg", "max"}
@@ -74,62 +74,62 @@ class IngestSettings:
 
 @dataclass(frozen=True)
 class SynthesisSettings:
-    """How `apply` makes a picture.
+    """Settings of `apply`, which stylizes an image.
 
     Attributes
     ----------
     size : int
-        Longest side of the output in pixels; 0 keeps the subject's own.
+        Longest side of the output in pixels; 0 keeps the subject's.
     steps : int
-        Iterations of the optimiser at each size on the way to the final one.
+        Iterations of the optimizer per scale.
     optimizer : {"lbfgs", "adam", "rmsprop"}
-        Within bounds of 0 and 255.
+        Optimizer of the pixel values, bounded by 0 and 255.
     learning_rate : float or None
-        Grey levels, for adam and rmsprop; None takes `LEARNING_RATES`.
+        Pixel values per step, for adam and rmsprop; None is the default of `LEARNING_RATES`.
     layers : tuple of str
-        Style layers; empty takes all the style was measured at.
+        Style layers; empty means all layers of the style.
     layer_weights : tuple of (str, float)
-        What each layer's distance counts, by layer (``conv4_1``) or block (``conv4``); 1 where nothing is said.
-        A mapping, or texts such as ``conv4=0.5``, will do.
+        Weight of each layer's distance, by layer (``conv4_1``) or block (``conv4``); the default is 1.
+        A mapping and texts such as ``conv4=0.5`` are accepted too.
     content_weight : float
-        Weight of the subject's own features: 0 lets go of the subject, 1 is a middle.
+        Weight of the content loss: 0 ignores the subject, 1 balances it with the style.
     tv_weight : float
-        Weight of total variation: 0 leaves grain alone, 1 softens it, 10 takes small strokes, too.
+        Weight of total variation: 0 keeps grain, 1 softens it, 10 removes small strokes too.
     strength : float
-        0 to 1: how far to go from the subject's own Gaussians to the style's, on the geodesic between them.
-        0 leaves the subject as it is.
+        Position from 0 to 1 on the geodesic from the subject's Gaussians to the style's.
+        0 returns the subject.
     style_scale : float
-        Size of the strokes: 2 takes the style as it is at twice the size worked at.
+        Size of the strokes: 2 uses the style as measured at twice the output size.
     keep_color : {"none", "luma", "transport"}
-        Give the result the subject's colours: by keeping nothing of it but luminance, or by mapping its
-        colours to the subject's mean and covariance.
+        Give the result the subject's colors: ``luma`` keeps only the luminance of the result, ``transport``
+        maps its colors to the subject's mean and covariance.
     match_color : bool
-        Give the subject the painting's palette first, by the closed-form map between the
-        Gaussians of their pixels, so that light and dark need not be fought over later.
+        Map the subject's colors to the painting's before the first step, by the optimal transport map
+        between the Gaussians of their pixels.
     coarse_to_fine : bool
-        Begin at a fraction of the size and double it.
+        Start at a fraction of the size and double it from scale to scale.
     normalise : bool
-        Divide each layer's distance by what it is at the subject, so that no layer drowns
-        the others; without it their plain sum is the loss.
+        Divide each layer's distance by its value at the subject, so that no layer dominates.
+        Without it, the loss is the plain sum.
     precision : {"auto", "float32", "bfloat16"}
-        Of the convolutions; ``auto`` takes bfloat16 where a short timing finds it faster. The losses
-        told are measured in float32 whichever it is.
+        Precision of the convolutions in each step; ``auto`` uses bfloat16 where a short benchmark finds it
+        faster. Reported losses are always float32.
     tolerance : float
-        Share of a style's largest eigenvalue below which its tail is left out of a step.
+        Fraction of a style's largest eigenvalue below which a step ignores eigenvalues.
     init : str
-        ``"subject"``, ``"noise"``, or the path of a picture to begin with.
+        ``"subject"``, ``"noise"``, or the path of an image to start from.
     seed : int
-        Of the noise.
+        Seed of the noise.
     format : {"jpg", "png", "webp", "tiff"}
     quality : int
         1 to 100, for jpg and webp.
     depth : {8, 16}
-        Bits a channel of the output; 16 for png and tiff.
+        Bits per channel of the output; 16 for png and tiff.
     metadata : bool
         Copy the subject's EXIF and XMP into the output.
     memory_limit : int or None
-        Bytes that making a picture may take; None takes what is free. Where the whole picture would
-        take more it is worked on in strips, which gives the same within rounding: not in the record.
+        Bytes of memory per image; None means the free memory. A larger image is computed in tiles, with the
+        same result within rounding, so the record leaves the limit out.
     """
 
     size: Integer = 512
@@ -163,20 +163,20 @@ class SynthesisSettings:
         _check_choice("optimizer", self.optimizer, OPTIMIZERS)
         _check_choice("precision", self.precision, PRECISIONS)
         if not 0 <= self.tolerance < 1:
-            raise UsageError(f"tolerance {self.tolerance:g}: expected 0 or more, and less than 1.")
+            raise UsageError(f"tolerance {self.tolerance:g}: expected 0 or more and less than 1.")
         _check_choice("format", self.format, tuple(WRITE_FORMATS))
         if self.size and self.size < SMALLEST_SIDE:
-            raise UsageError(f"size {self.size}: expected {SMALLEST_SIDE} or more, or 0 for the subject's own.")
+            raise UsageError(f"size {self.size}: expected {SMALLEST_SIDE} or more, or 0 for the subject's size.")
         if not 0 <= self.strength <= 1:
-            raise UsageError(f"strength {self.strength:g}: expected 0, the subject as it is, to 1, the full style.")
+            raise UsageError(f"strength {self.strength:g}: expected 0 (the subject) to 1 (the full style).")
         if not 1 / 16 <= self.style_scale <= 16:
-            raise UsageError(f"style_scale {self.style_scale:g}: expected 0.0625 to 16; 1 is the painting's own.")
+            raise UsageError(f"style_scale {self.style_scale:g}: expected 0.0625 to 16; 1 is the painting's scale.")
         _check_choice("keep_color", self.keep_color, KEEP_COLORS)
         check_depth(self.depth, self.format)
         if self.learning_rate is not None:
             if self.optimizer not in LEARNING_RATES:
                 raise UsageError(
-                    f"learning_rate {self.learning_rate:g}: {self.optimizer} finds its own step. "
+                    f"learning_rate {self.learning_rate:g}: {self.optimizer} has no learning rate. "
                     f"Leave it out, or choose optimizer {' or '.join(LEARNING_RATES)}."
                 )
             if self.learning_rate <= 0:
@@ -186,36 +186,36 @@ class SynthesisSettings:
 
     @property
     def rate(self) -> float:
-        """The learning rate in force."""
+        """Learning rate in use: the setting, or the default of the optimizer."""
         return self.learning_rate if self.learning_rate is not None else LEARNING_RATES.get(self.optimizer, 0.0)
 
     def recorded(self) -> dict[str, Any]:
-        """Return the settings as they stand in the record: all that decides the output's bytes."""
+        """Return the settings for the record: all that decides the bytes of the output."""
         plain = dataclasses.asdict(self)
         del plain["memory_limit"]
         weights = dict(self.layer_weights)
         return {**plain, "layers": list(self.layers), "layer_weights": weights, "algorithm": ALGORITHM}
 
     def weights_of(self, layers: Sequence[str]) -> tuple[float, ...]:
-        """Return what each of `layers` counts.
+        """Return the weight of each of `layers`.
 
         Raises
         ------
         UsageError
-            If a weight is for none of them, or all are 0.
+            If a weight names none of the layers, or all weights are 0.
         """
-        chosen = dict(self.layer_weights)
-        for name in chosen:
+        by_name = dict(self.layer_weights)
+        for name in by_name:
             if not any(name in (layer, layer[:5]) for layer in layers):
                 raise UsageError(f"layer_weights {name}: not among the style layers {' '.join(layers)}. Leave it out.")
-        found = tuple(chosen.get(layer, chosen.get(layer[:5], 1.0)) for layer in layers)
-        if not any(found):
-            raise UsageError("layer_weights: all are 0. Give one layer a weight above it.")
-        return found
+        weights = tuple(by_name.get(layer, by_name.get(layer[:5], 1.0)) for layer in layers)
+        if not any(weights):
+            raise UsageError("layer_weights: all are 0. Give at least one layer a weight above 0.")
+        return weights
 
 
 Presets = Mapping[str, Mapping[str, Any]]
-#: What a preset sets; options given beside it win.
+#: Settings of each preset. A setting that is passed beside a preset overrides it.
 MEASURE_PRESETS: Presets = {
     "original": {"scales": (), "layers": tuple(CONVOLUTIONS), "pooling": "avg", "padding": "zero"}
 }
@@ -237,17 +237,17 @@ SYNTHESIS_PRESETS: Presets = {
         "tolerance": 1e-7,
     },
 }
-#: What a preset needs of the style it is applied with.
+#: Fingerprint values that a preset requires of a style.
 PRESET_FINGERPRINTS: Presets = {"original": {"pooling": "avg", "padding": "zero"}}
 
 
 def ingest_settings(preset: str | None = None, **values: Any) -> IngestSettings:
-    """Combine defaults, a preset and what was given (None counts as not given)."""
+    """Return the defaults, overridden by a preset and then by `values`; a value of None is left out."""
     return IngestSettings(**_combined(preset, MEASURE_PRESETS, values, IngestSettings))
 
 
 def synthesis_settings(preset: str | None = None, **values: Any) -> SynthesisSettings:
-    """Combine defaults, a preset and what was given (None counts as not given)."""
+    """Return the defaults, overridden by a preset and then by `values`; a value of None is left out."""
     return SynthesisSettings(**_combined(preset, SYNTHESIS_PRESETS, values, SynthesisSettings))
 
 
@@ -284,7 +284,7 @@ def _layer_weights(weights: Any) -> tuple[tuple[str, float], ...]:
 
 def _network_layers(layers: tuple[str, ...]) -> tuple[str, ...]:
     if PIXELS in layers:
-        raise UsageError(f"layer {PIXELS!r}: always measured, and no layer of the network. Leave it out.")
+        raise UsageError(f"layer {PIXELS!r}: not a layer of the network, and always measured. Leave it out.")
     return layer_order(layers)
 
 

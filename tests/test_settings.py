@@ -20,13 +20,18 @@ def test_the_defaults_are_the_sixteen_convolutions_at_three_scales() -> None:
 
 
 def test_the_original_preset_is_the_original_program() -> None:
-    measured, made = ingest_settings("original"), synthesis_settings("original")
-    assert (measured.pooling, measured.padding, measured.scales) == ("avg", "zero", ())
-    assert (made.optimizer, made.steps, made.content_weight, made.coarse_to_fine) == ("lbfgs", 80, 0, False)
-    assert not made.normalise and not made.match_color and made.layers == tuple(CONVOLUTIONS)
+    ingest, synthesis = ingest_settings("original"), synthesis_settings("original")
+    assert (ingest.pooling, ingest.padding, ingest.scales) == ("avg", "zero", ())
+    assert (synthesis.optimizer, synthesis.steps, synthesis.content_weight, synthesis.coarse_to_fine) == (
+        "lbfgs",
+        80,
+        0,
+        False,
+    )
+    assert not synthesis.normalise and not synthesis.match_color and synthesis.layers == tuple(CONVOLUTIONS)
 
 
-def test_what_is_given_beside_a_preset_wins() -> None:
+def test_a_setting_overrides_the_preset() -> None:
     assert synthesis_settings("original", steps=3).steps == 3
     assert synthesis_settings("original", steps=None).steps == 80
 
@@ -40,7 +45,7 @@ def test_layers_are_put_in_the_networks_order_once_each() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("values", "message"),
     [
         ({"size": -5}, "size -5"),
         ({"size": 8}, "size 8"),
@@ -51,7 +56,7 @@ def test_layers_are_put_in_the_networks_order_once_each() -> None:
         ({"quality": 0}, "quality 0"),
         ({"quality": 101}, "quality 101"),
         ({"optimizer": "sgd"}, "lbfgs, adam, rmsprop"),
-        ({"learning_rate": 1.0}, "lbfgs finds its own step"),
+        ({"learning_rate": 1.0}, "lbfgs has no learning rate"),
         ({"optimizer": "adam", "learning_rate": 0.0}, "above 0"),
         ({"layers": ("conv9_9",)}, "conv1_1 to conv5_4"),
         ({"layers": ("conv3_11",)}, "Did you mean conv3_1"),
@@ -63,18 +68,18 @@ def test_layers_are_put_in_the_networks_order_once_each() -> None:
         ({"sise": 512}, "sise"),
     ],
 )
-def test_a_bad_setting_is_named_with_what_is_expected(given: dict[str, object], said: str) -> None:
-    with pytest.raises(UsageError, match=said):
-        synthesis_settings(**given)
+def test_a_bad_setting_is_named_with_what_is_expected(values: dict[str, object], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        synthesis_settings(**values)
 
 
-@pytest.mark.parametrize("given", [{"scales": (16,)}, {"layers": ()}, {"pooling": "median"}, {"padding": "wrap"}])
-def test_a_bad_measure_is_refused(given: dict[str, object]) -> None:
+@pytest.mark.parametrize("values", [{"scales": (16,)}, {"layers": ()}, {"pooling": "median"}, {"padding": "wrap"}])
+def test_a_bad_ingest_setting_is_refused(values: dict[str, object]) -> None:
     with pytest.raises(UsageError):
-        ingest_settings(**given)
+        ingest_settings(**values)
 
 
-def test_a_memory_limit_decides_nothing_that_is_recorded() -> None:
+def test_the_memory_limit_is_not_recorded() -> None:
     limited = synthesis_settings(memory_limit=8e9)
     assert limited.memory_limit == 8_000_000_000
     assert limited.recorded() == synthesis_settings().recorded()

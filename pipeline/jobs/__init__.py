@@ -1,1 +1,1 @@
-"""What a run has to do, what is finished, and what is on record."""
+"""Runs of many images: job files, plans, resuming, execution, the record and the report."""

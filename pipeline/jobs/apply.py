@@ -1,4 +1,4 @@
-"""Many subjects: planned, made by whoever computes, recorded, skipped when done."""
+"""Apply a style to many subjects: plan, compute, record, and skip what is complete."""
 
 from __future__ import annotations
 
@@ -42,35 +42,35 @@ def apply(
     listener: Listener = lambda progress: None,
     **options: Any,
 ) -> list[Entry]:
-    """Stylise pictures; one that fails stops nothing.
+    """Stylize images. An image that fails does not stop the others.
 
     Parameters
     ----------
     bank, style
-        Where the style is, and its name; or several, as for `prepare`.
+        The bank and the name of a style, or several styles as for `prepare`.
     subjects, output
         As for `plan.plan`.
     jobs, devices, cluster, device, deterministic
-        Who computes, as for `make_executor`.
+        Where the images are computed, as for `make_executor`.
     batch_size : int or "auto"
-        Pictures of one size optimised together, each with a loss of its own.
+        Images of one size in a batch, each with its loss.
     fail_fast
-        Stop at the first picture that fails.
+        Stop at the first image that fails.
     listener
         Called with `Progress`.
     **options
-        As for `prepare`, the fields of `SynthesisSettings` among them.
+        As for `prepare`, including the fields of `SynthesisSettings`.
 
     Returns
     -------
     list of Entry
-        One a subject, as written to the record in the output folder; with `fail_fast`, of those come to.
+        One per subject, as written to the record in the output folder; with `fail_fast`, up to the failure.
 
     Raises
     ------
     StylebankError
-        Before any work: for an unknown style, one that does not fit, or a plan that
-        would overwrite something.
+        Before any image is computed: for an unknown style, a style that does not fit, or a plan that would
+        overwrite a file.
     """
     run = prepare(bank, style, subjects, output, **options)
     executor = make_executor(jobs, devices, cluster, device, deterministic)
@@ -95,32 +95,32 @@ def prepare(
     animation: str | os.PathLike[str] | None = None,
     **settings: Any,
 ) -> Run:
-    """Plan one styling over some subjects, and check all that can be before any work.
+    """Plan a run and check it before any image is computed.
 
     Parameters
     ----------
     bank, style
-        Where the style is, and its name; or several, with weights for their barycentre
+        The bank and the name of a style; or several names, with weights for their barycenter
         (``["a:0.6", "b:0.4"]``) or by region (``["sky=a", "rest=b"]``).
     mask
-        Where the style goes: the path of a picture, with ``{subject}`` for the subject's name; with regions
-        ``REGION=FILE`` for all of them but one.
+        Path of the mask of the style, with ``{subject}`` for the subject's name; with regions, ``REGION=FILE``
+        for all of them but one.
     subjects, output, recursive
         As for `plan.plan`.
     preset : {"draft", "standard", "fine", "original"}, optional
-        A set of settings; those given beside it win.
+        A set of settings. A setting that is passed beside it overrides it.
     name_template
-        What outputs are called, as for `plan.plan`.
+        Names of the outputs, as for `plan.plan`.
     overwrite
-        Make pictures again that are there already.
+        Compute images again that are complete.
     weights, allow_unknown_weights
-        Where to find the weights the style was measured with, as for `weights.matching`.
+        Weights of the network, as for `weights.matching`.
     max_pixels
-        Refuse subjects larger than this.
+        Largest number of pixels of a subject.
     save_every
-        Keep a picture every so many steps, beside the output.
+        Save a snapshot every `save_every` steps, in a folder beside the output.
     animation
-        A ``.gif`` or ``.webp`` of the way, for one subject.
+        Path of a ``.gif`` or ``.webp`` of the steps, for one subject.
     **settings
         Fields of `SynthesisSettings`.
 
@@ -157,7 +157,7 @@ def prepare(
 
 
 def _without_masks(planned: Plan, mask_files: MaskFiles) -> Plan:
-    """Take no mask for a subject, and write over none.
+    """Return the plan without the masks among its subjects; refuse to overwrite a mask.
 
     Raises
     ------
@@ -169,9 +169,9 @@ def _without_masks(planned: Plan, mask_files: MaskFiles) -> Plan:
     tasks = tuple(task for task in planned.tasks if os.path.realpath(task.subject) not in masks)
     for task in tasks:
         if os.path.realpath(task.output) in masks:
-            raise UsageError(f"{printable(task.output)}: this output is a mask itself. Give another --output.")
+            raise UsageError(f"{printable(task.output)}: this output is a mask. Give another --output.")
     if not tasks:
-        raise UsageError("nothing but masks among the subjects. Give the pictures they belong to.")
+        raise UsageError("all subjects are masks. Give the images they belong to.")
     left = [task.subject for task in planned.tasks if os.path.realpath(task.subject) in masks]
     return replace(planned, tasks=tasks, ignored=(*planned.ignored, *left))
 
@@ -184,7 +184,7 @@ def execute(
     fail_fast: bool = False,
     listener: Listener = lambda progress: None,
 ) -> list[Entry]:
-    """Carry prepared runs out; parameters, result and errors as for `apply`."""
+    """Execute prepared runs; parameters, result and errors are those of `apply`."""
     size = batching.parse(batch_size)
     for text in [*left_out(runs), *(note for run in runs for note in run.notes())]:
         listener(Notice(text=text))
@@ -193,14 +193,14 @@ def execute(
 
 
 def left_out(runs: Sequence[Run]) -> list[str]:
-    """Tell which files of the subjects' folders are no subjects, and why."""
+    """Return a note on each file of the subjects' folders that is not a subject."""
     masks = {path for run in runs for path in run.mask_files.paths(task.subject for task in run.planned.tasks)}
 
-    def why(path: Path) -> str:
+    def reason(path: Path) -> str:
         if os.path.realpath(path) in masks:
             return "a mask"
-        made = path.suffix.lower() in images.READ_SUFFIXES
-        return "made in this style before" if made else "not a picture by its name"
+        is_output = path.suffix.lower() in images.READ_SUFFIXES
+        return "an output in this style" if is_output else "not an image by its name"
 
     paths = dict.fromkeys(path for run in runs for path in run.planned.ignored)
-    return [f"{printable(path)}: {why(path)}; left out" for path in paths]
+    return [f"{printable(path)}: {reason(path)}; left out" for path in paths]

@@ -1,4 +1,4 @@
-"""Subjects decoded ahead, in threads, while a crew computes."""
+"""Decode subjects ahead in threads while the executor computes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _THREADS = 2
 
 
 class Decoder:
-    """Decodes groups of subjects in their order, ahead of the thread that takes them."""
+    """Decodes groups of subjects in order, ahead of the thread that consumes them."""
 
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(_THREADS, "stylebank-read")
@@ -31,14 +31,14 @@ class Decoder:
     def ahead(
         self, groups: Iterator[list[PendingImage]], count: int
     ) -> Iterator[list[tuple[PendingImage, Future[ImageResult | None]]]]:
-        """Yield the items of each group, each with what is None once it is decoded, or says why it cannot be.
+        """Yield the images of each group, each with a future of None, or of a result with the error.
 
         Parameters
         ----------
         groups
-            Taken one at a time, as late as possible.
+            Consumed one at a time, as late as possible.
         count
-            Groups to decode beyond the one that is taken.
+            Number of groups to decode ahead.
         """
         queue: deque[list[tuple[PendingImage, Future[ImageResult | None]]]] = deque()
         while True:
@@ -53,7 +53,7 @@ class Decoder:
 
 
 def _decode(image: PendingImage) -> ImageResult | None:
-    """Decode a subject; return why not, where it cannot be."""
+    """Decode a subject; return a result with the error if that fails."""
     began = time.perf_counter()
     try:
         picture = image.run.load(image.task)

@@ -1,4 +1,4 @@
-"""What a batch would take, before it is run: pictures, sizes, time from a short trial, disk."""
+"""Estimate of a batch: images, sizes, time from a short trial, and disk space."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from ..synthesis.masks import RegionMasks
 from .resume import PendingImage, find_pending
 from .run import Run, settle_precision
 
-#: Bytes a pixel by format and depth: means of 35 stylised samples of 384 pixels encoded again, at quality 95 where
+#: Bytes per pixel by format and depth: means of 35 stylised samples of 384 pixels encoded again, at quality 95 where
 #: there is one. They were from 0.64 to 0.91 for jpg, 1.9 to 2.3 for png, 0.43 to 0.63 for webp, 2.1 to 2.4 for tiff
 #: and 5.5 to 5.8 at 16 bits.
 _BYTES_PER_PIXEL = {
@@ -41,26 +41,26 @@ _TRIAL_SIZE, _TRIAL_STEPS = 256, 4
 
 @dataclass(frozen=True)
 class Estimate:
-    """What one run of a batch would take.
+    """Estimate of one run of a batch.
 
     Attributes
     ----------
     style : str
     folder : Path
-        Of the outputs.
-    to_make, made, failed : int
-        Pictures; `failed` cannot be made, as is known already.
+        Folder of the outputs.
+    to_make, finished, failed : int
+        Images that are pending, complete, and known to fail.
     reasons : tuple of str
-        Of those.
+        Errors of the failed images.
     sizes : Counter of (int, int)
-        Outputs to make by (width, height).
+        Pending outputs by (width, height).
     seconds : float or None
-        Of computing in one process; None without a trial.
+        Computing time in one process; None without a trial.
     setup : float or None
-        Seconds until its first picture is begun: the style, and for the first run of its kind the library's
-        loading and the step's compiling.
+        Seconds before the first image: loading the style, and for the first run of its kind loading the backend
+        and compiling the step.
     disk : int
-        Bytes of the outputs to make.
+        Bytes of the pending outputs.
     """
 
     style: str
@@ -75,7 +75,7 @@ class Estimate:
     disk: int
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the estimate as JSON can hold it."""
+        """Return the estimate as a dictionary for JSON."""
         sizes = [{"width": width, "height": height, "count": count} for (width, height), count in self.sizes.items()]
         return {
             "style": self.style,
@@ -93,7 +93,7 @@ class Estimate:
 
 @dataclass(frozen=True)
 class _Trial:
-    """Seconds a pixel and step, of loading a style, and of all else before the first step."""
+    """Seconds per pixel and step, for loading a style, and for the rest of the set-up."""
 
     rate: float
     loading: float
@@ -101,12 +101,12 @@ class _Trial:
 
 
 def estimate(runs: Sequence[Run], *, trial: bool = True) -> list[Estimate]:
-    """Look at every subject, time a few steps of each run that has something to make, and add up.
+    """Examine every subject, time a few steps of each run with pending images, and add up.
 
     Parameters
     ----------
     trial
-        Whether to time at all, which loads the network.
+        Whether to time steps, which loads the network.
     """
     images_by_run: dict[int, list[tuple[PendingImage, Any]]] = {id(run): [] for run in runs}
     for image, entry in find_pending(runs):
@@ -153,20 +153,20 @@ def estimate(runs: Sequence[Run], *, trial: bool = True) -> list[Estimate]:
 
 
 def free_bytes(folder: Path) -> int:
-    """Space free on the disk that will hold `folder`, which need not exist yet."""
+    """Return the free bytes of the disk of `folder`, which need not exist."""
     there = next((parent for parent in (folder, *folder.absolute().parents) if parent.exists()), Path("/"))
     return shutil.disk_usage(there).free
 
 
 def _cost(size: tuple[int, int], settings: SynthesisSettings) -> float:
-    """Pixels times steps over all sizes on the way."""
+    """Return pixels times steps, summed over the scales of the pyramid."""
     from ..synthesis.pyramid import pyramid
 
     return float(sum(settings.steps * width * height for width, height in pyramid(size, settings)))
 
 
 def _init_process(runs: Sequence[Run]) -> float:
-    """Load the network's library and agree on a precision, as a run does; return the seconds that took."""
+    """Load the backend and settle the precision, as a run does; return the seconds it took."""
     began = time.perf_counter()
     config = WorkerConfig(os.getpid())
     settle_precision(runs, worker.device_info(config), lambda: worker.benchmark_precision(config))
@@ -174,7 +174,7 @@ def _init_process(runs: Sequence[Run]) -> float:
 
 
 def _run_trial(run: Run, size: tuple[int, int]) -> _Trial | None:
-    """Time a few steps on a made-up subject of the shape most wanted; None where it cannot be stylised."""
+    """Time a few steps on a synthetic subject of the most frequent shape; return None if they fail."""
     ratio = min(1.0, _TRIAL_SIZE / max(size))
     width, height = (max(32, round(side * ratio)) for side in size)
     if run.settings.strength == 0:

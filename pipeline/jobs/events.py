@@ -94,12 +94,12 @@ Listener = Callable[[Progress], None]
 
 
 class EtaEstimator:
-    """How long the rest will take, from how long what is done took.
+    """Estimates the time left from the time of the finished images.
 
     Parameters
     ----------
     total
-        All work, in any unit that is proportional to time.
+        Total cost, in any unit proportional to time.
     """
 
     def __init__(self, total: float) -> None:
@@ -108,7 +108,7 @@ class EtaEstimator:
         self._done = 0.0
 
     def start(self, current: float = 0.0) -> None:
-        """Count from now, where that is not done yet: setting up is no measure of a step."""
+        """Start the clock at the first call, so that the set-up does not count."""
         self._first = self._first or (time.monotonic(), self._done + current)
 
     def finished(self, cost: float, *, counted: bool = True) -> None:
@@ -118,7 +118,7 @@ class EtaEstimator:
             self._done += cost
 
     def seconds_left(self, current: float = 0.0) -> float | None:
-        """Return the estimate, with `current` work done of what is not finished; None before any is."""
+        """Return the estimate, where `current` is the finished cost of unfinished images; None before any."""
         if self._first is None:
             return None
         began, before = self._first

@@ -1,4 +1,4 @@
-"""Job files: many runs in one TOML file, with a strict schema whose errors name the line."""
+"""Job files: many runs in one TOML file with a strict schema. Errors name the line."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ _MOST_BYTES = 1 << 22
 
 @dataclass(frozen=True)
 class Job:
-    """One ``[[job]]``, its defaults filled in.
+    """One ``[[job]]`` with the defaults filled in.
 
     Attributes
     ----------
     line : int
-        Where it stands in the file, from 1.
+        Line of its header, from 1.
     styles : tuple of tuple of str
-        Crossed with the subjects; each as `style_spec.parse` takes it.
+        Styles to cross with the subjects, each as for `style_spec.parse`.
     subjects : tuple of str
-        Files, folders and patterns; relative ones from the job file's folder.
+        Files, folders and patterns. Relative paths start from the folder of the job file.
     output : str
-        Below the run's output folder.
+        Folder below the output folder of the run.
     options : mapping
-        As for `apply.prepare`.
+        Keywords of `apply.prepare`.
     """
 
     line: int
@@ -60,7 +60,7 @@ def read(path: str | os.PathLike[str]) -> list[Job]:
     Parameters
     ----------
     path
-        TOML: a table ``[defaults]`` and any number of ``[[job]]``. Hyphens in keys are as good as underscores.
+        TOML: a table ``[defaults]`` and any number of ``[[job]]``. Keys can have hyphens for underscores.
 
     Returns
     -------
@@ -69,7 +69,7 @@ def read(path: str | os.PathLike[str]) -> list[Job]:
     Raises
     ------
     UsageError
-        ``file, line N: what was found. What to do.``
+        ``FILE, line N: reason. What to do.``
     """
     path = Path(path)
     text = _text(path)
@@ -112,7 +112,7 @@ def run_jobs(
     fail_fast: bool = False,
     listener: Listener = lambda progress: None,
 ) -> list[Entry]:
-    """Make the pictures of a job file.
+    """Compute the images of a job file.
 
     Parameters
     ----------
@@ -124,7 +124,7 @@ def run_jobs(
     Returns
     -------
     list of Entry
-        One a picture, as written to the records in the output folders.
+        One per image, as written to the records in the output folders.
 
     Raises
     ------
@@ -142,18 +142,18 @@ def prepare(
     *,
     overwrite: bool = False,
 ) -> list[Run]:
-    """Read a job file and plan every job with each of its styles.
+    """Read a job file and plan a run for each style of each job.
 
     Parameters
     ----------
     bank
-        Of the styles.
+        Bank with the styles.
     path
         As for `read`.
     output
-        The folder all outputs stay under; the job file's own unless given.
+        The folder of all outputs. The default is the folder of the job file.
     overwrite
-        Make pictures again that are there already, whatever the jobs say.
+        Compute images again that are complete, whatever the jobs say.
 
     Returns
     -------
@@ -163,7 +163,7 @@ def prepare(
     Raises
     ------
     StylebankError
-        For anything that is wrong before work, naming the job's line.
+        For any error before the first image; it names the line of the job.
     """
     path = Path(path)
     root = Path(path.parent if output is None else output)
@@ -183,9 +183,9 @@ def prepare(
     try:
         refuse_clashes(tasks)
     except UsageError as error:
-        raise UsageError(f"{printable(path)}: {error} Jobs can have an output folder each.") from error
+        raise UsageError(f"{printable(path)}: {error} Give each job an output folder.") from error
     if len(set(map(os.path.realpath, animations))) < len(animations):
-        raise UsageError(f"{printable(path)}: two jobs would write the same animation. Give each a name of its own.")
+        raise UsageError(f"{printable(path)}: two jobs have the same animation. Give each another name.")
     subjects = {os.path.realpath(task.subject) for task in tasks}
     for run in runs:
         run.outputs.protect(subjects)
@@ -195,16 +195,16 @@ def prepare(
 def _job(defaults: Mapping[str, Any], table: dict[str, Any], index: int, where: Where, folder: Path) -> Job:
     place = ("job", index)
     values = checked(table, place, where)
-    if "style" in values or "styles" in values:  # either of a job takes the place of either of the defaults
+    if "style" in values or "styles" in values:  # either key of a job overrides both keys of the defaults
         defaults = {key: value for key, value in defaults.items() if key not in {"style", "styles"}}
     merged = {**defaults, **values}
     if "style" in merged and "styles" in merged:
-        raise where.error(place, "both style and styles. Give one of them.")
+        raise where.error(place, "both style and styles. Remove one of them.")
     styles = _style_groups(merged.pop("style", None), merged.pop("styles", None))
     if not styles:
         raise where.error(place, 'no style. Add style = "NAME", or styles = ["NAME", ...] to cross with the subjects.')
     if len(set(styles)) < len(styles):
-        raise where.error((*place, "styles"), "styles: one is named twice. Leave it out.")
+        raise where.error((*place, "styles"), "styles: a style repeats. Remove it.")
     subjects = merged.pop("subjects", None)
     if not subjects:
         raise where.error(place, 'no subjects. Add subjects = ["FOLDER", "in/*.jpg", ...].')
@@ -221,9 +221,9 @@ def _job(defaults: Mapping[str, Any], table: dict[str, Any], index: int, where: 
 
 
 def _style_groups(style: Any, styles: Any) -> tuple[tuple[str, ...], ...]:
-    """What `style` or `styles` say, each a list of what ``--style`` takes.
+    """Return the values of ``--style`` for each run.
 
-    `style` is one, or a list that belongs together; `styles` a list of such, or a table of weights.
+    `style` is one name, or a list for one run; `styles` is a list of those, or a table of names and weights.
     """
     if style is not None:
         return ((style,) if isinstance(style, str) else tuple(style),)
@@ -233,7 +233,7 @@ def _style_groups(style: Any, styles: Any) -> tuple[tuple[str, ...], ...]:
 
 
 def _below(root: Path, output: str, key: str = "output") -> Path:
-    """Return `output` in `root`; refuse one that leads out of it, through ``..``, a link or from the top."""
+    """Return `output` below `root`; refuse an absolute path, and one that leaves it by ``..`` or a link."""
     target = root / output
     inside, outside = os.path.realpath(target), os.path.realpath(root)
     if Path(output).is_absolute() or os.path.commonpath([inside, outside]) != outside:
@@ -251,7 +251,9 @@ def _text(path: Path) -> str:
         if not path.is_file():
             raise UsageError(f"{printable(path)}: no such file. Give a job file, JOBS.toml.")
         if path.stat().st_size > _MOST_BYTES:
-            raise UsageError(f"{printable(path)}: {path.stat().st_size:,} bytes are too many for a job file.")
+            raise UsageError(
+                f"{printable(path)}: {path.stat().st_size:,} bytes; a job file has at most {_MOST_BYTES:,}. Split it."
+            )
         return path.read_text("utf-8")
     except UnicodeDecodeError as error:
         raise UsageError(f"{printable(path)}: not UTF-8 ({error.reason}). Save it as UTF-8.") from error

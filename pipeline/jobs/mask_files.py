@@ -1,4 +1,4 @@
-"""Which masks belong to which subject: found, read once, and told apart in the record."""
+"""Mask files of the subjects: paths, digests for the record, and a cache."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ..synthesis import masks
 from ..synthesis.masks import Mask, RegionMasks
 from .style_spec import SUBJECT, RegionSpec, StyleSpec
 
-#: Masks kept as they were read, in 8 bits, and as they are used.
+#: Cached masks: as read, in 8 bits, and resized to an output.
 _KEPT_WHOLE, _KEPT_FITTED = 4, 8
 _lock = threading.Lock()
 _whole: OrderedDict[tuple[str, int, int], tuple[npt.NDArray[np.uint8], str]] = OrderedDict()
@@ -33,8 +33,8 @@ class MaskFiles:
 
     Parameters
     ----------
-    styling
-        With the masks' paths.
+    style_spec
+        Regions with the paths of their masks.
     max_pixels
         Refuse masks larger than this.
 
@@ -61,7 +61,7 @@ class MaskFiles:
         return {os.path.realpath(path) for path in named}
 
     def check(self, subject: Path, subject_size: tuple[int, int], size: tuple[int, int]) -> None:
-        """Refuse masks that do not fit a subject, by what can be told without decoding masks of its own.
+        """Refuse masks that do not fit a subject, without decoding masks that belong to it alone.
 
         Parameters and errors as for `regions`.
         """
@@ -85,12 +85,12 @@ class MaskFiles:
         RegionMasks or None
             None where there are no masks.
         dict
-            What the record's settings are to say of them.
+            Digests of the masks, for the settings in the record.
 
         Raises
         ------
         StylebankError
-            If a mask cannot be read or is of another shape, or a region has too few pixels.
+            If a mask cannot be read, its shape differs, or a region has too few pixels.
         """
         if not self._regions:
             return None, {}
@@ -108,13 +108,13 @@ class MaskFiles:
         return masks.regions(planes, size, [region.name for region in self._regions]), {"masks": digests}
 
     def recorded(self, subject: Path) -> dict[str, Any]:
-        """Return the masks' digests by region, for the settings in the record; None for one that is not there."""
+        """Return the digests of the masks by region, for the settings in the record; None for a missing mask."""
         if not self._regions:
             return {}
         return {"masks": {region.name: _digest(_path(region, subject)) for region in self._masked}}
 
     def recorded_in(self, settings: Any) -> dict[str, Any]:
-        """Return what settings in a record say of masks, where there are any here, too."""
+        """Return the masks of recorded settings, if this run has masks."""
         recorded = self._regions and isinstance(settings, dict) and "masks" in settings
         return {"masks": settings["masks"]} if recorded else {}
 
@@ -138,10 +138,10 @@ def _path(region: RegionSpec, subject: Path) -> str:
 
 
 def _state(path: str) -> tuple[str, int, int]:
-    """Names a file's content as far as can be told without reading it."""
+    """Return a cache key for the content of a file: path, modification time and size."""
     try:
         status = Path(path).stat()
-    except OSError:  # reading it says why
+    except OSError:  # reading it reports why
         return path, 0, 0
     return path, status.st_mtime_ns, status.st_size
 
@@ -158,7 +158,7 @@ def _digest(path: str) -> str | None:
 
 
 def _at(whole: npt.NDArray[np.uint8], digest: str, size: tuple[int, int]) -> Mask:
-    """A mask at an output's size."""
+    """Return a mask resized to an output."""
     key = digest, size
     with _lock:
         if key in _fitted:

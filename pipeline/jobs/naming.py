@@ -1,4 +1,4 @@
-"""How outputs are named: a template of fields, strict, and never out of the output folder."""
+"""Names of outputs: a template with fields, always below the output folder."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from pathlib import Path, PurePath
 
 from stylebank.errors import UsageError, printable
 
-#: What an output is called, before its suffix.
+#: Default name of an output, without suffix.
 DEFAULT_TEMPLATE = "{subject}.{style}"
 FIELDS = ("subject", "style", "size", "preset")
 
 
 def check_template(template: str) -> str:
-    """Return `template`, or refuse it.
+    """Return `template` if it is valid.
 
     A template is the output's path below its folder, without suffix: text with the fields of
     `FIELDS` in braces, ``{{`` and ``}}`` for braces themselves, ``/`` for folders.
@@ -23,47 +23,47 @@ def check_template(template: str) -> str:
     Raises
     ------
     UsageError
-        For a field that is not known or has a format of its own, braces that do not match, a
-        control character, or a path that leads out of the folder.
+        For an unknown field, a field with a format, unbalanced braces, a control character, or a path that
+        leads out of the folder.
     """
     known = ", ".join(f"{{{field}}}" for field in FIELDS)
     shown = f"name template {printable(template)!r}"
     try:
         parts = list(string.Formatter().parse(template))
     except ValueError as error:
-        raise UsageError(f"{shown}: {error}. Use {known}, and {{{{ or }}}} for a brace itself.") from error
+        raise UsageError(f"{shown}: {error}. Use {known}, and {{{{ or }}}} for a brace.") from error
     for _text, field, layout, conversion in parts:
         if field is not None and (field not in FIELDS or layout or conversion):
             name = field + (f"!{conversion}" if conversion else "") + (f":{layout}" if layout else "")
             raise UsageError(f"{shown}: unknown field {{{printable(name)}}}. Use {known}.")
     if not template.isprintable():
-        raise UsageError(f"{shown}: holds a control character. Leave it out.")
+        raise UsageError(f"{shown}: contains a control character. Leave it out.")
     _below(template.format(**dict.fromkeys(FIELDS, "x")), shown)
     return template
 
 
 def output_path(template: str, suffix: str, fields: Mapping[str, str]) -> Path:
-    """Return an output's path below its folder.
+    """Return the path of an output, relative to its folder.
 
     Raises
     ------
     UsageError
-        As `check_template` does, and where a field's value leads out of the folder.
+        As for `check_template`, and for a field's value that leads out of the folder.
     """
     check_template(template)
-    # not with_suffix, which would take a style's own dots for one
+    # with_suffix would replace what follows a dot in a style's name
     return Path(f"{_below(template.format(**fields), f'name template {printable(template)!r}')}{suffix}")
 
 
 def _below(path: str, shown: str) -> str:
     parts = path.replace(os.sep, "/").split("/")
     if PurePath(path).is_absolute() or PurePath(path).drive or ".." in parts:
-        raise UsageError(f"{shown}: leads out of the output folder. Leave out '..' and what makes it absolute.")
+        raise UsageError(f"{shown}: leads out of the output folder. Leave out '..' and a leading '/'.")
     if not all(part.strip(". ") for part in parts):
-        raise UsageError(f"{shown}: names a folder or a file with nothing. Give each part a name.")
+        raise UsageError(f"{shown}: a folder or file has an empty name. Give each part a name.")
     return path
 
 
 def steps_folder(output: Path) -> Path:
-    """Return where the pictures on the way to `output` are kept."""
+    """Return the folder of the snapshots of `output`."""
     return output.with_suffix(".steps")

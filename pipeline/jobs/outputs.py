@@ -1,4 +1,4 @@
-"""What is written of a run: pictures, those on the way, animations, and the lines that vouch for them."""
+"""Files of a run: images, snapshots, animations, and the record's line for each image."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ class Outputs:
     Parameters
     ----------
     planned
-        Subjects, over none of which anything is written, and outputs.
+        Subjects, which are never overwritten, and outputs.
     settings
-        Their format, quality, depth.
+        Format, quality and depth of the outputs.
     save_every
-        Keep a picture every so many steps.
+        Save a snapshot every `save_every` steps.
     record
-        Of the outputs' folder.
+        Record of the output folder.
     """
 
     def __init__(self, planned: Plan, settings: SynthesisSettings, save_every: int | None, record: Record) -> None:
@@ -52,7 +52,13 @@ class Outputs:
         self.animation: Path | None = None
 
     def check_animation(self, animation: str | os.PathLike[str] | None) -> None:
-        """Refuse an animation that cannot be, before any work."""
+        """Set the path of the animation.
+
+        Raises
+        ------
+        UsageError
+            If the format is unknown, there are several subjects, or the path is the subject or the output.
+        """
         if animation is None:
             return
         path = Path(animation)
@@ -60,7 +66,7 @@ class Outputs:
             raise UsageError(f"{printable(path)}: an animation is a .gif or a .webp. Change the name.")
         if len(self._planned.tasks) > 1:
             raise UsageError(
-                f"{printable(path)}: one animation cannot show {len(self._planned.tasks)} subjects. Give one subject."
+                f"{printable(path)}: an animation shows one subject, not {len(self._planned.tasks)}. Give one."
             )
         task = self._planned.tasks[0]
         if os.path.realpath(path) in {os.path.realpath(task.subject), os.path.realpath(task.output)}:
@@ -68,18 +74,18 @@ class Outputs:
         self.animation = path
 
     def protect(self, subjects: Collection[str]) -> None:
-        """Write over none of these real paths either: the subjects of other runs beside this one."""
+        """Refuse to overwrite these real paths, such as the subjects of other runs."""
         self._subjects |= set(subjects)
 
     def lacks_snapshots(self, task: Task) -> bool:
-        """Tell whether pictures on the way to a finished one are asked for and not there."""
+        """Return whether snapshots or an animation are asked for and missing."""
         return bool(
             (self.animation and not self.animation.exists())
             or (self._save_every and not steps_folder(task.output).exists())
         )
 
     def on_step(self, task: Task, picture: images.Picture, info: StepInfo) -> None:
-        """Keep a picture on the way, and a frame of the animation, where they are wanted."""
+        """Save a snapshot and keep a frame of the animation when they are due."""
         if self._save_every and info.step % self._save_every == 0 and info.step < info.steps:
             self._save_step(task, picture, info.step, info.render())
         if self.animation and info.step % max(1, info.steps // _ANIMATION_FRAMES) == 0:
@@ -92,19 +98,19 @@ class Outputs:
     def save(
         self, task: Task, picture: images.Picture, result: ImageResult, entry: Entry, timed: Callable[[Entry], Entry]
     ) -> Entry:
-        """Write a picture and its line; the line comes first.
+        """Write the line of the record, then the image.
 
         Parameters
         ----------
         entry
-            All of the line but what only the writing tells.
+            Line of the record without the digest and the time.
         timed
-            Puts the time into it, once the file is encoded.
+            Adds the time to the line when the file is encoded.
 
         Raises
         ------
         StylebankError
-            If it cannot be written.
+            If a file cannot be written.
         """
         assert result.pixels is not None
         make_folder(task.output.parent)
@@ -119,15 +125,14 @@ class Outputs:
         def record_entry(digest: str) -> None:
             nonlocal done
             done = timed(dataclasses.replace(done, output_sha256=digest))
-            # before the rename: a line without its picture is made good by the next run,
-            # and a picture without its line would be nobody's
+            # before the rename: the next run repairs a line without its image, but not an image without its line
             self._record.append(done)
 
         self._save(task.output, result.pixels, picture, record_entry)
         return done
 
     def loses_alpha(self, picture: images.Picture) -> bool:
-        """Tell whether the output's format cannot hold what the subject has of transparency."""
+        """Return whether the subject is transparent and the format of the output has no alpha channel."""
         return picture.alpha is not None and not images.WRITE_FORMATS[self._settings.format][2]
 
     def _save(
@@ -137,7 +142,7 @@ class Outputs:
         picture: images.Picture,
         before_rename: Callable[[str], None] = lambda sha256: None,
     ) -> str:
-        if os.path.realpath(path) in self._subjects:  # a picture on the way, named like an original
+        if os.path.realpath(path) in self._subjects:  # a snapshot can have the name of a subject
             raise OutputRefused(f"{printable(path)}: is one of the subjects. Give another --output.")
         alpha = None
         if picture.alpha is not None:

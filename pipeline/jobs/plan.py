@@ -1,4 +1,4 @@
-"""Which picture goes where: subjects found, outputs named, clashes refused before any work."""
+"""Plan of a run: find the subjects, name the outputs, refuse clashes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _LONGEST_FILE_NAME = 255
 
 @dataclass(frozen=True)
 class Task:
-    """One subject and the output it becomes."""
+    """One subject and its output."""
 
     subject: Path
     output: Path
@@ -33,13 +33,13 @@ class Plan:
     Attributes
     ----------
     folder
-        Of the outputs and the record.
+        Folder of the outputs and the record.
     tasks
-        In the order given; those of a folder by name.
+        In the order of the arguments; within a folder, by name.
     format
-        Of the outputs.
+        Format of the outputs.
     ignored
-        Files that are no subjects: no pictures by their names, or made in this style before.
+        Files that are not subjects: not images by their names, or outputs of an earlier run.
     """
 
     folder: Path
@@ -65,23 +65,22 @@ def plan(
     Parameters
     ----------
     subjects
-        Files, folders, and patterns such as ``in/*.jpg``. A folder gives the pictures in
-        it, and with `recursive` those below it too, whose place is kept below `output`.
+        Files, folders, and patterns such as ``in/*.jpg``. A folder stands for the images in it, and with
+        `recursive` for those below it, which keep their subfolders in `output`.
     style
-        The style's name, part of every output's unless `name_template` leaves it out.
+        Name of the style in the names of the outputs.
     output
-        A folder, made if it is missing, or the file to write when there is one subject;
-        the working folder unless given.
+        A folder, created if it is missing, or the output file of one subject. The default is the working
+        folder.
     format
-        Of the outputs; a file given as `output` decides by its suffix.
+        Format of the outputs. The suffix of an output file decides it too.
     name_template
-        What an output is called before its suffix, as `naming.check_template` has it;
-        `naming.DEFAULT_TEMPLATE` unless given.
+        Template of the outputs' names without suffix, as for `naming.check_template`. The default is
+        `naming.DEFAULT_TEMPLATE`.
     size, preset
-        What stands for the fields of these names: the size asked for, ``own`` for 0; and the
-        preset, ``standard`` for none.
+        Values of the template's fields; 0 is ``own`` and None is ``standard``.
     recorded_style
-        What the record calls the style, unless that is `style`.
+        Name of the style in the record. The default is `style`.
 
     Returns
     -------
@@ -90,22 +89,22 @@ def plan(
     Raises
     ------
     UsageError
-        If nothing is found, two subjects would become one output, an output would
-        overwrite a subject, the format is not one to write, or the template is wrong.
+        If there is no image, two subjects have the same output, an output would overwrite a subject, the
+        format cannot be written, or the template is wrong.
     """
     template = check_template(DEFAULT_TEMPLATE if name_template is None else name_template)
     target = Path(output) if output is not None else Path()
     single = output is not None and not target.is_dir() and target.suffix.lower() in READ_SUFFIXES
     if not single and target.exists() and not target.is_dir():
-        raise UsageError(f"{printable(target)}: a file, no folder and no picture. Give --output another name.")
+        raise UsageError(f"{printable(target)}: neither a folder nor an image by its name. Give --output another name.")
     folder = target.parent if single else target
     if single and name_template is not None:
-        raise UsageError(f"{printable(target)}: named by --output and by a name template. Give one of them.")
+        raise UsageError(f"{printable(target)}: both --output and a name template name the file. Give one of them.")
     if single:
         suffix_format = format_of(target)
         if format not in (None, suffix_format):
             raise UsageError(
-                f"{printable(target)} is a {suffix_format} by its name, and --format says {format}. Give one of them."
+                f"{printable(target)}: {suffix_format} by its name, {format} by --format. Give one of them."
             )
         format = suffix_format
     format = format or "jpg"
@@ -118,10 +117,10 @@ def plan(
     if not subject_paths:
         names = ", ".join(printable(argument) for argument in subjects)
         hint = " Add --recursive to look in the folders below." if not recursive and ignored == [] else ""
-        raise UsageError(f"{names}: no picture found.{hint or ' Give pictures, folders of pictures, or patterns.'}")
+        raise UsageError(f"{names}: no image found.{hint or ' Give images, folders of images, or patterns.'}")
     if single and len(subject_paths) > 1:
         raise UsageError(
-            f"{printable(target)}: one file cannot hold {len(subject_paths)} pictures. Give --output a folder instead."
+            f"{printable(target)}: one file cannot hold {len(subject_paths)} images. Give --output a folder."
         )
     if format not in WRITE_FORMATS:
         raise UsageError(f"format {format!r}: expected one of {', '.join(WRITE_FORMATS)}.")
@@ -139,7 +138,7 @@ def plan(
 
 
 class _FinishedOutputs:
-    """What earlier runs put into the output folder, by the record: no subjects of a folder or a pattern."""
+    """Outputs of earlier runs, by the record; folders and patterns skip them."""
 
     def __init__(self, folder: Path, style: str) -> None:
         done = [entry for entry in Record(folder).entries() if entry.status == "done"]
@@ -160,7 +159,7 @@ class _FinishedOutputs:
 def _expand(
     argument: str | os.PathLike[str], recursive: bool, finished: _FinishedOutputs, ignored: list[Path]
 ) -> Iterable[tuple[Path, Path]]:
-    """Pictures of one argument, each with its folder below the one named."""
+    """Return the images of one argument, each with its subfolder."""
     path = Path(argument)
     if os.path.lexists(path):
         if path.is_dir():
@@ -197,8 +196,14 @@ def _in_folder(
 
 
 def refuse_clashes(tasks: Sequence[Task], with_subject: bool = True) -> None:
-    """Raise `UsageError` where an output is a subject, two are one, or a name is too long for a file."""
-    advice = "Rename one, or stylise them into different folders."
+    """Refuse plans that would overwrite a file.
+
+    Raises
+    ------
+    UsageError
+        If an output is a subject, two outputs are the same file, or a name is too long.
+    """
+    advice = "Rename one, or write them into different folders."
     if not with_subject:
         advice = "Put {subject} into --name-template."
     subjects = {os.path.realpath(task.subject): task.subject for task in tasks}
@@ -206,18 +211,18 @@ def refuse_clashes(tasks: Sequence[Task], with_subject: bool = True) -> None:
     for task in tasks:
         if len(os.fsencode(task.output.name)) > _LONGEST_FILE_NAME:
             raise UsageError(
-                f"{printable(task.output.name)}: a file name of {len(os.fsencode(task.output.name))} bytes; file "
-                f"systems hold {_LONGEST_FILE_NAME}. Give --output a file, or the style a shorter name."
+                f"{printable(task.output.name)}: a file name of {len(os.fsencode(task.output.name))} bytes; at most "
+                f"{_LONGEST_FILE_NAME} are possible. Give --output a file, or the style a shorter name."
             )
         key = os.path.realpath(task.output)
         if key in subjects:
             raise UsageError(
-                f"{printable(task.output)}: this output is the subject {printable(subjects[key])} itself. "
+                f"{printable(task.output)}: this output is the subject {printable(subjects[key])}. "
                 "Give another --output."
             )
         if key.casefold() in outputs:
             raise UsageError(
-                f"{printable(outputs[key.casefold()])} and {printable(task.subject)} would both become "
+                f"{printable(outputs[key.casefold()])} and {printable(task.subject)} have the same output "
                 f"{printable(task.output)}. {advice}"
             )
         outputs[key.casefold()] = task.subject

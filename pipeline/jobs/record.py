@@ -1,4 +1,4 @@
-"""The record: ``stylebank.jsonl`` in an output folder, one line a subject and run."""
+"""The record: ``stylebank.jsonl`` in an output folder, one line per subject and run."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _shorten = _repr.repr
 
 @dataclass(frozen=True, repr=False)
 class Entry:
-    """What became of one subject.
+    """Line of the record: the outcome of one subject.
 
     Attributes
     ----------
@@ -32,17 +32,16 @@ class Entry:
         Relative to the record's folder.
     status : {"done", "failed", "skipped"}
     start_loss, final_loss, steps, seconds
-        Of the synthesis; None where there was none.
+        Results of the synthesis; None without one.
     weights_sha256
-        Of the network's weights. This field and those below came later: a line without them reads
-        as None, and they are left out of a line where they are None.
+        Digest of the network's weights. This field and those below are optional: None leaves them out of
+        the line.
     losses
-        The objective after each iteration, over all sizes; four digits.
+        Loss after each iteration, over all scales, rounded to four digits.
     timings
-        Seconds by stage: ``decode``, ``setup``, ``compute``, ``encode``. Stages overlap with those
-        of other pictures.
+        Seconds by stage: ``decode``, ``setup``, ``compute``, ``encode``. Stages of several images overlap.
     worker
-        Which process made it, where there were several.
+        Name of the process, if there were several.
     """
 
     subject: str
@@ -80,10 +79,10 @@ class Entry:
         return json.dumps({key: value for key, value in plain.items() if key not in _LATER or value is not None})
 
     def same_work(self, other: Entry) -> bool:
-        """Tell whether both make the same picture: subject, style, weights, algorithm, and settings that matter.
+        """Return whether both give the same image: subject, style, weights, algorithm, and deciding settings.
 
-        The style's digest covers the weights it was measured with; they are compared by themselves where
-        both lines name them.
+        The digest of the style covers the weights it was measured with. The weights are compared if both
+        lines name them.
         """
         weights = {self.weights_sha256, other.weights_sha256} - {None}
         keys = ("subject_sha256", "style_sha256", "output")
@@ -94,7 +93,7 @@ class Entry:
         )
 
     def same_settings(self, settings: Mapping[str, Any]) -> bool:
-        """Tell whether `settings`, as a record has them, are these in all that decides a picture."""
+        """Return whether recorded `settings` equal these in all that decides the image."""
         return isinstance(self.settings, dict) and _deciding(self.settings) == _deciding(settings)
 
 
@@ -102,13 +101,13 @@ _LATER = ("weights_sha256", "losses", "timings", "worker")
 
 
 def _deciding(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings that decide the output's bytes: not the seed of no noise, nor the quality of a png."""
+    """Return the settings that decide the bytes of the output, which for a png leave out the quality."""
     without: set[str] = set()
     if settings.get("init") != "noise":
         without.add("seed")
     if settings.get("format") in {"png", "tiff"}:
         without.add("quality")
-    if "init_sha256" in settings:  # the picture begun with counts, not where it lay
+    if "init_sha256" in settings:  # the image counts, not its path
         without.add("init")
     return {key: value for key, value in settings.items() if key not in without}
 
@@ -136,7 +135,7 @@ class Record:
     Parameters
     ----------
     folder
-        Where the outputs stand; it must exist before `append`.
+        Folder of the outputs. It must exist before `append`.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -162,7 +161,7 @@ class Record:
         return [entry for line in lines if (entry := _decode(line)) is not None]
 
     def append(self, *entries: Entry) -> None:
-        """Add entries and flush them to the disk."""
+        """Append entries and flush them to the disk."""
         try:
             descriptor = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
             try:

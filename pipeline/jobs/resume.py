@@ -1,4 +1,4 @@
-"""A look at every subject and output before any is decoded: what is made, and what is to be."""
+"""Resuming: which images of a run are complete by the record, and which are pending."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _THREADS = 8
 
 @dataclass(eq=False)
 class PendingImage:
-    """One picture on its way through the stages."""
+    """One image on its way through decoding, synthesis and writing."""
 
     run: Run
     task: Task
@@ -38,18 +38,19 @@ class PendingImage:
 
     @property
     def cost(self) -> float:
-        """What it takes, in pixels times steps."""
+        """Cost of the synthesis, in pixels times steps."""
         width, height = self.size or (1, 1)
         return float(width * height * self.run.settings.steps)
 
 
 def find_pending(runs: Sequence[Run]) -> Iterator[tuple[PendingImage, Entry | None]]:
-    """Look at every subject and output; decode only a subject whose header is unreadable, to say why.
+    """Examine every subject and output; decode only a subject with an unreadable header, to report why.
 
     Yields
     ------
-    item, entry
-        A picture to make with None, or one that is made or cannot be with its line.
+    PendingImage
+    Entry or None
+        None for an image to compute; for one that is complete or has failed, its line of the record.
     """
     tasks = [(run, task) for run in runs for task in run.planned.tasks]
 
@@ -75,12 +76,12 @@ def find_pending(runs: Sequence[Run]) -> Iterator[tuple[PendingImage, Entry | No
 
 
 def completed_entry(run: Run, task: Task) -> Entry | None:
-    """Return the line of a picture that need not be made, None for one to make.
+    """Return the line of a complete image; None for an image to compute.
 
     Raises
     ------
     OutputRefused
-        If something else stands where the output goes.
+        If the output exists and the record does not show it as this image.
     """
     if run.overwrite:
         return None
@@ -92,12 +93,12 @@ def completed_entry(run: Run, task: Task) -> Entry | None:
 
 
 def _matching_entry(run: Run, task: Task) -> Entry | None:
-    """Return the line that shows the output to be this work's; that a file exists proves nothing."""
+    """Return the line whose subject, style, settings and output digest match; an existing file is no proof."""
     if not os.path.lexists(task.output):
         return None
     wanted = new_entry(run, task)
     digest = _digest_regular(task.subject)
-    if digest is None or None in wanted.settings.get("masks", {}).values():  # reading it will say why
+    if digest is None or None in wanted.settings.get("masks", {}).values():  # reading it reports why
         return None
     wanted = dataclasses.replace(wanted, subject_sha256=digest)
     matches = {entry.output_sha256: entry for entry in run.earlier.get(wanted.output, ()) if entry.same_work(wanted)}
@@ -107,13 +108,13 @@ def _matching_entry(run: Run, task: Task) -> Entry | None:
             return None
         return dataclasses.replace(entry, subject=wanted.subject, status="skipped", losses=None, timings=None)
     raise OutputRefused(
-        f"{printable(task.output)}: exists already, and the record does not show it as this subject in this "
-        "style with these settings. Add --overwrite to replace it, or give another --output."
+        f"{printable(task.output)}: exists already, and by the record it is not this subject in this style "
+        "with these settings. Add --overwrite to replace it, or give another --output."
     )
 
 
 def _digest_regular(path: Path) -> str | None:
-    """Digest of a file, None where there is none to read; a FIFO would hang."""
+    """Return the digest of a regular file, else None: reading a FIFO would block."""
     try:
         return digest_file(path) if stat.S_ISREG(path.stat().st_mode) else None
     except OSError:
@@ -121,7 +122,7 @@ def _digest_regular(path: Path) -> str | None:
 
 
 def new_entry(run: Run, task: Task) -> Entry:
-    """Return a line that says what is wanted, and nothing yet of what came of it."""
+    """Return the line of an image before it is computed."""
     return Entry(
         subject=os.fspath(task.subject),
         subject_sha256=None,
@@ -147,7 +148,7 @@ def new_entry(run: Run, task: Task) -> Entry:
 
 
 def failed(task: Task, entry: Entry, reason: str) -> Entry:
-    """Return the line of a picture that could not be made."""
+    """Return the line of a failed image."""
     if printable(task.subject) not in reason and printable(task.output) not in reason:
         reason = f"{printable(task.subject)}: {reason}"
     return dataclasses.replace(entry, status="failed", error=reason)

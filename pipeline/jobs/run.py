@@ -1,4 +1,4 @@
-"""One styling over planned subjects: what is made already, what goes to a worker, what is kept of what comes back."""
+"""A run: one style specification applied to the planned subjects of one output folder."""
 
 from __future__ import annotations
 
@@ -27,29 +27,29 @@ from .plan import Plan, Task
 from .record import Entry, Record
 from .style_spec import RegionSpec, StyleSpec
 
-#: Beyond this ratio between the size worked at and the scales measured, strokes differ for anyone to see.
+#: Largest ratio of the output size and the measured scales before strokes differ visibly.
 _MAX_SCALE_RATIO = 1.5
 
 
 class Run:
-    """What the pictures of one styling and one output folder share: the styles, the record, the settings.
+    """Styles, settings and record that the images of one output folder have in common.
 
     Parameters
     ----------
-    bank, styling
-        Where the styles are, and which go where.
+    bank, style_spec
+        The bank, and the styles by region.
     planned
         Subjects and outputs.
     settings
-        How pictures are made.
+        Settings of the synthesis.
     max_pixels
-        Refuse subjects larger than this.
+        Largest number of pixels of a subject.
     save_every
-        Keep a picture every so many steps.
+        Save a snapshot every `save_every` steps.
     overwrite
-        Make pictures again that are there already.
-    placement
-        The styling's masks, where they have been read.
+        Compute images again that are complete.
+    mask_files
+        Masks of the style specification, if they have been read.
     """
 
     def __init__(
@@ -74,13 +74,13 @@ class Run:
         self.overwrite = overwrite
         self.record = Record(planned.folder)
         self.earlier: dict[str, list[Entry]] = {}
-        #: Of the convolutions; `settle_precision` puts one in the place of ``auto``, which the record keeps.
+        #: Precision of the convolutions. `settle_precision` replaces ``auto``; the record keeps ``auto``.
         self.precision = settings.precision
         self.recorded = settings.recorded()
         self.init: images.Pixels | None = None
         if settings.init not in {"subject", "noise"}:
             if any(os.path.realpath(settings.init) == os.path.realpath(task.output) for task in planned.tasks):
-                raise UsageError(f"{printable(settings.init)}: to begin with and to end with. Give another --output.")
+                raise UsageError(f"{printable(settings.init)}: is both --init and an output. Give another --output.")
             picture = images.load(settings.init, max_pixels=max_pixels)
             self.init = images.composite_on_white(picture.pixels, picture.alpha)
             self.recorded["init_sha256"] = picture.sha256
@@ -96,17 +96,22 @@ class Run:
 
     @property
     def style_sha256(self) -> str:
-        """Digest of all the styles together."""
+        """Digest of all styles together."""
         return self.style_spec.digest({name: header.content_sha256 for name, header in self.headers.items()})
 
     def check_style(self, preset: str | None, weights: str | Path | None, allow_unknown: bool) -> None:
-        """Refuse styles that the settings, the preset or each other do not fit; find their weights."""
+        """Check the styles against the settings, the preset and each other; load the weights.
+
+        Raises
+        ------
+        FingerprintMismatch, UsageError, WeightsRefused
+        """
         for name, header in self.headers.items():
             fingerprint = header.fingerprint
             try:
                 fingerprint.require(name, **PRESET_FINGERPRINTS.get(preset or "", {}))
             except FingerprintMismatch as error:
-                how = f"'stylebank add --preset {preset}' measures a painting so that it fits."
+                how = f"'stylebank add --preset {preset}' measures a painting for this preset."
                 raise FingerprintMismatch(f"{error} {how}") from error
             fingerprint.require(name, layers=self.settings.layers)
         common = require_comparable(list(self.headers.values()))
@@ -116,7 +121,7 @@ class Run:
         self.weights = vgg_weights.matching(self.fingerprint.weights_sha256, weights, allow_unknown=allow_unknown)
 
     def _check_scales(self) -> None:
-        """Refuse a barycentre of styles that have no scale in common for this run."""
+        """Refuse a barycenter of styles without a common scale."""
         for region in self.style_spec.regions:
             if len(region.parts) > 1:
                 wanted = [self._scales(self.headers[name]) for name, _weight in region.parts]
@@ -126,7 +131,7 @@ class Run:
         return scales_for(list(header.sizes), self.settings) or list(header.sizes)
 
     def notes(self) -> list[str]:
-        """Tell what will not be as it was asked for."""
+        """Return notes on styles that were measured far from the output size."""
         notes = []
         size = self.settings.size
         wanted = [size] if size else []
@@ -149,18 +154,18 @@ class Run:
     def regions_of(
         self, task: Task, subject_size: tuple[int, int], size: tuple[int, int]
     ) -> tuple[RegionMasks | None, dict[str, Any]]:
-        """Return where the styles go on a subject, and what the record says of it; as `MaskFiles.regions` has it."""
+        """Return the masks of a subject and their digests, as `MaskFiles.regions` does."""
         return self.mask_files.regions(task.subject, subject_size, size)
 
     def recorded_precision(self, backend: str, device: str) -> str | None:
-        """Return the precision of the newest picture made with these settings on such a machine; None to begin anew."""
+        """Return the precision of the newest image with these settings on such a device; None if there is none."""
         for entry in () if self.overwrite else reversed(self._alike):
             if (entry.backend, entry.device) == (backend, device) and entry.precision in {"float32", "bfloat16"}:
                 return entry.precision
         return None
 
     def load(self, task: Task) -> images.Picture:
-        """Read a subject, no larger than it is worked at."""
+        """Load a subject, at most as large as the output."""
         picture = images.load(task.subject, max_pixels=self.max_pixels, metadata=self.settings.metadata)
         size = self.size_of(picture.size)
         if max(size) < max(picture.size):
@@ -168,11 +173,11 @@ class Run:
         return picture
 
     def size_of(self, subject_size: tuple[int, int]) -> tuple[int, int]:
-        """Return the output's (width, height) for a subject of `subject_size`; `UsageError` for one too thin."""
+        """Return the (width, height) of the output; raise `UsageError` if the subject is too thin."""
         return images.fit(subject_size, self.settings.size or max(subject_size))
 
     def context(self, *, remote: bool) -> WorkerContext:
-        """Load the styles for workers; those in other processes find the packaged weights by themselves."""
+        """Load the styles for workers; workers in other processes load the packaged weights themselves."""
         if self._context is None:
             styles = tuple(self._style(region) for region in self.style_spec.regions)
             sha256 = self.weights.sha256
@@ -191,22 +196,22 @@ class Run:
         return self._context
 
     def _style(self, region: RegionSpec) -> Style:
-        """A region's style with the scales needed: as the bank has it, or the barycentre of several."""
+        """Return the style of a region with the scales in use: a style of the bank, or a barycenter."""
         styles = []
         for name, _weight in region.parts:
             header = self.headers[name]
             style = self.bank.get(name, scales=self._scales(header))
             if style.header.content_sha256 != header.content_sha256:
-                raise StylebankError(f"style {name!r} was replaced meanwhile. Run this again.")
+                raise StylebankError(f"style {name!r} was replaced during the run. Run this again.")
             styles.append(style)
         return styles[0] if len(styles) == 1 else mix(styles, [weight for _name, weight in region.parts], "mixed")
 
     def release(self) -> None:
-        """Let go of the style's arrays."""
+        """Release the arrays of the styles."""
         self._context = None
 
     def describe_device(self, machine: Mapping[str, str]) -> str:
-        """Tell what computes, and what of the style it uses."""
+        """Return backend, device, precision and style in one line."""
         fingerprint = self.fingerprint
         return (
             f"{machine['backend']} on {machine['device']}, {machine['precision']}; style {self.style_spec.text}, "
@@ -216,23 +221,23 @@ class Run:
 
 
 def with_auto_precision(runs: Sequence[Run]) -> list[Run]:
-    """Return the runs whose precision was left to a timing."""
+    """Return the runs with precision ``auto``."""
     return [run for run in runs if run.settings.precision == AUTO]
 
 
 def settle_precision(runs: Sequence[Run], machine: DeviceInfo, benchmark: Callable[[], str]) -> None:
-    """Decide the precision of those runs that leave it open.
+    """Replace the precision ``auto`` of runs.
 
-    What a run's record tells of the same settings on such a machine stays, so that a run that goes on
-    makes what an uninterrupted one would have made; where there is none, that of another run decides, and
-    only where no record tells anything a timing: a busy machine can turn it.
+    The record decides first, so that a resumed run gives the images of an uninterrupted one: its newest image
+    with the same settings on such a device. The record of another run comes second. The benchmark comes last,
+    because load on the machine can change its outcome.
 
     Parameters
     ----------
     machine
-        What computes; of a cluster, any one of its workers.
-    timed : callable
-        Returns ``float32`` or ``bfloat16``; called once at most.
+        The device; of a cluster, any one of its workers.
+    benchmark : callable
+        Returns ``float32`` or ``bfloat16``; called at most once.
     """
     recorded = [(run, run.recorded_precision(machine.backend, machine.device)) for run in with_auto_precision(runs)]
     if not recorded:

@@ -1,4 +1,4 @@
-"""Runs carried out: subjects decoded ahead and outputs written behind while a crew computes."""
+"""Execution of runs: decode subjects ahead and write outputs behind while an executor computes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _RECORD_BATCH = 200
 
 
 class WorkerSetupError(StylebankError):
-    """What no picture could be made for, told by a worker."""
+    """A worker cannot be set up, so no image can be computed."""
 
     def __init__(self, message: str, exit_code: int) -> None:
         super().__init__(message)
@@ -34,11 +34,11 @@ class WorkerSetupError(StylebankError):
 
 
 class FailFast(Exception):
-    """A picture failed, and the run was to stop at the first."""
+    """An image failed, and the run stops at the first failure."""
 
 
 class CallbackError(BaseException):
-    """Takes an error of the run's own past what catches a picture's."""
+    """Wraps an error raised in a callback, so that per-image handlers do not swallow it."""
 
     def __init__(self, error: Exception) -> None:
         self.error = error
@@ -50,13 +50,13 @@ class Runner:
     Parameters
     ----------
     runs
-        Checked, and numbered one after another.
-    crew
-        Who computes, entered already.
+        Runs as `apply.prepare` returns them.
+    executor
+        An entered executor.
     batch_size
-        Pictures of one size optimised together; None finds it by the device.
+        Images of one size in a batch; None chooses it by the memory of the device.
     fail_fast
-        Raise `FailFast` at the first picture that fails.
+        Stop at the first image that fails.
     listener
         Called with `Progress`, in the thread of `execute`.
     """
@@ -81,12 +81,12 @@ class Runner:
         self._remote = not isinstance(executor, InProcessExecutor)
 
     def execute(self) -> list[Entry]:
-        """Make what is not made yet; return a line for every picture that was come to, in the plan's order.
+        """Compute the pending images; return the lines of all images that were reached, in the order of the plan.
 
         Raises
         ------
         StylebankError
-            For what stops everything: a damaged style, a record that cannot be written.
+            For an error that stops the run: a damaged style, a record that cannot be written.
         """
         with contextlib.ExitStack() as stack:
             for folder in {run.planned.folder for run in self._runs}:
@@ -108,13 +108,13 @@ class Runner:
         return [self._entries[number] for number in sorted(self._entries)]
 
     def _tidy(self, folder: Path) -> None:
-        """Remove what a killed run left half-written."""
+        """Remove the temporary files of a killed run."""
         tasks = [task for run in self._runs if run.planned.folder == folder for task in run.planned.tasks]
         for parent in {folder, *(task.output.parent for task in tasks)}:
             remove_temporaries(parent)
 
     def _find_pending(self) -> list[PendingImage]:
-        """Report what is made or cannot be; return the rest."""
+        """Report images that are complete or fail; return the others."""
         pending: list[PendingImage] = []
         completed: list[tuple[PendingImage, Entry]] = []
         for image, entry in find_pending(self._runs):
@@ -144,7 +144,7 @@ class Runner:
             machine = self._executor.run_once(worker.device_info)
             self._device_bytes = machine.gpu_bytes
             settle_precision(self._runs, machine, lambda: self._executor.run_once(worker.benchmark_precision))
-            self._query_seconds = time.perf_counter() - began  # the network's library is loaded in it
+            self._query_seconds = time.perf_counter() - began  # it includes loading the backend
         batch_results = self._executor.map_unordered(self._guarded(images), self._note)
         with contextlib.closing(batch_results):  # type: ignore[type-var]
             for batch_result in batch_results:
@@ -154,14 +154,14 @@ class Runner:
             raise self._broken
 
     def _guarded(self, images: list[PendingImage]) -> Iterator[tuple[WorkerContext, ImageBatch]]:
-        """Keep an error, such as a damaged style, for the thread of `execute`: joblib takes tasks from others."""
+        """Keep an error, such as a damaged style, for the thread of `execute`: joblib iterates in another thread."""
         try:
             yield from self._batches(images)
         except Exception as error:
             self._broken = error
 
     def _batches(self, images: list[PendingImage]) -> Iterator[tuple[WorkerContext, ImageBatch]]:
-        """Give out decoded chunks, reading some ahead."""
+        """Yield batches of decoded images, decoding some ahead."""
         groups = batching.iter_batches(
             images, lambda image: (id(image.run), image.size), self._max_batch_size, self._executor.workers
         )
@@ -194,7 +194,7 @@ class Runner:
         return ImageBatch(tuple(image.number for image in images), pixels, every, [image.regions for image in images])
 
     def _max_batch_size(self, image: PendingImage) -> int:
-        """How many pictures like this one to optimise at once."""
+        """Return how many images like this one form a batch."""
         run = image.run
         single = run.outputs.animation or run.save_every or run.style_spec.masked or run.settings.strength < 1
         if image.size is None or single:
@@ -205,7 +205,7 @@ class Runner:
         return int(max(1, min(wanted, self._max_batch_pixels // (image.size[0] * image.size[1]))))
 
     def _handle(self, batch_result: BatchResult) -> None:
-        """Send what a worker made to be written."""
+        """Pass the images of a worker on to the writer."""
         if batch_result.setup_error is not None:
             raise WorkerSetupError(*batch_result.setup_error)
         count = max(1, len(batch_result.results))
@@ -248,7 +248,7 @@ class Runner:
                 raise FailFast
 
     def _announce(self, image: PendingImage, together: int = 1) -> None:
-        """Tell of a picture and of what is to be known of it, once."""
+        """Report the start of an image, and its notes, once."""
         if image.number in self._announced:
             return
         self._announced.add(image.number)
@@ -258,7 +258,7 @@ class Runner:
                 self._send(Notice, image, text=f"{printable(image.task.subject)}: {text}")
             if image.run.outputs.loses_alpha(image.picture):
                 format = image.run.settings.format
-                text = f"{format} holds no transparency; composited over white (--format png keeps it)"
+                text = f"{format} has no transparency; composited over white (--format png keeps it)"
                 self._send(Notice, image, text=f"{printable(image.task.output)}: {text}")
 
     def _on_ready(self, machine: Mapping[str, str], run: Run | None = None) -> None:
@@ -269,7 +269,7 @@ class Runner:
             self._listener(Notice(text=run.describe_device(machine), verbose=True))
 
     def _on_step(self, number: int, info: Any) -> None:
-        """Tell of an iteration in this process, and of what was written meanwhile."""
+        """Report an iteration in this process, and the images that were written meanwhile."""
         image = self._in_flight[number]
         assert image.picture is not None
         together = len(self._in_flight)

@@ -1,4 +1,4 @@
-"""Which styles go where: ``monet``, ``monet:0.6`` beside ``hokusai:0.4``, ``sky=monet`` beside ``rest=hokusai``."""
+"""Style specifications: ``monet``; ``monet:0.6`` and ``hokusai:0.4``; ``sky=monet`` and ``rest=hokusai``."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ SUBJECT = "{subject}"
 
 @dataclass(frozen=True)
 class RegionSpec:
-    """A part of the picture with its styles.
+    """A region of the image with its styles.
 
     Attributes
     ----------
     name
-        Empty where there is one region and it has none.
+        Empty for a single region without a name.
     parts : tuple of (str, float)
-        Names of styles and their weights, which sum to 1: more than one stand for their barycentre.
+        Names of styles and their weights, which sum to 1. Several styles mean their barycenter.
     mask
-        Path of the mask, with `SUBJECT` for the subject's name; None for all that other regions leave.
+        Path of the mask, with `SUBJECT` for the subject's name; None for the rest of the image.
     """
 
     name: str
@@ -39,13 +39,13 @@ class RegionSpec:
 
 @dataclass(frozen=True)
 class StyleSpec:
-    """All regions, in the order given."""
+    """All regions, in the order of the arguments."""
 
     regions: tuple[RegionSpec, ...]
 
     @property
     def text(self) -> str:
-        """The styling in words, for the record: a style's name where there is but one."""
+        """The styles as a text for the record; for a single style, its name."""
         shown = []
         for region in self.regions:
             several = len(region.parts) > 1
@@ -55,12 +55,12 @@ class StyleSpec:
 
     @property
     def label(self) -> str:
-        """The names of all styles, for a file's name."""
+        """Names of all styles, joined for a file name."""
         return "+".join(dict.fromkeys(self.names))
 
     @property
     def names(self) -> list[str]:
-        """Of all styles, region by region."""
+        """Names of all styles, region by region."""
         return [name for region in self.regions for name, _weight in region.parts]
 
     @property
@@ -69,7 +69,7 @@ class StyleSpec:
         return any(region.mask is not None for region in self.regions)
 
     def digest(self, digests: Mapping[str, str]) -> str:
-        """Return a digest of the styles' own digests, by name: that of the style where there is but one."""
+        """Return a digest of the styles' digests, by name; for a single style, its digest."""
         if len(self.names) == 1:
             return digests[self.names[0]]
         content = [[region.name, [[digests[name], weight] for name, weight in region.parts]] for region in self.regions]
@@ -77,34 +77,34 @@ class StyleSpec:
 
 
 def parse(styles: Sequence[str], masks: Sequence[str] = (), *, exists: Callable[[str], bool]) -> StyleSpec:
-    """Read what ``--style`` and ``--mask`` say.
+    """Parse the values of ``--style`` and ``--mask``.
 
     Parameters
     ----------
     styles
-        ``[REGION=]NAME[:WEIGHT]`` each.
+        Each is ``[REGION=]NAME[:WEIGHT]``.
     masks
-        ``FILE``, or ``REGION=FILE`` each.
+        Each is ``FILE`` or ``REGION=FILE``.
     exists
-        Tells whether a style has a name, which may hold ``=`` and ``:`` itself.
+        Returns whether the bank has a style of that name, which can contain ``=`` and ``:``.
 
     Raises
     ------
     UsageError, NameRefused
-        If the texts do not make sense together.
+        If the texts contradict each other.
     """
     weights: dict[str, dict[str, float]] = {}
     for text in styles:
         region, name, weight = _style(text, exists)
         parts = weights.setdefault(region, {})
         if name in parts:
-            raise UsageError(f"style {printable(text)}: named twice. Give it once, with a larger weight.")
+            raise UsageError(f"style {printable(text)}: repeats. Give it once, with a larger weight.")
         parts[name] = weight
     if not weights:
-        raise UsageError("no style. Name one of the bank's.")
+        raise UsageError("no style. Give the name of a style in the bank.")
     if len(weights) > 1 and "" in weights:
         raise UsageError(
-            f"style {printable(next(iter(weights[''])))}: no region, while others have one. Write REGION=NAME for each."
+            f"style {printable(next(iter(weights[''])))}: no region, but others have one. Write REGION=NAME for each."
         )
     paths = _masks(masks, list(weights))
     without = [region for region in weights if region not in paths]
@@ -113,7 +113,7 @@ def parse(styles: Sequence[str], masks: Sequence[str] = (), *, exists: Callable[
         raise UsageError(f"region {name}: no mask. Add --mask {name}=FILE, or leave the region out.")
     if len(without) > 1:
         raise UsageError(
-            f"regions {' and '.join(map(printable, without))}: no masks. All but one need --mask REGION=FILE."
+            f"regions {' and '.join(map(printable, without))}: no masks. All regions but one need --mask REGION=FILE."
         )
     regions = []
     for region, parts in weights.items():
@@ -152,12 +152,12 @@ def _masks(masks: Sequence[str], regions: Sequence[str]) -> dict[str, str]:
             given = f"no region {printable(region)}" if region else "of no region"
             raise UsageError(f"mask {printable(text)}: {given}. Write REGION=FILE, with a region of {known}.")
         if region in paths:
-            raise UsageError(f"mask {printable(text)}: a second one for the same region. Give one.")
+            raise UsageError(f"mask {printable(text)}: a second mask for the same region. Give one.")
         paths[region] = path
     return paths
 
 
 def below(mask: str, folder: Path, *, regions: bool) -> str:
-    """Return a mask's text with its path in `folder`, unless it is absolute; with `regions` it may name one."""
+    """Return the text of a mask with its relative path put in `folder`; with `regions`, it can be REGION=FILE."""
     match = _REGION.fullmatch(mask) if regions else None
     return f"{match[1]}={Path(folder, match[2])}" if match else str(Path(folder, mask))

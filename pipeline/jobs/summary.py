@@ -1,4 +1,4 @@
-"""A run in a few lines: what became of its pictures, how fast, and where the time went."""
+"""Summary of a run: images by status, throughput, and time by stage."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from stylebank.errors import printable
 
 from .record import Entry
 
-#: Stages as they stand in `Entry.timings`, with their names for people.
+#: Keys of `Entry.timings` and their labels.
 STAGES = {"decode": "decode", "setup": "set-up", "compute": "compute", "encode": "encode"}
 
 
@@ -21,14 +21,14 @@ class Summary:
     Attributes
     ----------
     done, skipped, failed : int
-    reasons : Counter of str
-        Why pictures failed, without their names.
-    wall : float
-        Seconds the run took.
+    failure_counts : Counter of str
+        Images by error, without their names.
+    elapsed : float
+        Wall-clock seconds of the run.
     stages : dict of str to float
-        Seconds by stage, over all pictures and workers; they overlap.
+        Seconds by stage, summed over images and workers. Stages overlap.
     workers : Counter of str
-        Pictures by worker; empty where this process made them.
+        Images by worker; empty if this process computed them.
     """
 
     done: int
@@ -41,12 +41,12 @@ class Summary:
 
     @property
     def per_hour(self) -> float:
-        """Pictures made in an hour at this rate."""
+        """Images per hour."""
         return 3600 * self.done / self.elapsed if self.elapsed > 0 else 0.0
 
     def lines(self) -> list[str]:
         """Return the summary as a table."""
-        rows = [("done", f"{self.done:>7,}   {self.per_hour:,.0f} pictures an hour" if self.done else f"{0:>7}")]
+        rows = [("done", f"{self.done:>7,}   {self.per_hour:,.0f} images per hour" if self.done else f"{0:>7}")]
         rows += [
             (name, f"{count:>7,}") for name, count in (("skipped", self.skipped), ("failed", self.failed)) if count
         ]
@@ -56,7 +56,7 @@ class Summary:
             rows.append(("", f"{'':>7}   and {rest} other reasons, in the record"))
         if self.done:
             spent = ", ".join(f"{STAGES[stage]} {seconds:.1f}" for stage, seconds in self.stages.items())
-            rows.append(("seconds", f"{self.elapsed:>7.1f}   of the clock; by stage, overlapping: {spent}"))
+            rows.append(("seconds", f"{self.elapsed:>7.1f}   elapsed; by stage, overlapping: {spent}"))
         if len(self.workers) > 1:
             counts = ", ".join(f"{printable(name)} {count}" for name, count in sorted(self.workers.items()))
             rows.append(("workers", f"{len(self.workers):>7}   {counts}"))
@@ -67,7 +67,7 @@ _MOST_REASONS = 8
 
 
 def summary(entries: Sequence[Entry], elapsed: float) -> Summary:
-    """Sum up the entries of a run that took `elapsed` seconds."""
+    """Return the summary of the entries of a run that took `elapsed` seconds."""
     counts = Counter(entry.status for entry in entries)
     done = [entry for entry in entries if entry.status == "done"]
     return Summary(
@@ -82,7 +82,7 @@ def summary(entries: Sequence[Entry], elapsed: float) -> Summary:
 
 
 def _reason(entry: Entry) -> str:
-    """Why a picture failed, without its name, so that the same reason counts as one."""
+    """Return an error without the image's name, so that equal reasons count together."""
     reason = entry.error or "no reason given"
     for prefix in (entry.subject, entry.output):
         shown = printable(prefix)

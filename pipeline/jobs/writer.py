@@ -1,4 +1,4 @@
-"""One thread that writes: outputs as they are computed, and every line of the records."""
+"""A thread that writes the outputs and the lines of the records."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from ..execution.messages import ImageResult
 from .record import Entry
 from .resume import PendingImage, failed
 
-#: Pictures computed and not yet written, at most.
+#: Largest number of images that are computed and not yet written.
 _MAX_UNWRITTEN = 8
 
 Pairs = list[tuple[PendingImage, Entry]]
 
 
 class Writer:
-    """Writes pictures and lines in the order they are given, behind the thread that computes.
+    """Writes images and lines in order, behind the thread that computes.
 
     Parameters
     ----------
-    tell
-        Called with what has been written, in the thread that calls `drain` or `wait_for_room`.
+    on_written
+        Called with the written images and their lines, in the thread that calls `drain` or `wait_for_room`.
     """
 
     def __init__(self, on_written: Callable[[Pairs], None]) -> None:
@@ -41,20 +41,20 @@ class Writer:
         self._thread.shutdown(wait=True)
 
     def write(self, image: PendingImage, result: ImageResult) -> None:
-        """Write a picture and its line."""
+        """Write an image and its line."""
         self._pending.append(self._thread.submit(self._write, image, result))
 
     def record(self, pairs: Pairs) -> None:
-        """Write lines alone."""
+        """Write lines without images."""
         self._pending.append(self._thread.submit(self._lines, pairs))
 
     def wait_for_room(self) -> None:
-        """Wait until no more than `_MAX_UNWRITTEN` are left to write."""
+        """Wait until at most `_MAX_UNWRITTEN` images are left to write."""
         while len(self._pending) > _MAX_UNWRITTEN:
             self._on_written(self._pending.popleft().result())
 
     def drain(self, *, wait: bool = False) -> None:
-        """Tell of what is written, in order."""
+        """Report the images that are written, in order; with `wait`, wait for all."""
         while self._pending and (wait or self._pending[0].done()):
             self._on_written(self._pending.popleft().result())
 

@@ -22,7 +22,7 @@ COUNT = 40
 
 @pytest.fixture
 def many(tmp_path: Path) -> Path:
-    """Forty small pictures, each of a grey of its own."""
+    """Forty small pictures, each of another grey."""
     folder = tmp_path / "in"
     folder.mkdir()
     for number in range(COUNT):

@@ -48,7 +48,7 @@ def test_every_photograph_becomes_a_picture_with_a_line_in_the_record(
     assert folder_digests(photographs) == before
 
 
-def test_one_bad_picture_stops_nothing(bank: Bank, photographs: Path, tmp_path: Path) -> None:
+def test_a_bad_image_does_not_stop_the_others(bank: Bank, photographs: Path, tmp_path: Path) -> None:
     (photographs / "broken.jpg").write_bytes((photographs / "rocket.jpg").read_bytes()[:300])
     entries = pipeline.apply(bank, "wave", [photographs, tmp_path / "nowhere.jpg"], tmp_path / "out", **QUICK)
     assert [entry.status for entry in entries] == ["done", "failed", "done", "done", "failed"]
@@ -56,7 +56,7 @@ def test_one_bad_picture_stops_nothing(bank: Bank, photographs: Path, tmp_path: 
     assert not (tmp_path / "out/broken.wave.jpg").exists()
 
 
-def test_an_interruption_keeps_what_is_finished_and_the_next_run_goes_on(
+def test_an_interruption_keeps_finished_images_and_the_next_run_resumes(
     bank: Bank, photographs: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
@@ -83,7 +83,7 @@ def test_settings_of_any_number_type_are_recorded(bank: Bank, photographs: Path,
         init=photographs / "chelsea.jpg",
     )
     assert entry.status == "done" and type(entry.settings["size"]) is int
-    with pytest.raises(UsageError, match="to begin with and to end with"):
+    with pytest.raises(UsageError, match="is both --init and an output"):
         pipeline.apply(bank, "wave", [photographs / "rocket.jpg"], tmp_path / "x.jpg", init=tmp_path / "x.jpg", **QUICK)
 
 
@@ -99,35 +99,37 @@ def test_a_damaged_style_stops_the_run_with_its_own_error(
 
 
 def test_progress_names_the_picture_its_place_and_the_time_left(bank: Bank, photographs: Path, tmp_path: Path) -> None:
-    heard: list[Progress] = []
-    pipeline.apply(bank, "wave", [photographs], tmp_path / "out", listener=heard.append, **QUICK)
-    steps = [progress for progress in heard if progress.kind == "step"]
+    events: list[Progress] = []
+    pipeline.apply(bank, "wave", [photographs], tmp_path / "out", listener=events.append, **QUICK)
+    steps = [progress for progress in events if progress.kind == "step"]
     assert {(progress.number, progress.total) for progress in steps} == {(1, 3), (2, 3), (3, 3)}
     left = [progress.seconds_left for progress in steps if progress.step > 1]
     assert all(seconds is not None and seconds >= 0 for seconds in left)
     assert left[-1] == pytest.approx(0) and left[0] > 0
-    assert [progress.entry.status for progress in heard if progress.entry] == ["done"] * 3
+    assert [progress.entry.status for progress in events if progress.entry] == ["done"] * 3
 
 
-def test_a_picture_to_begin_with_is_part_of_the_settings(bank: Bank, photographs: Path, tmp_path: Path) -> None:
+def test_the_initial_image_is_part_of_the_settings(bank: Bank, photographs: Path, tmp_path: Path) -> None:
     start = photographs / "chelsea.jpg"
     (entry,) = pipeline.apply(
         bank, "wave", [photographs / "rocket.jpg"], tmp_path / "out", init=str(start), size=64, steps=1
     )
     assert entry.settings["init_sha256"] == digest(start)
-    made = images.load(tmp_path / "out" / entry.output).pixels
+    pixels = images.load(tmp_path / "out" / entry.output).pixels
     cat = images.load(start).pixels
-    cat = images.resize(images.crop_to_shape(cat, (made.shape[1], made.shape[0])), (made.shape[1], made.shape[0]))
-    rocket = images.resize(images.load(photographs / "rocket.jpg").pixels, (made.shape[1], made.shape[0]))
-    assert np.corrcoef(made.ravel(), cat.ravel())[0, 1] > np.corrcoef(made.ravel(), rocket.ravel())[0, 1]
+    cat = images.resize(
+        images.crop_to_shape(cat, (pixels.shape[1], pixels.shape[0])), (pixels.shape[1], pixels.shape[0])
+    )
+    rocket = images.resize(images.load(photographs / "rocket.jpg").pixels, (pixels.shape[1], pixels.shape[0]))
+    assert np.corrcoef(pixels.ravel(), cat.ravel())[0, 1] > np.corrcoef(pixels.ravel(), rocket.ravel())[0, 1]
 
 
-def test_the_original_preset_refuses_a_style_measured_otherwise(bank: Bank, photographs: Path) -> None:
+def test_the_original_preset_refuses_a_style_with_another_fingerprint(bank: Bank, photographs: Path) -> None:
     with pytest.raises(FingerprintMismatch, match=r"'wave' was measured with padding 'reflect'.*wants 'zero'"):
         pipeline.apply(bank, "wave", [photographs], preset="original")
 
 
-def test_the_original_preset_goes_with_a_style_added_so(bank: Bank, photographs: Path, tmp_path: Path) -> None:
+def test_the_original_preset_accepts_a_style_added_with_it(bank: Bank, photographs: Path, tmp_path: Path) -> None:
     header = pipeline.add(bank, photographs / "chelsea.jpg", preset="original", name="cat")
     assert (header.fingerprint.padding, list(header.sizes)) == ("zero", [72])
     (entry,) = pipeline.apply(
@@ -136,7 +138,7 @@ def test_the_original_preset_goes_with_a_style_added_so(bank: Bank, photographs:
     assert entry.status == "done" and entry.start_loss > 1e6  # the plain sum of the layers
 
 
-def test_errors_come_before_work(bank: Bank, photographs: Path, tmp_path: Path) -> None:
+def test_errors_come_before_any_image_is_computed(bank: Bank, photographs: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     with pytest.raises(StyleNotFound, match=r"'wafe'.*Did you mean wave"):
         pipeline.apply(bank, "wafe", [photographs], out)

@@ -54,7 +54,7 @@ def test_subjects_are_not_all_in_memory_at_once(
     load = Run.load
     monkeypatch.setattr(Run, "load", lambda self, task: loaded.append(task) or load(self, task))
     ahead: list[int] = []
-    made: list[int] = []
-    stylizer(Stylizer(seen=lambda pixels: (ahead.append(len(loaded) - len(made)), made.append(1))[0]))
+    computed: list[int] = []
+    stylizer(Stylizer(seen=lambda pixels: (ahead.append(len(loaded) - len(computed)), computed.append(1))[0]))
     make(bank, many, tmp_path / "out")
     assert max(ahead) <= 4

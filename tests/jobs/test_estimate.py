@@ -9,7 +9,7 @@ from stylebank.bank import Bank
 from tests.jobs.test_apply import QUICK
 
 
-def test_an_estimate_counts_what_is_left_by_size_and_goes_with_the_work(
+def test_an_estimate_counts_pending_images_by_size_and_grows_with_their_cost(
     bank: Bank, photographs: Path, tmp_path: Path
 ) -> None:
     (photographs / "empty.jpg").touch()
@@ -30,5 +30,5 @@ def test_an_estimate_counts_what_is_left_by_size_and_goes_with_the_work(
     assert estimate(runs[:1], trial=False)[0].seconds is None
 
 
-def test_the_disk_of_a_folder_to_be_is_that_of_the_one_above(tmp_path: Path) -> None:
+def test_the_disk_of_a_missing_folder_is_that_of_its_parent(tmp_path: Path) -> None:
     assert free_bytes(tmp_path / "not/yet") > 0

@@ -7,7 +7,7 @@ from pipeline.jobs import events
 from pipeline.jobs.events import Finished, Notice, Progress, Started, Stepped
 
 
-def test_time_left_goes_by_work_and_not_by_setting_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_time_left_goes_by_cost_and_not_by_the_set_up(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
     monkeypatch.setattr(events.time, "monotonic", lambda: now[0])
     clock = events.EtaEstimator(total=40)
@@ -20,7 +20,7 @@ def test_time_left_goes_by_work_and_not_by_setting_up(monkeypatch: pytest.Monkey
     clock.finished(10)
     now[0] = 168
     assert clock.seconds_left() == pytest.approx(2 * 30)
-    clock.finished(10, counted=False)  # found to be no picture: neither work nor time
+    clock.finished(10, counted=False)  # it took no time
     assert clock.seconds_left() == pytest.approx(2 * 20)
 
 

@@ -1,4 +1,4 @@
-"""Job files: what they say, and what is said of them where they are wrong."""
+"""Job files: jobs, defaults, and the messages about faults."""
 
 from __future__ import annotations
 
@@ -62,9 +62,7 @@ def _write(folder: Path, text: str = JOBS) -> Path:
         ('style = ["sky=wave", "rest=again"]', (("sky=wave", "rest=again"),)),
     ],
 )
-def test_styles_are_crossed_or_belong_together(
-    text: str, stylings: tuple[tuple[str, ...], ...], tmp_path: Path
-) -> None:
+def test_styles_are_crossed_or_combined(text: str, stylings: tuple[tuple[str, ...], ...], tmp_path: Path) -> None:
     path = tmp_path / "JOBS.toml"
     path.write_text(
         f'[[job]]\n{text}\nsubjects = "in"\nmask = ["sky=masks/sky.png"]\nlayer_weights = {{conv4 = 0.5}}\n'
@@ -78,7 +76,7 @@ def test_styles_are_crossed_or_belong_together(
     assert job.options["layer_weights"] == {"conv4": 0.5}
 
 
-def test_jobs_take_what_the_defaults_say_and_say_more(tmp_path: Path) -> None:
+def test_jobs_extend_and_override_the_defaults(tmp_path: Path) -> None:
     first, second = jobs.read(_write(tmp_path))
     assert (first.line, first.styles, first.output) == (6, (("wave",),), "some")
     assert first.subjects == (str(tmp_path / "in/a*.jpg"), str(tmp_path / "in/r*.jpg"))
@@ -87,7 +85,7 @@ def test_jobs_take_what_the_defaults_say_and_say_more(tmp_path: Path) -> None:
     assert second.options == {"size": 64, "steps": 1, "format": "png"}
 
 
-def test_styles_are_crossed_with_subjects_and_all_are_made_and_resumed(
+def test_styles_are_crossed_with_subjects_and_the_run_resumes(
     two_styles: Bank, photographs: Path, tmp_path: Path
 ) -> None:
     path = _write(tmp_path)
@@ -108,7 +106,7 @@ def test_styles_are_crossed_with_subjects_and_all_are_made_and_resumed(
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "said"),
+    ("old", "new", "message"),
     [
         ("match-color", "match-colour", r"line 13: match-colour: unknown key\. Did you mean match_color\?"),
         ("size = 64", "sise = 64", r"line 3: sise: unknown key\. Did you mean size\?"),
@@ -122,7 +120,7 @@ def test_styles_are_crossed_with_subjects_and_all_are_made_and_resumed(
         ('styles = ["wave", "again"]', 'styles = { wave = "0.5" }', r"line 16: styles = .*expected a list of texts"),
         ("steps = 1", "layer_weights = 3", r"line 19: layer_weights = 3: expected a list of texts such as"),
         ("steps = 1", "mask = [1]", r"line 19: mask = \[1\]: expected a text in quotes, or a list"),
-        ('styles = ["wave", "again"]', 'styles = ["wave", "wave"]', "line 16: styles: one is named twice"),
+        ('styles = ["wave", "again"]', 'styles = ["wave", "wave"]', "line 16: styles: a style repeats"),
         ('style = "wave"\n', "", r"line 6: no style\. Add style"),
         ('style = "wave"\n', 'style = "wave"\nstyles = ["again"]\n', "line 6: both style and styles"),
         ('subjects = "in"\n', "", "line 15: no subjects"),
@@ -130,14 +128,14 @@ def test_styles_are_crossed_with_subjects_and_all_are_made_and_resumed(
         ("size = 64", "size = ", r"\(at line 3, column 8\)"),
     ],
 )
-def test_what_is_wrong_is_named_with_its_line(tmp_path: Path, old: str, new: str, said: str) -> None:
+def test_a_fault_is_reported_with_its_line(tmp_path: Path, old: str, new: str, message: str) -> None:
     assert old in JOBS
-    with pytest.raises(UsageError, match=said):
+    with pytest.raises(UsageError, match=message):
         jobs.read(_write(tmp_path, JOBS.replace(old, new)))
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "said"),
+    ("old", "new", "message"),
     [
         ('"in/a*.jpg"', '"in/zz*.jpg"', r"job at line 6: .*no file matches"),
         ("steps = 2", "steps = 0", r"line 4: steps = 0: expected 1 or more"),
@@ -145,25 +143,29 @@ def test_what_is_wrong_is_named_with_its_line(tmp_path: Path, old: str, new: str
         ('output = "all"', 'output = "../all"', r"job at line 15: output \.\./all: leads out of the output folder"),
         ('output = "all"', 'output = "/tmp/all"', r"leads out of the output folder"),
         ('output = "all"', 'output = "way/all"', r"leads out of the output folder"),
-        ('"in"\noutput = "all"\nsteps = 1\nformat = "png"', '"in"\noutput = "some"', r"both become .*folder each"),
+        (
+            '"in"\noutput = "all"\nsteps = 1\nformat = "png"',
+            '"in"\noutput = "some"',
+            r"have the same output .*Give each job an output folder",
+        ),
         ('output = "some"', 'output = "some"\nanimation = "../way.gif"', r"animation \.\./way\.gif: leads out"),
         ('format = "png"', 'format = "gif"', r"job at line 15: format 'gif': expected one of jpg, png"),
     ],
 )
-def test_what_cannot_be_done_is_refused_before_any_work(
-    two_styles: Bank, photographs: Path, tmp_path: Path, old: str, new: str, said: str
+def test_an_impossible_job_is_refused_before_any_image_is_computed(
+    two_styles: Bank, photographs: Path, tmp_path: Path, old: str, new: str, message: str
 ) -> None:
     out = tmp_path / "out"
     out.mkdir()
     (out / "way").symlink_to(tmp_path)
     assert old in JOBS
-    with pytest.raises(UsageError, match=said):
+    with pytest.raises(UsageError, match=message):
         jobs.prepare(two_styles, _write(tmp_path, JOBS.replace(old, new)), out)
     assert [path.name for path in out.iterdir()] == ["way"]
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"[defaults]\nsize = 64\n", b"x = " + b"[" * 100_000])
-def test_files_that_are_no_job_files_are_refused(tmp_path: Path, content: bytes) -> None:
+def test_other_files_are_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "jobs.toml"
     path.write_bytes(content)
     with pytest.raises(UsageError, match=r"jobs\.toml"):
@@ -185,7 +187,7 @@ def test_an_animation_is_an_output_too_and_planning_makes_no_folder(
     assert (tmp_path / "out/ways/way.gif").exists() and not (tmp_path / "ways").exists()
 
 
-def test_every_option_of_apply_about_pictures_is_known() -> None:
+def test_every_image_option_of_apply_is_a_key() -> None:
     import click
 
     from pipeline.cli import apply
@@ -209,7 +211,7 @@ DIGITS = "9" * 400
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "said"),
+    ("old", "new", "message"),
     [
         (
             "steps = 1",
@@ -236,10 +238,10 @@ DIGITS = "9" * 400
     ],
 )
 def test_numbers_that_are_not_finite_or_have_hundreds_of_digits_are_refused(
-    bank: Bank, photographs: Path, tmp_path: Path, old: str, new: str, said: str
+    bank: Bank, photographs: Path, tmp_path: Path, old: str, new: str, message: str
 ) -> None:
     assert old in JOBS
-    with pytest.raises(UsageError, match=said) as refused:
+    with pytest.raises(UsageError, match=message) as refused:
         jobs.prepare(bank, _write(tmp_path, JOBS.replace(old, new)), tmp_path / "out")
     assert len(str(refused.value)) < 400
 
@@ -269,7 +271,7 @@ steps = 2
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "said"),
+    ("old", "new", "message"),
     [
         ("steps = 2", "steps = 'two'", "line 14: steps = 'two'"),
         ("style = ", "[job.styel]\nx = ", "line 3: styel: unknown key"),
@@ -286,11 +288,11 @@ steps = 2
     ],
 )
 def test_lines_that_look_like_headers_or_keys_inside_values_do_not_count(
-    tmp_path: Path, old: str, new: str, said: str
+    tmp_path: Path, old: str, new: str, message: str
 ) -> None:
     valid = SIMILAR_LINES.replace("conv4 = 1", "conv4 = 1")
     assert [job.line for job in jobs.read(_write(tmp_path, valid))] == [2, 16]
-    with pytest.raises(UsageError, match=re.escape(said)):
+    with pytest.raises(UsageError, match=re.escape(message)):
         jobs.read(
             _write(tmp_path, SIMILAR_LINES.replace(old, new, 1) if "conv4" in old else valid.replace(old, new, 1))
         )

@@ -21,12 +21,12 @@ FIELDS = {"subject": "cat", "style": "monet v1.2", "size": "1024", "preset": "fi
         ("é {subject}", "é cat.jpg"),
     ],
 )
-def test_a_name_is_what_the_template_says(template: str, name: str) -> None:
+def test_a_template_gives_the_name(template: str, name: str) -> None:
     assert output_path(template, ".jpg", FIELDS) == Path(name)
 
 
 @pytest.mark.parametrize(
-    ("template", "said"),
+    ("template", "message"),
     [
         ("{subject}.{styel}", r"unknown field \{styel\}. Use \{subject\}, \{style\}, \{size\}, \{preset\}"),
         ("{}", "unknown field"),
@@ -35,26 +35,26 @@ def test_a_name_is_what_the_template_says(template: str, name: str) -> None:
         ("{subject[0]}", "unknown field"),
         ("{subject!r}", "unknown field"),
         ("{size:>8}", "unknown field"),
-        ("{subject", "Use .* for a brace itself"),
-        ("subject}", "Use .* for a brace itself"),
+        ("{subject", "Use .* for a brace"),
+        ("subject}", "Use .* for a brace"),
         ("../{subject}", "leads out of the output folder"),
         ("a/../../{subject}", "leads out of the output folder"),
         ("/tmp/{subject}", "leads out of the output folder"),
-        ("", "with nothing"),
-        ("a//{subject}", "with nothing"),
-        ("{subject}/", "with nothing"),
-        ("./{subject}", "with nothing"),
+        ("", "an empty name"),
+        ("a//{subject}", "an empty name"),
+        ("{subject}/", "an empty name"),
+        ("./{subject}", "an empty name"),
         ("{subject}\n", "control character"),
         ("{subject}\0", "control character"),
     ],
 )
-def test_a_wrong_template_is_refused_with_what_is_right(template: str, said: str) -> None:
-    with pytest.raises(UsageError, match=said) as refused:
+def test_a_wrong_template_is_refused_with_the_fields(template: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message) as refused:
         output_path(template, ".jpg", FIELDS)
     assert str(refused.value).isprintable()
 
 
-def test_a_subjects_own_name_cannot_lead_out_either() -> None:
+def test_the_name_of_a_subject_cannot_lead_out_of_the_folder() -> None:
     with pytest.raises(UsageError, match="leads out"):
         output_path("{subject}/x", ".jpg", {**FIELDS, "subject": ".."})
 

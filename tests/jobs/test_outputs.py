@@ -41,7 +41,7 @@ def test_an_interruption_around_the_save_costs_at_most_that_picture(
     assert entry.output_sha256 == digest(out / "rocket.wave.jpg")
 
 
-def test_pictures_on_the_way_and_an_animation(bank: Bank, photographs: Path, tmp_path: Path) -> None:
+def test_snapshots_and_an_animation(bank: Bank, photographs: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     pipeline.apply(
         bank, "wave", [photographs / "rocket.jpg"], out, save_every=2, animation=out / "way.gif", size=64, steps=5
@@ -55,16 +55,16 @@ def test_pictures_on_the_way_and_an_animation(bank: Bank, photographs: Path, tmp
     assert sorted(path.name for path in (out / "rocket.wave.steps").iterdir()) == ["0002.jpg", "0004.jpg"]
     with Image.open(out / "way.gif") as animation:
         assert animation.n_frames >= 5 and animation.size == Image.open(out / "rocket.wave.jpg").size
-    made = {"size": 64, "steps": 5}
-    (entry,) = pipeline.apply(bank, "wave", [photographs / "rocket.jpg"], out, animation=out / "way.gif", **made)
+    settings = {"size": 64, "steps": 5}
+    (entry,) = pipeline.apply(bank, "wave", [photographs / "rocket.jpg"], out, animation=out / "way.gif", **settings)
     assert entry.status == "skipped"
-    (entry,) = pipeline.apply(bank, "wave", [photographs / "rocket.jpg"], out, animation=out / "new.gif", **made)
+    (entry,) = pipeline.apply(bank, "wave", [photographs / "rocket.jpg"], out, animation=out / "new.gif", **settings)
     assert entry.status == "done" and (out / "new.gif").exists()
-    (entry,) = pipeline.apply(bank, "wave", [photographs / "chelsea.jpg"], out, animation=out / "way.gif", **made)
+    (entry,) = pipeline.apply(bank, "wave", [photographs / "chelsea.jpg"], out, animation=out / "way.gif", **settings)
     assert entry.status == "failed" and "way.gif: exists already" in str(entry.error)
-    again = pipeline.apply(bank, "wave", [out], out, recursive=True, **made)
+    again = pipeline.apply(bank, "wave", [out], out, recursive=True, **settings)
     assert [Path(entry.subject).name for entry in again] == ["new.gif", "way.gif"]
-    with pytest.raises(UsageError, match="cannot show 3 subjects"):
+    with pytest.raises(UsageError, match="shows one subject, not 3"):
         pipeline.apply(bank, "wave", [photographs], out, animation=out / "all.gif", **QUICK)
 
 
@@ -74,9 +74,9 @@ def test_alpha_comes_back_where_the_format_holds_it(bank: Bank, photographs: Pat
     alpha[:, : pixels.shape[1] // 2] = 255
     images.save(tmp_path / "cut.png", pixels, format="png", quality=90, alpha=alpha)
     pipeline.apply(bank, "wave", [tmp_path / "cut.png"], tmp_path / "out", format="png", size=0, steps=1)
-    with Image.open(tmp_path / "out/cut.wave.png") as made:
-        assert made.mode == "RGBA"
-        np.testing.assert_array_equal(np.asarray(made.getchannel("A")), alpha)
+    with Image.open(tmp_path / "out/cut.wave.png") as image:
+        assert image.mode == "RGBA"
+        np.testing.assert_array_equal(np.asarray(image.getchannel("A")), alpha)
     notes: list[str] = []
     pipeline.apply(
         bank,

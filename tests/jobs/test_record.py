@@ -38,7 +38,7 @@ def _line(**values: Any) -> bytes:
     return json.dumps({**json.loads(ENTRY.json()), **values}).encode()
 
 
-def test_entries_come_back_as_they_were_written(tmp_path: Path) -> None:
+def test_entries_round_trip(tmp_path: Path) -> None:
     record = Record(tmp_path)
     assert record.entries() == []
     record.append(ENTRY)
@@ -156,7 +156,7 @@ def test_a_record_that_cannot_be_written_says_why(tmp_path: Path) -> None:
         Record(tmp_path).append(ENTRY)
 
 
-def test_lines_from_before_a_field_came_still_count_and_other_weights_do_not(tmp_path: Path) -> None:
+def test_lines_without_optional_fields_count_and_lines_of_other_weights_do_not(tmp_path: Path) -> None:
     new = dataclasses.replace(ENTRY, weights_sha256="e" * 64, losses=[1.0, 0.5], timings={"compute": 1.0})
     assert ENTRY.same_work(new) and new.same_work(ENTRY)
     assert not new.same_work(dataclasses.replace(new, weights_sha256="f" * 64))

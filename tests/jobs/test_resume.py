@@ -1,4 +1,4 @@
-"""Pictures that are made already are told from those to make, by the record and the files' digests."""
+"""Complete images are told apart from pending ones by the record and the digests of the files."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from stylebank.bank import Bank
 from tests.jobs.test_apply import QUICK, digest, folder_digests
 
 
-def test_what_is_made_is_not_made_again_unless_something_changed(bank: Bank, photographs: Path, tmp_path: Path) -> None:
+def test_a_complete_image_is_skipped_unless_something_changed(bank: Bank, photographs: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
 
     def statuses(**settings: object) -> list[str]:
         return [entry.status for entry in pipeline.apply(bank, "wave", [photographs], out, **{**QUICK, **settings})]
 
     assert statuses() == ["done"] * 3
-    made = folder_digests(out)
+    before = folder_digests(out)
     assert statuses() == ["skipped"] * 3
     (out / "chelsea.wave.jpg").unlink()
     assert statuses() == ["skipped", "done", "skipped"]
-    assert {**made, "stylebank.jsonl": ""} == {**folder_digests(out), "stylebank.jsonl": ""}
+    assert {**before, "stylebank.jsonl": ""} == {**folder_digests(out), "stylebank.jsonl": ""}
     entries = pipeline.apply(bank, "wave", [photographs], out, **{**QUICK, "steps": 3})
     assert [entry.status for entry in entries] == ["failed"] * 3
     assert "--overwrite" in str(entries[0].error)
@@ -32,7 +32,7 @@ def test_what_is_made_is_not_made_again_unless_something_changed(bank: Bank, pho
 
 
 @pytest.mark.parametrize("harm", ["truncated", "swapped", "made elsewhere"])
-def test_that_a_file_exists_is_no_proof(bank: Bank, photographs: Path, tmp_path: Path, harm: str) -> None:
+def test_an_existing_file_is_no_proof(bank: Bank, photographs: Path, tmp_path: Path, harm: str) -> None:
     subject, out = photographs / "chelsea.jpg", tmp_path / "out"
     output = out / "chelsea.wave.jpg"
     pipeline.apply(bank, "wave", [subject], out, **QUICK)
@@ -44,11 +44,11 @@ def test_that_a_file_exists_is_no_proof(bank: Bank, photographs: Path, tmp_path:
         (out / "stylebank.jsonl").unlink()
     before = digest(output)
     (entry,) = pipeline.apply(bank, "wave", [subject], out, **QUICK)
-    assert entry.status == "failed" and "the record does not show it" in str(entry.error)
+    assert entry.status == "failed" and "by the record it is not this subject" in str(entry.error)
     assert digest(output) == before
 
 
-def test_a_record_of_somebody_else_does_no_harm(bank: Bank, photographs: Path, tmp_path: Path) -> None:
+def test_a_foreign_record_is_ignored(bank: Bank, photographs: Path, tmp_path: Path) -> None:
     (entry,) = pipeline.apply(bank, "wave", [photographs / "rocket.jpg"], tmp_path / "out", **QUICK)
     record = tmp_path / "out/stylebank.jsonl"
     line = json.loads(record.read_text())

@@ -36,7 +36,7 @@ def faster(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     precision.resolve_precision.cache_clear()
 
 
-def test_a_run_that_goes_on_keeps_its_precision_though_the_timing_has_turned(
+def test_a_resumed_run_keeps_its_precision_when_the_benchmark_changes(
     bank: Bank, tmp_path: Path, faster: Callable[[str], None]
 ) -> None:
     (tmp_path / "in").mkdir()
@@ -45,33 +45,33 @@ def test_a_run_that_goes_on_keeps_its_precision_though_the_timing_has_turned(
         images.save(tmp_path / f"in/{name}.png", images.resize(picture, (256, 160)), format="png", quality=90)
     out = tmp_path / "out"
 
-    def made(**more: Any) -> list[tuple[str, str]]:
+    def results(**more: Any) -> list[tuple[str, str]]:
         options = {"size": 256, "steps": 1, "coarse_to_fine": False, "format": "png", **more}
         entries = pipeline.apply(bank, "wave", [tmp_path / "in"], out, **options)
         assert {entry.settings["precision"] for entry in entries} == {"auto"}
         return [(entry.status, entry.precision) for entry in entries]
 
     faster("bfloat16")
-    assert made() == [("done", "bfloat16")] * 2
+    assert results() == [("done", "bfloat16")] * 2
     whole = (out / "rocket.wave.png").read_bytes()
     faster("float32")
     (out / "rocket.wave.png").unlink()
-    assert made() == [("skipped", "bfloat16"), ("done", "bfloat16")]
+    assert results() == [("skipped", "bfloat16"), ("done", "bfloat16")]
     assert (out / "rocket.wave.png").read_bytes() == whole
-    assert made(overwrite=True) == [("done", "float32")] * 2
+    assert results(overwrite=True) == [("done", "float32")] * 2
     assert hashlib.sha256((out / "rocket.wave.png").read_bytes()).digest() != hashlib.sha256(whole).digest()
     faster("bfloat16")
-    assert made() == [("skipped", "float32")] * 2
+    assert results() == [("skipped", "float32")] * 2
 
 
-def _agreed(runs: list[Run], machine: DeviceInfo, timed: str = "timed") -> list[str]:
+def _settled(runs: list[Run], machine: DeviceInfo, timed: str = "timed") -> list[str]:
     asked: list[int] = []
     settle_precision(runs, machine, lambda: (asked.append(1), timed)[1])
     assert len(asked) <= 1
     return [run.precision for run in runs]
 
 
-def test_what_counts_are_the_newest_lines_of_the_same_settings_on_such_a_machine(
+def test_the_newest_line_with_the_same_settings_and_device_decides_the_precision(
     bank: Bank, photographs: Path, tmp_path: Path
 ) -> None:
     def run(folder: str, **settings: Any) -> Run:
@@ -80,32 +80,34 @@ def test_what_counts_are_the_newest_lines_of_the_same_settings_on_such_a_machine
     pipeline.apply(bank, "wave", [photographs / "rocket.jpg"], tmp_path / "one", **QUICK)
     record = tmp_path / "one/stylebank.jsonl"
     line = json.loads(record.read_text())
-    told = [
+    lines = [
         {"precision": "bfloat16"},
         {"precision": "float32", "device": "gpu"},
         {"precision": "x"},
         {"device": ["cpu"]},
     ]
     record.write_text(
-        "".join(json.dumps({**line, "backend": "tensorflow", "device": "cpu", **more}) + "\n" for more in told)
+        "".join(json.dumps({**line, "backend": "tensorflow", "device": "cpu", **more}) + "\n" for more in lines)
     )
-    assert _agreed([run("one")], CPU) == ["bfloat16"]
-    assert _agreed([run("one")], DeviceInfo("tensorflow", "gpu", 1 << 33)) == ["float32"]
-    assert _agreed([run("one")], DeviceInfo("jax", "cpu")) == ["timed"]
-    assert _agreed([run("one", steps=3)], CPU) == ["timed"]
-    assert _agreed([run("one", overwrite=True)], CPU) == ["timed"]
-    assert _agreed([run("one", precision="float32")], CPU) == ["float32"]
+    assert _settled([run("one")], CPU) == ["bfloat16"]
+    assert _settled([run("one")], DeviceInfo("tensorflow", "gpu", 1 << 33)) == ["float32"]
+    assert _settled([run("one")], DeviceInfo("jax", "cpu")) == ["timed"]
+    assert _settled([run("one", steps=3)], CPU) == ["timed"]
+    assert _settled([run("one", overwrite=True)], CPU) == ["timed"]
+    assert _settled([run("one", precision="float32")], CPU) == ["float32"]
     # a job that was not come to goes with the one that was
-    assert _agreed([run("two"), run("one")], CPU) == ["bfloat16", "bfloat16"]
-    assert _agreed([run("two"), run("three", steps=3)], CPU) == ["timed", "timed"]
+    assert _settled([run("two"), run("one")], CPU) == ["bfloat16", "bfloat16"]
+    assert _settled([run("two"), run("three", steps=3)], CPU) == ["timed", "timed"]
 
 
-def test_what_was_agreed_on_travels_and_names_what_is_set_up(bank: Bank, photographs: Path, tmp_path: Path) -> None:
-    parcels = []
+def test_the_settled_precision_reaches_workers_and_is_part_of_their_key(
+    bank: Bank, photographs: Path, tmp_path: Path
+) -> None:
+    contexts = []
     for kind in ("float32", "bfloat16"):
         run = prepare(bank, "wave", [photographs], tmp_path / "out", **QUICK)
         settle_precision([run], CPU, lambda kind=kind: kind)  # type: ignore[misc]
         assert run.recorded["precision"] == "auto"
-        parcels.append(run.context(remote=True))
-    assert [context.settings.precision for context in parcels] == ["float32", "bfloat16"]
-    assert parcels[0].key != parcels[1].key
+        contexts.append(run.context(remote=True))
+    assert [context.settings.precision for context in contexts] == ["float32", "bfloat16"]
+    assert contexts[0].key != contexts[1].key

@@ -33,7 +33,7 @@ from tests.jobs.test_apply import QUICK
 BAD = 6
 
 
-def test_of_forty_pictures_six_bad_ones_stop_nothing(
+def test_six_bad_images_of_forty_do_not_stop_the_others(
     bank: Bank, many: Path, tmp_path: Path, stylizer: Callable[[Stylizer], Stylizer]
 ) -> None:
     stylizer(Stylizer())
@@ -63,7 +63,7 @@ def test_of_forty_pictures_six_bad_ones_stop_nothing(
     assert Counter(entry.status for entry in again) == {"skipped": COUNT - BAD, "failed": BAD}
 
 
-def test_killed_at_twenty_points_and_run_again_it_ends_like_an_uninterrupted_run(
+def test_a_run_killed_at_twenty_points_resumes_to_the_same_result(
     bank_folder: Path, many: Path, tmp_path: Path
 ) -> None:
     def run(out: Path, point: int) -> int:
@@ -77,10 +77,10 @@ def test_killed_at_twenty_points_and_run_again_it_ends_like_an_uninterrupted_run
     finished: set[str] = set()
     for point in [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 18, 21, 25, 30]:
         assert run(out, point) == -signal.SIGKILL, point
-        made = {name: digest for name, digest in digests(out).items() if not name.startswith(".")}
-        assert made.items() <= expected.items(), "a picture that is not whole has a picture's name"
-        assert finished <= set(made), "what was finished is gone"
-        finished = set(made)
+        outputs = {name: digest for name, digest in digests(out).items() if not name.startswith(".")}
+        assert outputs.items() <= expected.items(), "a picture that is not whole has a picture's name"
+        assert finished <= set(outputs), "what was finished is gone"
+        finished = set(outputs)
     assert run(out, 0) == 0
     assert digests(out) == expected
     assert not list(out.glob(f"{files.TEMPORARY_PREFIX}*"))
@@ -92,7 +92,7 @@ def test_killed_at_twenty_points_and_run_again_it_ends_like_an_uninterrupted_run
     assert run(out, 0) == 0 and Counter(Path(f"{out}.stylised").read_text().split()) == stylised
 
 
-def test_what_a_killed_run_left_half_written_is_removed_but_not_under_a_run_that_still_writes(
+def test_temporary_files_of_a_killed_run_are_removed_unless_another_run_writes(
     bank: Bank, many: Path, tmp_path: Path, stylizer: Callable[[Stylizer], Stylizer]
 ) -> None:
     stylizer(Stylizer())
@@ -109,7 +109,7 @@ def test_what_a_killed_run_left_half_written_is_removed_but_not_under_a_run_that
     assert not stray.exists()
 
 
-def test_fail_fast_stops_at_the_first_failure_and_keeps_what_is_finished(
+def test_fail_fast_stops_at_the_first_failure_and_keeps_finished_images(
     bank: Bank, many: Path, tmp_path: Path, stylizer: Callable[[Stylizer], Stylizer]
 ) -> None:
     stylizer(Stylizer())
@@ -120,7 +120,7 @@ def test_fail_fast_stops_at_the_first_failure_and_keeps_what_is_finished(
     assert len(digests(tmp_path / "out")) == statuses.count("done") == len(Record(tmp_path / "out").entries()) - 1
 
 
-def test_an_error_while_telling_of_a_step_is_not_blamed_on_the_picture(
+def test_an_error_in_a_listener_is_not_blamed_on_the_image(
     bank: Bank, many: Path, tmp_path: Path, stylizer: Callable[[Stylizer], Stylizer]
 ) -> None:
     stylizer(Stylizer())
@@ -134,13 +134,13 @@ def test_an_error_while_telling_of_a_step_is_not_blamed_on_the_picture(
     assert all(entry.status == "done" for entry in Record(tmp_path / "out").entries())
 
 
-def test_pictures_of_one_size_are_made_together_and_halved_to_what_the_memory_holds(
+def test_images_of_one_size_form_a_batch_that_is_halved_to_fit_the_memory(
     bank: Bank, many: Path, tmp_path: Path, stylizer: Callable[[Stylizer], Stylizer]
 ) -> None:
     together = stylizer(BatchStylizer(max_size=3))
     assert isinstance(together, BatchStylizer)
-    heard: list[Progress] = []
-    entries = make(bank, many, tmp_path / "out", batch_size=8, listener=heard.append)
+    events: list[Progress] = []
+    entries = make(bank, many, tmp_path / "out", batch_size=8, listener=events.append)
     assert [entry.status for entry in entries] == ["done"] * COUNT
     assert together.batches[0] == 8 and max(together.batches[7:]) <= 3  # and not tried again with more
     stylizer(Stylizer())
@@ -148,7 +148,7 @@ def test_pictures_of_one_size_are_made_together_and_halved_to_what_the_memory_ho
     assert digests(tmp_path / "out") == digests(tmp_path / "single")
 
 
-def test_a_style_damaged_midway_ends_the_run_with_its_own_error_whatever_thread_found_it(
+def test_a_style_damaged_midway_ends_the_run_with_its_error_from_any_thread(
     bank: Bank, many: Path, tmp_path: Path, stylizer: Callable[[Stylizer], Stylizer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stylizer(Stylizer())
@@ -174,11 +174,11 @@ def test_a_style_damaged_midway_ends_the_run_with_its_own_error_whatever_thread_
     assert len(Record(tmp_path / "one").entries()) == COUNT and not digests(tmp_path / "two")
 
 
-def test_several_processes_make_what_one_makes(
+def test_several_processes_give_the_images_of_one(
     bank: Bank, photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     alone = pipeline.apply(bank, "wave", [photographs], tmp_path / "alone", format="png", **QUICK)
-    heard: list[Progress] = []
+    events: list[Progress] = []
     other = "float32" if alone[0].precision == "bfloat16" else "bfloat16"  # at this size both make the same
     run_once = ProcessExecutor.run_once
     monkeypatch.setattr(
@@ -187,21 +187,21 @@ def test_several_processes_make_what_one_makes(
         lambda self, question: other if question is worker.benchmark_precision else run_once(self, question),
     )
     shared = pipeline.apply(
-        bank, "wave", [photographs], tmp_path / "shared", format="png", jobs=2, listener=heard.append, **QUICK
+        bank, "wave", [photographs], tmp_path / "shared", format="png", jobs=2, listener=events.append, **QUICK
     )
     assert {entry.precision for entry in shared} == {other}  # one for all, whatever a worker would find by itself
     assert {entry.settings["precision"] for entry in shared} == {"auto"}
     assert [entry.status for entry in shared] == ["done"] * 3
     assert {entry.worker for entry in shared} <= {"worker 1", "worker 2"}
-    assert [progress.number for progress in heard if progress.kind == "end"] and heard[-1].seconds_left == 0
+    assert [progress.number for progress in events if progress.kind == "end"] and events[-1].seconds_left == 0
     for one, other in zip(alone, shared, strict=True):
         assert one.output == other.output
-        made = images.load(tmp_path / "alone" / one.output).pixels
+        pixels = images.load(tmp_path / "alone" / one.output).pixels
         # threads add up in another order
-        assert np.abs(made - images.load(tmp_path / "shared" / other.output).pixels).mean() < 2
+        assert np.abs(pixels - images.load(tmp_path / "shared" / other.output).pixels).mean() < 2
 
 
-def test_a_batch_makes_what_one_by_one_does_within_rounding(bank: Bank, photographs: Path, tmp_path: Path) -> None:
+def test_a_batch_gives_the_images_of_single_runs_within_rounding(bank: Bank, photographs: Path, tmp_path: Path) -> None:
     for number in range(3):
         (photographs / f"again{number}.jpg").write_bytes((photographs / "rocket.jpg").read_bytes())
     options: dict[str, Any] = {"format": "png", **QUICK}
@@ -209,8 +209,8 @@ def test_a_batch_makes_what_one_by_one_does_within_rounding(bank: Bank, photogra
     together = pipeline.apply(bank, "wave", [photographs], tmp_path / "together", batch_size=4, **options)
     for one, other in zip(alone, together, strict=True):
         assert one.output == other.output and other.losses is not None and len(other.losses) == other.steps
-        made = images.load(tmp_path / "alone" / one.output).pixels
-        assert np.abs(made - images.load(tmp_path / "together" / other.output).pixels).mean() < 0.5
+        pixels = images.load(tmp_path / "alone" / one.output).pixels
+        assert np.abs(pixels - images.load(tmp_path / "together" / other.output).pixels).mean() < 0.5
 
 
 @pytest.mark.parametrize("count", [24, pytest.param(200, marks=pytest.mark.soak)])
@@ -234,6 +234,6 @@ def test_memory_stays_flat(bank: Bank, tmp_path: Path, count: int) -> None:
     runs = [batch.prepare(bank, "wave", [folder], tmp_path / f"out{number}", size=64, steps=2) for number in range(4)]
     entries = batch.execute(runs, InProcessExecutor(), listener=listen)
     assert [entry.status for entry in entries] == ["done"] * count
-    told = ", ".join(f"{held[end - 1] / 1e6:.0f} MB after {end}" for end in range(count // 4, count + 1, count // 4))
-    print(told)
-    assert held[-1] - held[count // 4 - 1] < 15_000_000, told
+    report = ", ".join(f"{held[end - 1] / 1e6:.0f} MB after {end}" for end in range(count // 4, count + 1, count // 4))
+    print(report)
+    assert held[-1] - held[count // 4 - 1] < 15_000_000, report

@@ -12,7 +12,7 @@ def read(*styles: str, masks: tuple[str, ...] = (), known: tuple[str, ...] = ())
     return parse(styles, masks, exists=lambda name: name in known)
 
 
-def test_one_style_is_what_it_is_called() -> None:
+def test_a_single_style_is_its_name() -> None:
     style_spec = read("monet")
     assert (style_spec.text, style_spec.label, style_spec.names, style_spec.masked) == (
         "monet",
@@ -24,7 +24,7 @@ def test_one_style_is_what_it_is_called() -> None:
     assert read("monet:0.3").regions == style_spec.regions  # alone it is all there is
 
 
-def test_weights_are_shares_and_decide_the_digest() -> None:
+def test_weights_are_normalized_and_decide_the_digest() -> None:
     style_spec = read("a:3", "b:1")
     assert style_spec.regions[0].parts == (("a", 0.75), ("b", 0.25))
     assert (style_spec.text, style_spec.label) == ("a:0.75,b:0.25", "a+b")
@@ -43,7 +43,7 @@ def test_a_mask_alone_needs_no_region_and_may_hold_an_equals_sign() -> None:
     assert read("a", masks=("x=1.png",)).regions[0].mask == "x=1.png"
 
 
-def test_names_in_the_bank_win_over_the_grammar() -> None:
+def test_names_in_the_bank_come_before_the_grammar() -> None:
     assert read("a:0.5", known=("a:0.5",)).names == ["a:0.5"]
     assert read("sky=a", known=("sky=a",)).names == ["sky=a"]
     assert read("a:b").names == ["a:b"]
@@ -53,7 +53,7 @@ def test_names_in_the_bank_win_over_the_grammar() -> None:
     ("styles", "masks", "message"),
     [
         ((), (), "no style"),
-        (("a", "a"), (), "named twice"),
+        (("a", "a"), (), "repeats"),
         (("a:-1", "b"), (), "expected a finite weight"),
         (("a:nan", "b"), (), "expected a finite weight"),
         (("a:1e400", "b"), (), "expected a finite weight"),
@@ -65,11 +65,13 @@ def test_names_in_the_bank_win_over_the_grammar() -> None:
         (("sky=a",), (), "region sky: no mask"),
         (("sky=a", "rest=b"), ("ground=x.png",), "no region ground.*sky, rest"),
         (("sky=a", "rest=b"), ("x.png",), "of no region.*REGION=FILE"),
-        (("sky=a", "rest=b"), ("sky=x.png", "sky=y.png"), "a second one"),
+        (("sky=a", "rest=b"), ("sky=x.png", "sky=y.png"), "a second mask"),
         (("a/b",), (), "a/b"),
     ],
 )
-def test_what_makes_no_sense_is_refused(styles: tuple[str, ...], masks: tuple[str, ...], message: str) -> None:
+def test_a_contradictory_specification_is_refused(
+    styles: tuple[str, ...], masks: tuple[str, ...], message: str
+) -> None:
     with pytest.raises(StylebankError, match=message):
         read(*styles, masks=masks)
 

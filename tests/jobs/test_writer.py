@@ -12,7 +12,7 @@ from stylebank.bank import Bank
 from tests.jobs.test_apply import QUICK
 
 
-def test_a_line_says_how_the_losses_went_and_where_the_time(bank: Bank, photographs: Path, tmp_path: Path) -> None:
+def test_a_line_has_the_losses_and_the_timings(bank: Bank, photographs: Path, tmp_path: Path) -> None:
     (entry, *_rest) = pipeline.apply(bank, "wave", [photographs], tmp_path / "out", **QUICK)
     assert entry.losses is not None and len(entry.losses) == entry.steps
     assert entry.losses[-1] == pytest.approx(entry.final_loss, rel=0.1) and entry.losses[0] > entry.losses[-1]
