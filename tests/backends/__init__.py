@@ -1,1 +1,1 @@
-"""Backends."""
+"""Tests of the layer around Keras."""

@@ -110,7 +110,7 @@ def test_a_cpu_has_no_device_memory(driver: FakeDriver, monkeypatch: pytest.Monk
     assert devices.device_bytes() is None
 
 
-def test_what_is_asked_for_is_taken() -> None:
+def test_an_explicit_precision_is_used() -> None:
     assert devices.resolve_precision("float32") == "float32"
     assert devices.resolve_precision("bfloat16") == "bfloat16"
 
@@ -121,7 +121,7 @@ def test_bfloat16_must_be_clearly_faster(monkeypatch: pytest.MonkeyPatch, second
     assert devices.resolve_precision.__wrapped__("auto") == chosen
 
 
-def test_the_timing_runs_here_and_is_made_once() -> None:
+def test_auto_measures_once_per_process() -> None:
     devices.resolve_precision.cache_clear()
     chosen = devices.resolve_precision("auto")
     assert chosen in {"float32", "bfloat16"}
@@ -129,8 +129,8 @@ def test_the_timing_runs_here_and_is_made_once() -> None:
     assert devices.resolve_precision.cache_info().hits == 1
 
 
-def test_what_is_timed_is_the_networks_own_convolution_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keras has XLA compile a convolution whose kernel's channels are not known, several times as slow in bfloat16."""
+def test_the_timed_convolution_is_the_networks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With unknown kernel channels Keras compiles a convolution with XLA, which is several times slower in bfloat16."""
     from pipeline.backends.devices import ops
 
     known = []

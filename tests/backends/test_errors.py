@@ -6,7 +6,7 @@ from pipeline.backends.errors import OutOfMemory, memory_errors
 
 
 class ResourceExhaustedError(Exception):
-    """As TensorFlow names it."""
+    """An error with the name that TensorFlow uses."""
 
 
 @pytest.mark.parametrize(
@@ -14,12 +14,12 @@ class ResourceExhaustedError(Exception):
     [ResourceExhaustedError("OOM when allocating"), MemoryError(), RuntimeError("CUDA out of memory. Tried ...")],
     ids=lambda raised: type(raised).__name__,
 )
-def test_a_full_device_is_told_with_what_to_do(raised: Exception) -> None:
-    with pytest.raises(OutOfMemory, match=r"smaller --size.*--memory-limit") as told, memory_errors():
+def test_an_out_of_memory_error_names_the_remedies(raised: Exception) -> None:
+    with pytest.raises(OutOfMemory, match=r"smaller --size.*--memory-limit") as raised_error, memory_errors():
         raise raised
-    assert told.value.__cause__ is raised
+    assert raised_error.value.__cause__ is raised
 
 
-def test_other_errors_stay_what_they_are() -> None:
+def test_other_errors_pass_unchanged() -> None:
     with pytest.raises(ValueError, match="shapes differ"), memory_errors():
         raise ValueError("shapes differ")

@@ -20,14 +20,14 @@ def _write(root: Path, files: dict[str, str]) -> Path:
 MEMINFO = {"proc/meminfo": "MemTotal:  24000000 kB\nMemFree: 1 kB\nMemAvailable:   20000000 kB\n"}
 
 
-def test_what_is_free_is_what_linux_says_is_available(tmp_path: Path) -> None:
+def test_free_memory_is_mem_available(tmp_path: Path) -> None:
     assert free_memory(_write(tmp_path, MEMINFO)) == 20_480_000_000
     assert free_memory(tmp_path / "elsewhere") is None
 
 
 @pytest.mark.parametrize("path", ["/jobs/one", "/"])
 def test_a_containers_limit_counts_in_version_2(tmp_path: Path, path: str) -> None:
-    """The limit may be the group's own or one above it; files it would give back are free."""
+    """The limit may belong to the group or to one above it. Inactive file pages count as free."""
     limit = {
         "memory.max": "6000000000\n",
         "memory.current": "2500000000\n",
@@ -40,7 +40,7 @@ def test_a_containers_limit_counts_in_version_2(tmp_path: Path, path: str) -> No
 
 
 def test_a_containers_limit_counts_in_version_1(tmp_path: Path) -> None:
-    """The path may be the host's, of which the container sees the top alone."""
+    """The path may be the host's, of which the container sees the top group alone."""
     _write(tmp_path, {**MEMINFO, "proc/self/cgroup": "9:cpuset:/\n4:memory:/docker/0123\n0::/\n"})
     _write(
         tmp_path / "sys/fs/cgroup/memory",

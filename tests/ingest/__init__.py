@@ -1,1 +1,1 @@
-"""Ingest."""
+"""Tests of ingest."""

@@ -21,11 +21,11 @@ def poppies(vgg: Weights) -> Style:
     return measure(POPPIES, vgg, IngestSettings(scales=(64, 128, 4096), layers=("conv1_1", "conv4_1", "relu4_1")))
 
 
-def test_a_painting_is_never_enlarged_and_its_own_size_is_kept(poppies: Style) -> None:
+def test_a_painting_is_never_enlarged(poppies: Style) -> None:
     assert dict(poppies.header.sizes) == {64: (64, 44), 128: (128, 88), 647: (647, 443)}
 
 
-def test_the_pixels_gaussian_is_the_pictures(poppies: Style) -> None:
+def test_the_gaussian_of_the_pixels_is_exact(poppies: Style) -> None:
     pixels = images.load(POPPIES).pixels.reshape(-1, 3).astype(np.float64)
     measured = poppies.scales[647][PIXELS]
     np.testing.assert_allclose(measured.mean, pixels.mean(axis=0), rtol=1e-5)
@@ -46,7 +46,7 @@ def test_roots_square_to_covariances_even_where_there_are_fewer_pixels_than_chan
     assert gaussian.count == -(-height // divisor) * -(-width // divisor)
 
 
-def test_the_style_says_how_and_from_what_it_was_measured(poppies: Style, vgg: Weights) -> None:
+def test_the_header_records_source_and_settings(poppies: Style, vgg: Weights) -> None:
     header = poppies.header
     assert header.name == "poppies"
     assert header.fingerprint.weights_sha256 == vgg.sha256
@@ -55,18 +55,18 @@ def test_the_style_says_how_and_from_what_it_was_measured(poppies: Style, vgg: W
     assert poppies.thumbnail.startswith(b"\xff\xd8")
 
 
-def test_transparency_is_composited_over_white_and_said(tmp_path: Path, vgg: Weights) -> None:
+def test_transparency_is_composited_on_white_with_a_notice(tmp_path: Path, vgg: Weights) -> None:
     pixels = np.zeros((40, 40, 3), np.float32)
     alpha = np.zeros((40, 40), np.uint8)
     alpha[:20] = 255
     images.save(tmp_path / "half.png", pixels, format="png", quality=90, alpha=alpha)
-    said: list[str] = []
-    style = measure(tmp_path / "half.png", vgg, IngestSettings(layers=("conv1_1",)), note=said.append)
+    notices: list[str] = []
+    style = measure(tmp_path / "half.png", vgg, IngestSettings(layers=("conv1_1",)), note=notices.append)
     np.testing.assert_allclose(style.scales[40][PIXELS].mean, 127.5)
-    assert any("half.png" in text and "over white" in text for text in said)
+    assert any("half.png" in text and "over white" in text for text in notices)
 
 
-def test_one_flat_colour_has_a_style_of_finite_numbers(tmp_path: Path, vgg: Weights) -> None:
+def test_a_flat_colour_gives_finite_numbers(tmp_path: Path, vgg: Weights) -> None:
     images.save(tmp_path / "flat.png", np.full((48, 48, 3), 90, np.float32), format="png", quality=90)
     style = measure(tmp_path / "flat.png", vgg, IngestSettings(layers=("conv1_1", "conv3_1")))
     for gaussian in style.scales[48].values():
@@ -74,7 +74,7 @@ def test_one_flat_colour_has_a_style_of_finite_numbers(tmp_path: Path, vgg: Weig
             assert np.isfinite(array).all()
 
 
-def test_a_picture_too_thin_at_every_scale_is_refused_with_advice(tmp_path: Path, vgg: Weights) -> None:
+def test_a_painting_too_thin_at_every_scale_is_refused(tmp_path: Path, vgg: Weights) -> None:
     images.save(tmp_path / "thin.png", np.zeros((40, 400, 3), np.float32), format="png", quality=90)
     with pytest.raises(UsageError, match=r"thin\.png.*too thin.*larger --scales"):
         measure(tmp_path / "thin.png", vgg, IngestSettings(scales=(64, 128), layers=("conv1_1",)))

@@ -1,1 +1,1 @@
-"""Synthesis."""
+"""Tests of the synthesis."""

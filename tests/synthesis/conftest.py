@@ -1,4 +1,4 @@
-"""Styles and masks that tests of several modules share."""
+"""Styles and masks that several test modules share."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def wave(small_bank: object) -> Style:
 
 @pytest.fixture(scope="module")
 def night(wave: Style, vgg: Weights) -> Style:
-    """Measured at four sizes, as no bank of the other tests is."""
+    """A style with four scales."""
     painting = images.load(DATA / "styles/starry_night.jpg")
     fingerprint = wave.header.fingerprint
     network = VGG19(vgg, fingerprint.pooling, fingerprint.padding)

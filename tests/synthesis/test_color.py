@@ -22,7 +22,7 @@ def _distance(pixels: np.ndarray, palette: Gaussian) -> float:
     return gaussian.wasserstein2(mean, cov, palette.mean, palette.cov)
 
 
-def test_the_palette_is_taken_on_in_full_or_in_part(china: np.ndarray, palette: Gaussian) -> None:
+def test_strength_moves_colors_towards_the_palette(china: np.ndarray, palette: Gaussian) -> None:
     whole, half, none = (match_colors(china, palette, strength) for strength in (1.0, 0.5, 0.0))
     far = _distance(china, palette)
     assert _distance(whole, palette) < 0.1 * far
@@ -32,10 +32,10 @@ def test_the_palette_is_taken_on_in_full_or_in_part(china: np.ndarray, palette: 
 
 def test_luma_keeps_the_subjects_chroma(china: np.ndarray) -> None:
     picture = np.ascontiguousarray(china[::-1, ::-1, ::-1])
-    made = keep_colors(picture, china, "luma")
-    np.testing.assert_allclose(made - (made @ _LUMA)[..., None], china - (china @ _LUMA)[..., None], atol=1e-2)
-    assert made.min() >= -1e-3 and made.max() <= 255.001
-    moved = np.abs(made @ _LUMA - picture @ _LUMA)
+    result = keep_colors(picture, china, "luma")
+    np.testing.assert_allclose(result - (result @ _LUMA)[..., None], china - (china @ _LUMA)[..., None], atol=1e-2)
+    assert result.min() >= -1e-3 and result.max() <= 255.001
+    moved = np.abs(result @ _LUMA - picture @ _LUMA)
     assert np.median(moved) < 1e-2  # only where a colour would have clipped
 
 
@@ -43,9 +43,9 @@ def test_luma_of_the_subject_itself_changes_nothing(china: np.ndarray) -> None:
     np.testing.assert_allclose(keep_colors(china, china, "luma"), china, atol=1e-2)
 
 
-def test_transport_takes_mean_and_covariance(china: np.ndarray) -> None:
-    made = keep_colors(np.ascontiguousarray(255 - china), china, "transport")
-    mean, cov, _count = moments(made)
-    own_mean, own_cov, _count = moments(china)
-    assert np.abs(mean - own_mean).max() < 6
-    assert np.linalg.norm(cov - own_cov) < 0.2 * np.linalg.norm(own_cov)
+def test_transport_matches_mean_and_covariance(china: np.ndarray) -> None:
+    result = keep_colors(np.ascontiguousarray(255 - china), china, "transport")
+    mean, cov, _count = moments(result)
+    subject_mean, subject_cov, _count = moments(china)
+    assert np.abs(mean - subject_mean).max() < 6
+    assert np.linalg.norm(cov - subject_cov) < 0.2 * np.linalg.norm(subject_cov)

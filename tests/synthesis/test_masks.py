@@ -15,14 +15,14 @@ SIZE = (96, 64)
 
 
 def written(path: Path, columns: int, size: tuple[int, int] = SIZE) -> Path:
-    """A mask whose first columns are white."""
+    """Write a mask whose first columns are white."""
     pixels = np.zeros(size[::-1], np.uint8)
     pixels[:, :columns] = 255
     Image.fromarray(pixels).save(path)
     return path
 
 
-def test_white_counts_whole_grey_and_transparency_in_part(tmp_path: Path) -> None:
+def test_grey_and_transparency_select_in_part(tmp_path: Path) -> None:
     pixels = np.zeros((32, 32, 4), np.uint8)
     pixels[:16] = (255, 255, 255, 255)
     pixels[16:24] = (128, 128, 128, 255)
@@ -33,24 +33,24 @@ def test_white_counts_whole_grey_and_transparency_in_part(tmp_path: Path) -> Non
     np.testing.assert_allclose([mask[0, 0], mask[20, 0], mask[30, 0]], [1, 128 / 255, 0.2], atol=1e-5)
 
 
-def test_the_rest_is_what_the_others_leave_and_overlap_is_shared() -> None:
+def test_the_rest_is_the_complement_and_overlaps_are_normalised() -> None:
     left, most = np.zeros((2, 64, 96), np.float32)
     left[:, :60] = 1
     most[:, 30:72] = 1
-    found = masks.regions([left, most, None], SIZE)
-    np.testing.assert_allclose(found.masks.sum(axis=0), 1, atol=1e-6)
-    np.testing.assert_allclose(found.masks[:, 5, 45], [0.5, 0.5, 0])
-    np.testing.assert_allclose(found.masks[:, 5, 90], [0, 0, 1])
+    region_masks = masks.regions([left, most, None], SIZE)
+    np.testing.assert_allclose(region_masks.masks.sum(axis=0), 1, atol=1e-6)
+    np.testing.assert_allclose(region_masks.masks[:, 5, 45], [0.5, 0.5, 0])
+    np.testing.assert_allclose(region_masks.masks[:, 5, 90], [0, 0, 1])
 
 
-def test_without_a_mask_of_its_own_the_subject_stays_bit_by_bit(china: np.ndarray) -> None:
+def test_pixels_outside_all_masks_are_the_subjects(china: np.ndarray) -> None:
     left = np.zeros((64, 96), np.float32)
     left[:, :48] = 1
-    found = masks.regions([left], SIZE)
-    made = found.blended([255 - china], china)
-    np.testing.assert_array_equal(made[:, 48:], china[:, 48:])
-    np.testing.assert_array_equal(made[:, :48], (255 - china)[:, :48])
-    small = found.resized((48, 32))
+    region_masks = masks.regions([left], SIZE)
+    blended = region_masks.blended([255 - china], china)
+    np.testing.assert_array_equal(blended[:, 48:], china[:, 48:])
+    np.testing.assert_array_equal(blended[:, :48], (255 - china)[:, :48])
+    small = region_masks.resized((48, 32))
     assert small.masks.shape == (1, 32, 48) and small.coverage[:, :20].min() == 1 and small.coverage[:, 28:].max() == 0
 
 
@@ -72,36 +72,36 @@ def test_a_region_too_small_is_refused_by_name() -> None:
 
 
 @pytest.mark.parametrize("size", [(96, 64), (48, 32), (3000, 2000), (49, 32)])
-def test_a_mask_may_have_any_size_of_the_subjects_shape(size: tuple[int, int]) -> None:
+def test_a_mask_may_have_any_size_of_the_same_aspect_ratio(size: tuple[int, int]) -> None:
     masks.check_shape(size, SIZE, "mask.png")
 
 
 @pytest.mark.parametrize("size", [(64, 96), (96, 70), (3000, 2100)])
-def test_a_mask_of_another_shape_is_refused(size: tuple[int, int]) -> None:
+def test_a_mask_of_another_aspect_ratio_is_refused(size: tuple[int, int]) -> None:
     with pytest.raises(UsageError, match=r"mask mask\.png: \d+ x \d+ pixels, and the subject has 96 x 64"):
         masks.check_shape(size, SIZE, "mask.png")
 
 
-def test_a_subject_can_have_a_mask_of_its_own(tmp_path: Path) -> None:
+def test_masks_can_differ_by_subject(tmp_path: Path) -> None:
     for name, columns in (("one", 48), ("two", 72)):
         written(tmp_path / f"{name}.png", columns)
-    placing = MaskFiles(parse(["a"], [f"{tmp_path}/{{subject}}.png"], exists=lambda name: False))
-    shares = []
+    mask_files = MaskFiles(parse(["a"], [f"{tmp_path}/{{subject}}.png"], exists=lambda name: False))
+    coverages = []
     for name in ("one", "two"):
-        found, told = placing.regions(Path(f"in/{name}.jpg"), SIZE, SIZE)
-        assert found is not None and told == placing.recorded(Path(f"in/{name}.jpg"))
-        shares.append(float(found.coverage.mean()))
-    assert shares == pytest.approx([0.5, 0.75], abs=0.02)
-    recorded = [placing.recorded(Path(f"in/{name}.jpg"))["masks"][""] for name in ("one", "two")]
+        region_masks, record = mask_files.regions(Path(f"in/{name}.jpg"), SIZE, SIZE)
+        assert region_masks is not None and record == mask_files.recorded(Path(f"in/{name}.jpg"))
+        coverages.append(float(region_masks.coverage.mean()))
+    assert coverages == pytest.approx([0.5, 0.75], abs=0.02)
+    recorded = [mask_files.recorded(Path(f"in/{name}.jpg"))["masks"][""] for name in ("one", "two")]
     assert len(set(recorded)) == 2
-    assert placing.recorded(Path("in/three.jpg")) == {"masks": {"": None}}
-    for look in (placing.regions, placing.check):
+    assert mask_files.recorded(Path("in/three.jpg")) == {"masks": {"": None}}
+    for method in (mask_files.regions, mask_files.check):
         with pytest.raises(ImageRefused, match=r"three\.png"):
-            look(Path("in/three.jpg"), SIZE, SIZE)
-    assert placing.paths([Path("in/one.jpg")]) == {str((tmp_path / "one.png").resolve())}
+            method(Path("in/three.jpg"), SIZE, SIZE)
+    assert mask_files.paths([Path("in/one.jpg")]) == {str((tmp_path / "one.png").resolve())}
 
 
-def test_beyond_a_hard_edge_nothing_is_left_at_any_size() -> None:
+def test_hard_edges_do_not_ring_at_any_size() -> None:
     mask = np.zeros((200, 300), np.float32)
     mask[:, :150] = 1
     for size in ((96, 64), (600, 400)):
@@ -109,11 +109,11 @@ def test_beyond_a_hard_edge_nothing_is_left_at_any_size() -> None:
         assert not coverage[:, size[0] // 2 + 2 :].any() and coverage[:, : size[0] // 2 - 2].min() == 1
 
 
-def test_a_mask_that_cannot_be_read_is_told_before_any_subject(tmp_path: Path) -> None:
+def test_an_unreadable_mask_is_refused_before_any_subject(tmp_path: Path) -> None:
     with pytest.raises(ImageRefused, match=r"missing\.png"):
         MaskFiles(parse(["a"], [f"{tmp_path}/missing.png"], exists=lambda name: False))
 
 
-def test_without_masks_there_is_nothing_to_place_or_record() -> None:
-    placing = MaskFiles(parse(["a"], exists=lambda name: False))
-    assert placing.regions(Path("x.jpg"), SIZE, SIZE) == (None, {}) and placing.recorded(Path("x.jpg")) == {}
+def test_without_masks_nothing_is_recorded() -> None:
+    mask_files = MaskFiles(parse(["a"], exists=lambda name: False))
+    assert mask_files.regions(Path("x.jpg"), SIZE, SIZE) == (None, {}) and mask_files.recorded(Path("x.jpg")) == {}

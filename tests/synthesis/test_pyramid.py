@@ -33,7 +33,7 @@ def test_a_size_lies_between_two_scales_or_at_one(side: float, expected: tuple[i
     assert neighbouring_scales([720, 256, 512], side) == pytest.approx(expected, abs=1e-3)
 
 
-def test_a_run_needs_the_scales_beside_its_sizes() -> None:
+def test_a_run_needs_the_neighbouring_scales_of_its_sizes() -> None:
     scales = [256, 512, 720]
     assert scales_for(scales, SynthesisSettings(size=512)) == [256, 512]
     assert scales_for(scales, SynthesisSettings(size=512, style_scale=0.5)) == [256]

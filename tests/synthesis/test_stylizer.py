@@ -1,4 +1,4 @@
-"""Pictures of several settings, sizes and styles, made by a stylist from beginning to end."""
+"""Whole syntheses with various settings, sizes and styles."""
 
 from __future__ import annotations
 
@@ -32,27 +32,27 @@ AT_96 = SynthesisSettings(size=96, steps=6, precision="float32")
 
 
 def test_the_picture_moves_towards_the_style_and_keeps_its_bounds(wave: Style, vgg: Weights, china: np.ndarray) -> None:
-    synthesis = Stylizer(wave, vgg, dataclasses.replace(QUICK, steps=8)).stylize(china)
-    assert synthesis.pixels.shape == (43, 64, 3)
-    assert synthesis.final_loss < 0.6 * synthesis.start_loss
-    assert synthesis.pixels.min() >= 0 and synthesis.pixels.max() <= 255
-    assert synthesis.steps == 8
+    result = Stylizer(wave, vgg, dataclasses.replace(QUICK, steps=8)).stylize(china)
+    assert result.pixels.shape == (43, 64, 3)
+    assert result.final_loss < 0.6 * result.start_loss
+    assert result.pixels.min() >= 0 and result.pixels.max() <= 255
+    assert result.steps == 8
 
 
 def test_a_content_weight_keeps_the_subject(wave: Style, vgg: Weights, china: np.ndarray) -> None:
     def distance(content_weight: float) -> float:
         settings = dataclasses.replace(QUICK, steps=10, content_weight=content_weight, match_color=False)
-        made = Stylizer(wave, vgg, settings).stylize(china).pixels
+        picture = Stylizer(wave, vgg, settings).stylize(china).pixels
         start = Stylizer(wave, vgg, dataclasses.replace(settings, steps=1)).stylize(china).pixels
-        return float(np.abs(made - start).mean())
+        return float(np.abs(picture - start).mean())
 
     assert distance(50.0) < 0.7 * distance(0.0)
 
 
-def test_the_palette_is_the_paintings_before_the_first_step(wave: Style, vgg: Weights, china: np.ndarray) -> None:
-    match_colors = Stylizer(wave, vgg, QUICK).match_colors(china, 96)
+def test_match_colors_gives_the_paintings_palette(wave: Style, vgg: Weights, china: np.ndarray) -> None:
+    recolored = Stylizer(wave, vgg, QUICK).match_colors(china, 96)
     painting = wave.scales[96][PIXELS]
-    mean, cov, _count = moments(match_colors)
+    mean, cov, _count = moments(recolored)
     assert np.abs(mean - painting.mean).max() < 6
     assert np.linalg.norm(cov - painting.cov) < 0.25 * np.linalg.norm(painting.cov)
     grey = np.repeat(china.mean(axis=2, keepdims=True), 3, axis=2)
@@ -65,69 +65,69 @@ def test_the_same_settings_give_the_same_picture(wave: Style, vgg: Weights, chin
 
 
 def test_noise_follows_its_seed(wave: Style, vgg: Weights, china: np.ndarray) -> None:
-    def made(seed: int) -> np.ndarray:
+    def from_noise(seed: int) -> np.ndarray:
         return Stylizer(wave, vgg, dataclasses.replace(QUICK, init="noise", seed=seed, steps=1)).stylize(china).pixels
 
-    np.testing.assert_array_equal(made(1), made(1))
-    assert np.abs(made(1) - made(2)).mean() > 10
+    np.testing.assert_array_equal(from_noise(1), from_noise(1))
+    assert np.abs(from_noise(1) - from_noise(2)).mean() > 10
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "rmsprop"])
 def test_the_other_optimisers_lower_the_loss_too(wave: Style, vgg: Weights, china: np.ndarray, optimizer: str) -> None:
     settings = dataclasses.replace(QUICK, optimizer=optimizer, steps=12)
-    synthesis = Stylizer(wave, vgg, settings).stylize(china)
-    assert synthesis.final_loss < 0.9 * synthesis.start_loss
+    result = Stylizer(wave, vgg, settings).stylize(china)
+    assert result.final_loss < 0.9 * result.start_loss
 
 
-def test_other_weights_and_layers_that_were_not_measured_are_refused(wave: Style, vgg: Weights) -> None:
+def test_other_weights_and_unmeasured_layers_are_refused(wave: Style, vgg: Weights) -> None:
     with pytest.raises(FingerprintMismatch, match=r"'wave'.*weights_sha256.*abc"):
         Stylizer(wave, dataclasses.replace(vgg, sha256="abc"), QUICK)
     with pytest.raises(FingerprintMismatch, match=r"conv1_1 conv2_1 conv3_1.*conv5_1"):
         Stylizer(wave, vgg, dataclasses.replace(QUICK, layers=("conv5_1",)))
 
 
-def test_pictures_side_by_side_are_made_as_each_alone(wave: Style, vgg: Weights, china: np.ndarray) -> None:
+def test_a_batch_equals_single_images(wave: Style, vgg: Weights, china: np.ndarray) -> None:
     settings = dataclasses.replace(QUICK, precision="float32", steps=6)
     stylizer = Stylizer(wave, vgg, settings)
     subjects = [china, np.ascontiguousarray(china[::-1])]
-    told: list[int] = []
-    together = stylizer.stylize_batch(subjects, on_step=lambda info: told.append(info.picture))
-    assert {0, 1} == set(told)
-    for subject, made in zip(subjects, together, strict=True):
+    pictures_seen: list[int] = []
+    together = stylizer.stylize_batch(subjects, on_step=lambda info: pictures_seen.append(info.picture))
+    assert {0, 1} == set(pictures_seen)
+    for subject, result in zip(subjects, together, strict=True):
         alone = stylizer.stylize(subject)
-        assert made.final_loss == pytest.approx(alone.final_loss, rel=1e-3)
-        assert np.abs(made.pixels - alone.pixels).mean() < 0.5
+        assert result.final_loss == pytest.approx(alone.final_loss, rel=1e-3)
+        assert np.abs(result.pixels - alone.pixels).mean() < 0.5
 
 
-@pytest.mark.skipif(runtime.NAME != "tensorflow", reason="JAX compiles once a shape, PyTorch not at all")
-def test_the_second_picture_of_another_size_pays_no_retrace(
+@pytest.mark.skipif(runtime.NAME != "tensorflow", reason="JAX compiles once per shape, PyTorch never")
+def test_another_size_needs_no_new_trace(
     wave: Style, vgg: Weights, china: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     traced: list[str] = []
     compile_graph = runtime.tf.function
 
     def counted(function: Callable[..., object] | None = None, **options: object) -> object:
-        if function is None:  # as Keras decorates its own
+        if function is None:  # the call as a decorator with options, in Keras
             return compile_graph(**options)
 
-        def told(*arguments: object) -> object:
+        def traced_function(*arguments: object) -> object:
             traced.append(getattr(function, "__qualname__", ""))
             return function(*arguments)
 
-        return compile_graph(told, **options)
+        return compile_graph(traced_function, **options)
 
     monkeypatch.setattr("pipeline.backends.compile.tf.function", counted)
-    stylizer_module._objective.cache_clear()  # other tests' pictures have paid for it
+    stylizer_module._objective.cache_clear()  # other tests have compiled it
     stylizer = Stylizer(wave, vgg, dataclasses.replace(QUICK, steps=2))
     stylizer.stylize(china)
-    of_the_first = list(traced)
-    assert of_the_first
+    traced_first = list(traced)
+    assert traced_first
     stylizer.stylize(china)
     stylizer.stylize(np.ascontiguousarray(china[:45, :70].transpose(1, 0, 2)))
-    assert traced == of_the_first
+    assert traced == traced_first
 
 
-def test_pictures_of_two_sizes_are_not_made_side_by_side(wave: Style, vgg: Weights, china: np.ndarray) -> None:
+def test_a_batch_of_two_sizes_is_refused(wave: Style, vgg: Weights, china: np.ndarray) -> None:
     with pytest.raises(UsageError, match=r"43 x 64, 64 x 43"):
         Stylizer(wave, vgg, QUICK).stylize_batch([china, np.ascontiguousarray(china.transpose(1, 0, 2))])
 
@@ -140,8 +140,8 @@ def test_bfloat16_ends_where_float32_does(wave: Style, vgg: Weights, china: np.n
     assert ends["bfloat16"] == pytest.approx(ends["float32"], rel=0.03)
 
 
-def test_bfloat16_does_for_the_few_positions_of_deep_layers(wave: Style, vgg: Weights, china: np.ndarray) -> None:
-    """With bfloat16 throughout it ended at more than twice the loss."""
+def test_bfloat16_suffices_for_deep_layers_with_few_positions(wave: Style, vgg: Weights, china: np.ndarray) -> None:
+    """Deep layers compute their gradient in float32 at either precision."""
     layers = ("conv1_1", "conv4_2", "conv5_1", "conv5_4")
     painting = images.resize(images.load(DATA / "styles/great_wave.jpg").pixels, (256, 172))
     network = VGG19(vgg, "avg", "reflect")
@@ -164,7 +164,7 @@ def test_bfloat16_does_for_the_few_positions_of_deep_layers(wave: Style, vgg: We
 def test_bfloat16_ends_where_float32_does_on_the_samples(
     vgg: Weights, tmp_path: Path, photograph: str, painting: str
 ) -> None:
-    """All layers, all steps, every size on the way."""
+    """With all layers, all steps and every size."""
     bank = Bank(tmp_path)
     pipeline.add(bank, DATA / f"styles/{painting}.jpg", name="style", scales=(160, 320))
     subject = images.load(DATA / f"subjects/{photograph}.jpg").pixels
@@ -175,37 +175,35 @@ def test_bfloat16_ends_where_float32_does_on_the_samples(
     assert ends["bfloat16"] == pytest.approx(ends["float32"], rel=0.03)
 
 
-def test_a_picture_in_strips_is_the_picture(
+def test_a_tiled_picture_equals_the_plain_one(
     wave: Style, vgg: Weights, china: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = dataclasses.replace(QUICK, precision="float32", steps=3)
-    whole = Stylizer(wave, vgg, settings).stylize(china)
-    asked = []
+    plain = Stylizer(wave, vgg, settings).stylize(china)
+    requests = []
 
     def too_large(size: tuple[int, int], *_: object, **more: object) -> bool:
-        asked.append((size, more["limit"]))
+        requests.append((size, more["limit"]))
         return True
 
     monkeypatch.setattr(stylizer_module, "require_memory", too_large)
     monkeypatch.setattr(
         stylizer_module, "in_strips", lambda objective: tiled_objective.in_strips(objective, 64 * 16 * 128)
     )
-    made = Stylizer(wave, vgg, dataclasses.replace(settings, memory_limit=2_000_000_000)).stylize(china)
-    assert asked == [((64, 43), 2_000_000_000)]
-    assert made.start_loss == pytest.approx(whole.start_loss, rel=1e-5)
-    assert made.final_loss == pytest.approx(whole.final_loss, rel=1e-3)
-    assert np.abs(made.pixels - whole.pixels).mean() < 0.05
+    result = Stylizer(wave, vgg, dataclasses.replace(settings, memory_limit=2_000_000_000)).stylize(china)
+    assert requests == [((64, 43), 2_000_000_000)]
+    assert result.start_loss == pytest.approx(plain.start_loss, rel=1e-5)
+    assert result.final_loss == pytest.approx(plain.final_loss, rel=1e-3)
+    assert np.abs(result.pixels - plain.pixels).mean() < 0.05
 
 
-def test_a_picture_too_large_for_the_memory_is_refused_before_work(
-    wave: Style, vgg: Weights, china: np.ndarray
-) -> None:
+def test_a_picture_too_large_for_the_memory_is_refused_first(wave: Style, vgg: Weights, china: np.ndarray) -> None:
     stylizer = Stylizer(wave, vgg, dataclasses.replace(QUICK, size=4096, memory_limit=3_000_000_000))
     with pytest.raises(UsageError, match=r"4096 x 2731 pixels need about .* 3\.0 GB are allowed\. Choose --size"):
         stylizer.stylize(china, on_step=lambda info: pytest.fail("work began"))
 
 
-def test_strength_0_is_the_subject_and_more_goes_further(wave: Style, vgg: Weights, china: np.ndarray) -> None:
+def test_strength_0_returns_the_subject_and_more_changes_more(wave: Style, vgg: Weights, china: np.ndarray) -> None:
     none, some, half, full = (
         Stylizer(wave, vgg, dataclasses.replace(AT_96, strength=strength)).stylize(china).pixels
         for strength in (0, 0.05, 0.5, 1)
@@ -216,7 +214,7 @@ def test_strength_0_is_the_subject_and_more_goes_further(wave: Style, vgg: Weigh
     assert distances[0] < 0.25 * distances[2] and distances[1] < 0.8 * distances[2]
 
 
-def test_each_region_comes_near_its_own_style(
+def test_each_region_approaches_its_style(
     wave: Style, night: Style, vgg: Weights, china: np.ndarray, left: RegionMasks
 ) -> None:
     both = regions([left.masks[0], None], (96, 64))
@@ -238,18 +236,18 @@ def test_several_styles_without_masks_are_refused(wave: Style, night: Style, vgg
         Stylizer([wave, night], vgg, AT_96).stylize(china)
 
 
-def test_a_weight_for_a_layer_that_takes_no_part_is_refused(wave: Style, vgg: Weights) -> None:
+def test_a_weight_for_an_unused_layer_is_refused(wave: Style, vgg: Weights) -> None:
     with pytest.raises(UsageError, match="layer_weights conv5_1: not among the style layers conv1_1 conv2_1 conv3_1"):
         Stylizer(wave, vgg, dataclasses.replace(AT_96, layer_weights=(("conv5_1", 2.0),)))
 
 
-def test_masks_and_strength_are_each_pictures_own_side_by_side(
-    wave: Style, vgg: Weights, china: np.ndarray, left: RegionMasks
-) -> None:
+def test_masks_in_a_batch_apply_per_image(wave: Style, vgg: Weights, china: np.ndarray, left: RegionMasks) -> None:
     stylizer = Stylizer(wave, vgg, dataclasses.replace(AT_96, steps=3))
     other = np.ascontiguousarray(china[:, ::-1])
-    heard = []
-    both = stylizer.stylize_batch([china, other], regions=[left, None], on_step=lambda info: heard.append(info.picture))
+    pictures_seen = []
+    both = stylizer.stylize_batch(
+        [china, other], regions=[left, None], on_step=lambda info: pictures_seen.append(info.picture)
+    )
     np.testing.assert_array_equal(both[0].pixels, stylizer.stylize(china, regions=left).pixels)
     np.testing.assert_array_equal(both[1].pixels, stylizer.stylize(other).pixels)
-    assert heard == [0] * 3 + [1] * 3
+    assert pictures_seen == [0] * 3 + [1] * 3

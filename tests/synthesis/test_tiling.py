@@ -3,7 +3,7 @@ from __future__ import annotations
 from pipeline.synthesis.tiling import split_rows
 
 
-def test_strips_are_even_and_none_is_too_short() -> None:
+def test_strips_are_even_and_longer_than_a_halo() -> None:
     for height in (2, 8, 9, 31, 64, 101, 1000):
         for rows in (0, 8, 9, 30, 64, 2000):
             strips = split_rows(height, rows)

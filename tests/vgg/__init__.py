@@ -1,1 +1,1 @@
-"""Vgg."""
+"""Tests of VGG-19 and its weights."""

@@ -17,14 +17,14 @@ def _features(network: VGG19, pixels: np.ndarray, layers: list[str]) -> dict[str
 
 def test_layers_come_in_order_with_their_channels(vgg: Weights, china: np.ndarray) -> None:
     network = VGG19(vgg, "avg", "reflect")
-    walked = list(network.iter_layers(runtime.to_tensors(china), network.parameters))
-    convolutions = [(name, x.shape[-1]) for name, x in walked if name.startswith("conv")]
+    layers_in_order = list(network.iter_layers(runtime.to_tensors(china), network.parameters))
+    convolutions = [(name, x.shape[-1]) for name, x in layers_in_order if name.startswith("conv")]
     assert convolutions == list(CONVOLUTIONS.items())
-    assert [name for name, _ in walked[:3]] == ["conv1_1", "relu1_1", "conv1_2"]
-    assert walked[-1][0] == "conv5_4"
+    assert [name for name, _ in layers_in_order[:3]] == ["conv1_1", "relu1_1", "conv1_2"]
+    assert layers_in_order[-1][0] == "conv5_4"
 
 
-def test_the_first_layer_is_the_convolution_written_out(vgg: Weights, china: np.ndarray) -> None:
+def test_the_first_layer_equals_an_explicit_convolution(vgg: Weights, china: np.ndarray) -> None:
     kernel, bias = vgg.layers["conv1_1"]
     features = _features(VGG19(vgg, "avg", "zero"), china, ["conv1_1"])["conv1_1"][0]
     bgr = china[..., ::-1] - vgg.mean_pixel_bgr
@@ -32,7 +32,7 @@ def test_the_first_layer_is_the_convolution_written_out(vgg: Weights, china: np.
     np.testing.assert_allclose(features[10, 20], np.einsum("hwi,hwio->o", patch, kernel) + bias, rtol=1e-4, atol=1e-2)
 
 
-def test_relu_layers_are_the_convolutions_without_the_negative(vgg: Weights, china: np.ndarray) -> None:
+def test_relu_layers_clip_the_convolutions_at_zero(vgg: Weights, china: np.ndarray) -> None:
     features = _features(VGG19(vgg, "max", "replicate"), china, ["conv3_2", "relu3_2"])
     np.testing.assert_array_equal(features["relu3_2"], np.maximum(features["conv3_2"], 0))
 
@@ -58,14 +58,14 @@ def test_padding_changes_the_border_and_nothing_else(vgg: Weights, china: np.nda
 
 
 @pytest.mark.parametrize(("padding", "mode"), [("reflect", "reflect"), ("replicate", "edge")])
-def test_padding_is_the_one_of_that_name(vgg: Weights, china: np.ndarray, padding: str, mode: str) -> None:
+def test_padding_modes_match_numpys(vgg: Weights, china: np.ndarray, padding: str, mode: str) -> None:
     around = np.pad(china, ((1, 1), (1, 1), (0, 0)), mode=mode)
     wide = _features(VGG19(vgg, "avg", "zero"), around, ["conv1_1"])["conv1_1"][0, 1:-1, 1:-1]
     plain = _features(VGG19(vgg, "avg", padding), china, ["conv1_1"])["conv1_1"][0]
     np.testing.assert_allclose(plain, wide, rtol=1e-3, atol=1e-2)
 
 
-def test_a_flat_picture_gets_no_frame_unless_padding_is_zero(vgg: Weights) -> None:
+def test_a_flat_image_has_flat_activations_unless_padding_is_zero(vgg: Weights) -> None:
     flat = np.full((48, 48, 3), 180.0, np.float32)
     for padding in ("reflect", "replicate"):
         features = _features(VGG19(vgg, "avg", padding), flat, ["conv4_1"])["conv4_1"][0]
@@ -78,7 +78,7 @@ def test_an_unknown_pooling_or_padding_names_the_known_ones(vgg: Weights, poolin
         VGG19(vgg, pooling, padding)
 
 
-def test_blocks_end_with_the_last_feature_wanted() -> None:
+def test_blocks_end_with_the_last_feature() -> None:
     first, second, third = blocks(["relu1_2", "conv3_2", "conv1_1"])
     assert first.convolutions == ("conv1_1", "conv1_2") and first.features == ("conv1_1", "relu1_2")
     assert second.convolutions == ("conv2_1", "conv2_2") and second.features == () and second.pools

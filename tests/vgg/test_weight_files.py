@@ -1,4 +1,4 @@
-"""Weights from every layout they come in, and from files that are none."""
+"""Weights from every layout, and from files without weights."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LAYOUTS = pytest.mark.parametrize("layout", WRITERS)
 
 @pytest.fixture
 def written(tmp_path: Path) -> Any:
-    """Write a file of a layout; files are large, so they go when the test does."""
+    """Return a function that writes a file of a layout. The large files are deleted after the test."""
     paths: list[Path] = []
 
     def write(layout: str, layers: Layers) -> Path:
@@ -77,7 +77,7 @@ def test_layer_that_is_not_finite_is_named(layout: str, value: float, written: A
     assert "conv1_1 holds values that are not finite" in refusal(written(layout, layers))
 
 
-def test_kernels_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
+def test_kernels_that_are_not_numbers_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "words.npy"
     words = np.full((3, 3, 3, 64), "word")
     np.save(path, np.array({"conv1_1_kernel": words, "conv1_1_bias": words}, dtype=object), allow_pickle=True)
@@ -85,7 +85,7 @@ def test_kernels_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("mean", [(1.0, 2.0, np.nan), (1.0, 2.0, 3.0, 4.0)])
-def test_mean_pixel_that_is_none_is_refused(mean: Any, tmp_path: Path, vgg: weights.Weights) -> None:
+def test_bad_mean_pixel_is_refused(mean: Any, tmp_path: Path, vgg: weights.Weights) -> None:
     write_codebook(tmp_path / "x.h5", vgg.layers, mean)
     refusal(tmp_path / "x.h5")
     (tmp_path / "x.h5").unlink()
@@ -103,7 +103,7 @@ class Runs:
 
 @pytest.mark.parametrize("by", ["os.system", "exec", "eval", "subprocess.Popen", "numpy.savetxt"])
 @pytest.mark.parametrize("trusted", [True, False])
-def test_pickle_that_would_run_something_is_refused_and_runs_nothing(by: str, trusted: bool, tmp_path: Path) -> None:
+def test_pickle_that_would_run_code_is_refused_and_runs_nothing(by: str, trusted: bool, tmp_path: Path) -> None:
     marker, path = tmp_path / "ran", tmp_path / "evil.npy"
     evil = {
         "os.system": Runs(os.system, f"touch {marker}"),
@@ -119,7 +119,7 @@ def test_pickle_that_would_run_something_is_refused_and_runs_nothing(by: str, tr
 
 
 @pytest.mark.parametrize("content", [np.zeros((3, 3)), np.array([1, "a", None], dtype=object), np.array(7, object)])
-def test_npy_that_is_no_dictionary_of_layers_is_refused(content: np.ndarray, tmp_path: Path) -> None:
+def test_npy_without_a_dictionary_of_layers_is_refused(content: np.ndarray, tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", content, allow_pickle=True)
     refusal(tmp_path / "x.npy")
 
@@ -128,7 +128,7 @@ def test_npy_that_is_no_dictionary_of_layers_is_refused(content: np.ndarray, tmp
 @pytest.mark.parametrize(
     "content", [b"", b"Dear diary", bytes(4096), b"\x93NUMPY\x01\0\x0a\0{'descr':1", b"\x89HDF\r\n\x1a\n"]
 )
-def test_file_that_is_not_what_its_suffix_says_is_refused(suffix: str, content: bytes, tmp_path: Path) -> None:
+def test_file_that_contradicts_its_suffix_is_refused(suffix: str, content: bytes, tmp_path: Path) -> None:
     (tmp_path / f"x{suffix}").write_bytes(content)
     assert f"not a {suffix} file of VGG-19's weights" in refusal(tmp_path / f"x{suffix}")
 

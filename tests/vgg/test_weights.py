@@ -1,4 +1,4 @@
-"""Where weights come from: the packaged file, a file of the user's, Keras' file."""
+"""Sources of weights: the packaged file, a file of the user, Keras' file."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CODEBOOK_SHA256 = "00a598d54da25ce79e83139298f2b62386e4d2a54085e5f3d43f875c68b37
 
 @pytest.fixture
 def unknown(tmp_path: Path) -> Any:
-    """VGG-19's weights in a file of another digest."""
+    """A file of VGG-19's weights with an unknown digest."""
     path = tmp_path / "unknown.h5"
     shutil.copy(weights.PACKAGED, path)
     with h5py.File(path, "a") as file:
@@ -45,7 +45,7 @@ def test_the_repr_of_weights_fits_a_line(vgg: weights.Weights) -> None:
     assert repr(vgg) == "Weights(layers=16, sha256='00a598d54da2')"
 
 
-def test_unknown_file_needs_a_word_of_trust(unknown: Path) -> None:
+def test_unknown_file_needs_allow_unknown(unknown: Path) -> None:
     digest = hashlib.sha256(unknown.read_bytes()).hexdigest()
     message = refusal(unknown, allow_unknown=False)
     assert f"sha256 {digest} is not in the table of known VGG-19 files" in message
@@ -54,14 +54,14 @@ def test_unknown_file_needs_a_word_of_trust(unknown: Path) -> None:
     refusal(unknown, allow_unknown=False)
 
 
-def test_known_file_is_known_wherever_it_lies_and_whatever_its_name(tmp_path: Path, vgg: weights.Weights) -> None:
+def test_known_file_is_recognised_by_digest_under_any_name(tmp_path: Path, vgg: weights.Weights) -> None:
     shutil.copy(weights.PACKAGED, tmp_path / "renamed.hdf5")
     assert weights.load(tmp_path / "renamed.hdf5").sha256 == vgg.sha256
     assert weights.load(str(tmp_path / "renamed.hdf5")).sha256 == vgg.sha256
     (tmp_path / "renamed.hdf5").unlink()
 
 
-def test_changed_file_is_read_anew(unknown: Path) -> None:
+def test_changed_file_is_read_again(unknown: Path) -> None:
     before = weights.load(unknown, allow_unknown=True)
     with h5py.File(unknown, "a") as file:
         file["conv1_1/bias"][0] = 42
@@ -71,13 +71,13 @@ def test_changed_file_is_read_anew(unknown: Path) -> None:
     assert after.layers["conv1_1"][1][0] == 42
 
 
-def test_unknown_suffix_is_refused_with_those_there_are(unknown: Path, tmp_path: Path) -> None:
+def test_unknown_suffix_is_refused_with_the_known_ones(unknown: Path, tmp_path: Path) -> None:
     shutil.copy(unknown, tmp_path / "x.ckpt")
     assert "Give one of .h5, .hdf5, .mat, .npy." in refusal(tmp_path / "x.ckpt")
     (tmp_path / "x.ckpt").unlink()
 
 
-def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
+def test_folders_pipes_and_missing_files_are_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo.h5")
     (tmp_path / "folder.h5").mkdir()
     (tmp_path / "dangling.h5").symlink_to("nowhere")
@@ -90,7 +90,7 @@ def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
 
 def test_file_that_cannot_be_read_is_refused() -> None:
     with pytest.raises(WeightsRefused, match=r"/mem: Input/output error\. Give --weights a file you may read\."):
-        weights.load("/proc/self/mem")  # a regular file to all who ask, and no byte at its beginning can be read
+        weights.load("/proc/self/mem")  # stat calls it a regular file, and its first byte cannot be read
 
 
 def test_style_of_the_packaged_weights_finds_them(vgg: weights.Weights) -> None:
@@ -98,7 +98,7 @@ def test_style_of_the_packaged_weights_finds_them(vgg: weights.Weights) -> None:
     assert weights.matching(vgg.sha256, "packaged").sha256 == vgg.sha256
 
 
-def test_style_of_other_weights_is_refused_naming_both(unknown: Path, vgg: weights.Weights) -> None:
+def test_style_of_other_weights_is_refused_with_both_digests(unknown: Path, vgg: weights.Weights) -> None:
     digest = hashlib.sha256(unknown.read_bytes()).hexdigest()
     with pytest.raises(FingerprintMismatch) as refused:
         weights.matching(vgg.sha256, unknown, allow_unknown=True)
@@ -119,7 +119,7 @@ def keras_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def published(unknown: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A file that stands for the one Keras publishes: its address and its digest are the known ones."""
+    """A file in place of Keras' own: its URL and its digest count as known."""
     md5 = hashlib.md5(unknown.read_bytes()).hexdigest()
     monkeypatch.setattr(weights, "_KERAS_URL", unknown.as_uri())
     monkeypatch.setattr(weights, "KERAS_MD5", md5)
@@ -127,7 +127,7 @@ def published(unknown: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return unknown
 
 
-def test_keras_file_is_downloaded_once_and_needs_no_word_of_trust(
+def test_keras_file_is_downloaded_once_and_is_known(
     keras_home: Path, published: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     digest = hashlib.sha256(published.read_bytes()).hexdigest()
@@ -140,7 +140,7 @@ def test_keras_file_is_downloaded_once_and_needs_no_word_of_trust(
     published.with_suffix(".gone").rename(published)
 
 
-def test_download_that_fails_says_what_to_do(keras_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_download_names_the_remedy(keras_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(weights, "_KERAS_URL", (tmp_path / "nothing.h5").as_uri())
     with pytest.raises(WeightsRefused) as refused:
         weights.load("keras")
@@ -155,7 +155,7 @@ def test_download_of_other_bytes_is_refused(keras_home: Path, published: Path, m
         weights.load("keras")
 
 
-def test_cache_of_other_bytes_is_not_taken_for_the_styles_weights(keras_home: Path) -> None:
+def test_cached_file_with_another_digest_is_ignored(keras_home: Path) -> None:
     cached = keras_home / "models" / weights.KERAS_FILE
     cached.parent.mkdir(parents=True)
     cached.write_bytes(b"something else")

@@ -1,4 +1,4 @@
-"""Files of VGG-19's weights in every layout they come in, and what is said when one is refused."""
+"""Writers of VGG-19's weights in every layout, and the message of a refusal."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def keras_name(name: str) -> str:
 
 
 def write_codebook(path: Path, layers: Layers, mean: Any = (103.939, 116.779, 123.68)) -> None:
-    """As `pipeline/vgg/data/vgg19_conv_codebook.h5` is."""
+    """Write the layout of `pipeline/vgg/data/vgg19_conv_codebook.h5`."""
     with h5py.File(path, "w") as file:
         file.attrs["mean_pixel_bgr"] = np.array(mean, np.float32)
         for name, (kernel, bias) in layers.items():
@@ -34,7 +34,7 @@ def write_codebook(path: Path, layers: Layers, mean: Any = (103.939, 116.779, 12
 
 
 def write_keras(path: Path, layers: Layers) -> None:
-    """As `vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5` is: kernels in BGR, empty groups for the poolings."""
+    """Write Keras' layout without a top: kernels in BGR, empty groups for the poolings."""
     with h5py.File(path, "w") as file:
         names = ["input_1"]
         for name, (kernel, bias) in layers.items():
@@ -52,7 +52,7 @@ def write_keras(path: Path, layers: Layers) -> None:
 
 
 def write_keras_model(path: Path, layers: Layers) -> None:
-    """As Keras 2 saves a whole model."""
+    """Write the layout of a whole model saved by Keras 2."""
     with h5py.File(path, "w") as file:
         file.attrs["keras_version"] = b"2.15.0"
         for name, (kernel, bias) in layers.items():
@@ -62,7 +62,7 @@ def write_keras_model(path: Path, layers: Layers) -> None:
 
 
 def matconvnet_layers(layers: Layers, bias_shape: tuple[int, int]) -> np.ndarray:
-    """A cell of structs: convolutions in RGB with relu and pool between, then what follows them."""
+    """Return a cell of structs: convolutions in RGB with relu and pool between, then the dense layers."""
     cells: list[dict[str, Any]] = []
     for name, (kernel, bias) in layers.items():
         if name.endswith("_1") and name != "conv1_1":
@@ -82,7 +82,7 @@ def matconvnet_layers(layers: Layers, bias_shape: tuple[int, int]) -> np.ndarray
 
 
 def write_mat_2014(path: Path, layers: Layers) -> None:
-    """MatConvNet's first vintage: the mean is a whole picture under `normalization`."""
+    """Write MatConvNet's first layout, with the mean as a whole image under `normalization`."""
     average = np.broadcast_to(np.array([123.68, 116.779, 103.939]), (224, 224, 3))
     content = {
         "layers": matconvnet_layers(layers, (1, -1)),
@@ -93,7 +93,7 @@ def write_mat_2014(path: Path, layers: Layers) -> None:
 
 
 def write_mat_2016(path: Path, layers: Layers) -> None:
-    """MatConvNet's second vintage: one pixel under `meta`."""
+    """Write MatConvNet's second layout, with the mean as one pixel under `meta`."""
     average = np.array([123.68, 116.779, 103.939]).reshape(1, 1, 3)
     meta = {"normalization": {"averageImage": average, "border": [0.0, 0.0]}, "classes": {"name": ["tench"]}}
     scipy.io.savemat(path, {"layers": matconvnet_layers(layers, (-1, 1)), "meta": meta})
@@ -112,7 +112,7 @@ def write_npy(path: Path, layers: Layers) -> None:
 
 
 def write_npy_2018(path: Path, layers: Layers) -> None:
-    """As NumPy 1.14 wrote it on Python 3: pickle's protocol 2, and its old module names."""
+    """Write as NumPy 1.14 did on Python 3: pickle's protocol 2 and the old module names."""
     content = pickle.dumps(dictionary(layers), protocol=2).replace(b"numpy._core.multiarray", b"numpy.core.multiarray")
     with path.open("wb") as file:
         np.lib.format.write_array_header_1_0(file, {"descr": "|O", "fortran_order": False, "shape": ()})

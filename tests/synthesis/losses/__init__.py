@@ -1,1 +1,1 @@
-"""Losses."""
+"""Tests of the losses."""

@@ -20,7 +20,7 @@ def test_a_whole_picture_has_the_mean_and_covariance_of_its_rows() -> None:
 
 
 @pytest.mark.parametrize("scale", [1.0, 0.1], ids=["ones", "tenths"])
-def test_of_a_mask_only_ratios_matter(scale: float) -> None:
+def test_only_ratios_of_a_mask_matter(scale: float) -> None:
     activations = np.random.default_rng(1).normal(size=(1, 6, 5, 3)).astype(np.float32)
     mask = np.zeros((1, 6, 5, 1), np.float32)
     mask[:, :4] = scale
@@ -33,7 +33,7 @@ def test_of_a_mask_only_ratios_matter(scale: float) -> None:
 
 
 def test_many_rows_far_from_0_keep_their_mean() -> None:
-    """A plain float32 sum of as many rows is off by about 1e-3 of itself."""
+    """One float32 sum over as many rows has a relative error of about 1e-3."""
     activations = np.full((1, 400, 440, 1), 1000.1, np.float32)
     mean = runtime.to_numpy(moments(runtime.to_tensors(activations))["mean"])
     assert mean[0, 0, 0] == pytest.approx(1000.1, rel=2e-5)

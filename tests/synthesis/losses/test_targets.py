@@ -1,4 +1,4 @@
-"""A style's targets: between its scales, at another scale, and on the way from the subject."""
+"""A style's targets: between two scales, at another scale, and between subject and style."""
 
 from __future__ import annotations
 
@@ -41,15 +41,15 @@ def test_style_scale_takes_the_style_at_another_size(night: Style) -> None:
         np.testing.assert_array_equal(mean(style_scale), night.scales[scale]["conv3_1"].mean)
 
 
-def test_between_two_scales_lies_what_is_nearer_than_either(night: Style) -> None:
-    """At 90 pixels the painting was measured, too: it is left out, and found again from 64 and 128."""
+def test_the_geodesic_point_is_nearer_than_either_scale(night: Style) -> None:
+    """The scale 90 is omitted, and estimated from 64 and 128."""
     two = Style(night.header, {scale: night.scales[scale] for scale in (64, 128)})
     point = Targets(two, LAYERS, QUICK).at_scale(90)
     for layer in LAYERS:
-        wanted = night.scales[90][layer]
+        measured = night.scales[90][layer]
 
-        def distance(other: Gaussian, wanted: Gaussian = wanted) -> float:
-            return gaussian.wasserstein2(wanted.mean, wanted.cov, other.mean, other.cov)
+        def distance(other: Gaussian, measured: Gaussian = measured) -> float:
+            return gaussian.wasserstein2(measured.mean, measured.cov, other.mean, other.cov)
 
         assert distance(point[layer]) < 0.8 * min(distance(two.scales[scale][layer]) for scale in (64, 128))
 
@@ -60,12 +60,12 @@ def test_a_preview_is_as_near_to_the_style_as_the_final_picture(night: Style, vg
     def distances(size: int) -> np.ndarray:
         settings = dataclasses.replace(QUICK, size=size, steps=10, coarse_to_fine=False)
         stylizer = Stylizer(night, vgg, settings)
-        found = stylizer.objective(False).gaussians(stylizer.stylize(subject).pixels)
+        layer_moments = stylizer.objective(False).gaussians(stylizer.stylize(subject).pixels)
         ends = [night.scales[size][layer] for layer in LAYERS]
         return np.array(
             [
-                gaussian.wasserstein2(*own, end.mean, end.cov) / np.sqrt(np.trace(end.cov))
-                for own, end in zip(found, ends, strict=True)
+                gaussian.wasserstein2(*moments, end.mean, end.cov) / np.sqrt(np.trace(end.cov))
+                for moments, end in zip(layer_moments, ends, strict=True)
             ]
         )
 
