@@ -71,7 +71,7 @@ def test_a_damaged_style_is_left_off_a_rough_map_and_named(bank: Bank) -> None:
     for name in bank.names():
         if name != "wave":
             bank.remove(name)
-    with pytest.raises(UsageError, match="none is whole"):
+    with pytest.raises(UsageError, match="all are damaged"):
         atlas.atlas(bank, exact=0)
 
 
