@@ -1,4 +1,4 @@
-"""Devices that compute: which there are, which one is used, its memory, and the precision it is fast in."""
+"""Devices: which exist, which one computes, its memory, and the precision it is fast in."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ elif NAME == "torch":
 else:
     import jax
 
-#: bfloat16 is taken when a convolution takes less than this share of float32's time.
+#: `resolve_precision` selects bfloat16 if its time, divided by float32's, is below this.
 _MAX_TIME_RATIO = 0.8
 _TIMED_CHANNELS, _TIMED_SIDE, _TIMED_RUNS = 128, 96, 5
 #: Assume 4 GiB where NVML is missing: a batch too large is halved on out-of-memory, one too small is never enlarged.
@@ -37,10 +37,9 @@ def resolve_precision(precision: str) -> str:
     Parameters
     ----------
     precision : {"auto", "float32", "bfloat16"}
-        ``auto`` times one convolution of the network's kind both ways, a fifth of a second on
-        a processor, once a process; of a run, one worker does so for all: see `jobs.run.agree`.
-        Processors with AVX512-BF16 or AMX and GPUs since Ampere win; where bfloat16 is emulated it
-        loses by far, so that the choice does not waver.
+        ``auto`` times one convolution in both precisions, once per process. bfloat16 wins on GPUs since
+        Ampere and on CPUs with AVX512-BF16 or AMX. Where bfloat16 is emulated, float32 wins by a wide margin.
+        In a run, one worker measures for all workers.
     """
     if precision != "auto":
         return precision
@@ -56,8 +55,8 @@ def _convolution_seconds(precision: str) -> float:
     kernel = ops.cast(
         to_tensors(random.normal(size=(3, 3, _TIMED_CHANNELS, _TIMED_CHANNELS)).astype(np.float32)), precision
     )
-    # bound, as in the network: of a kernel given as an argument TensorFlow would not know the channels, and Keras
-    # would have the convolution compiled by XLA, whose times are others
+    # The kernel is bound, as in the network. As an argument its channels would be unknown to TensorFlow, and Keras
+    # would compile the convolution with XLA, which takes another time.
     convolve = compile_bound(
         lambda x, kernel: ops.sum(
             ops.cast(ops.conv(x, kernel, padding="same", data_format="channels_last"), "float32")
@@ -69,16 +68,19 @@ def _convolution_seconds(precision: str) -> float:
         start = time.perf_counter()
         float(to_numpy(convolve(x)))
         seconds.append(time.perf_counter() - start)
-    return min(seconds[1:])  # what else runs here makes single ones longer, and none shorter
+    return min(seconds[1:])  # other load only adds time, so the minimum is the best estimate
 
 
 def device() -> str:
-    """Name the kind of device that computes, ``cpu`` or ``gpu``."""
+    """Return the kind of device that computes, ``cpu`` or ``gpu``."""
     return "cpu" if all(name.startswith("cpu") for name in devices()) else "gpu"
 
 
 def devices() -> list[str]:
-    """Name what could compute, the first being what does unless `device_scope` says otherwise: ``gpu:0``, ``cpu``."""
+    """Return the names of all devices, such as ``gpu:0`` and ``cpu``.
+
+    The first one computes unless `device_scope` selects another.
+    """
     if NAME == "tensorflow":
         gpus = len(tf.config.list_physical_devices("GPU"))
     elif NAME == "torch":
@@ -90,7 +92,12 @@ def devices() -> list[str]:
 
 @contextlib.contextmanager
 def device_scope(name: str | None) -> Iterator[None]:
-    """Compute on a device of `devices`; None or ``auto`` leaves the choice to the backend.
+    """Compute on one of `devices` within the context.
+
+    Parameters
+    ----------
+    name
+        A device's name, or ``gpu`` for ``gpu:0``. None and ``auto`` leave the choice to the backend.
 
     Raises
     ------
@@ -108,14 +115,20 @@ def device_scope(name: str | None) -> Iterator[None]:
 
 
 def make_deterministic() -> None:
-    """Let the same input give the same bytes, at some cost on GPUs."""
+    """Make the same input give the same bytes, at some cost on GPUs.
+
+    Raises
+    ------
+    UsageError
+        If JAX computes on a GPU: JAX reads this setting before it loads.
+    """
     if NAME == "tensorflow":
         tf.config.experimental.enable_op_determinism()
     elif NAME == "torch":
         torch.use_deterministic_algorithms(True)
     elif device() == "gpu":
         raise UsageError(
-            "--deterministic with JAX on a GPU: has to be told before it loads. "
+            "--deterministic: JAX on a GPU reads this setting before it loads. "
             "Set XLA_FLAGS=--xla_gpu_deterministic_ops=true instead."
         )
 

@@ -81,7 +81,7 @@ def _read_h5(path: Path) -> tuple[dict[str, Any], Any]:
 
 
 def _keras_layer(group: Any) -> tuple[Any, Any]:
-    """Return kernel and bias of ``blockN_convM``. They are told apart by rank: Keras has used several names."""
+    """Return kernel and bias of ``blockN_convM``. Their rank identifies them: Keras has used several names."""
     arrays: dict[int, Any] = {}
 
     def visit(_key: str, node: Any) -> None:
