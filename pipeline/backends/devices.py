@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.metadata
 import os
 import time
 from collections.abc import Iterator
@@ -112,6 +113,25 @@ def device_scope(name: str | None) -> Iterator[None]:
         raise UsageError(f"device {name!r}: expected one of {', '.join(['auto', *devices()])}.")
     with keras.device(selected):
         yield
+
+
+def cpu_threads() -> int:
+    """Return the number of CPU threads that one operation of the backend uses."""
+    if NAME == "tensorflow":
+        threads = int(tf.config.threading.get_intra_op_parallelism_threads())
+        threads = threads or int(os.environ.get("TF_NUM_INTRAOP_THREADS") or 0)
+    elif NAME == "torch":
+        threads = int(torch.get_num_threads())
+    else:
+        threads = 0  # XLA takes every core
+    if threads:
+        return threads
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def library_versions() -> dict[str, str]:
+    """Return the versions of the libraries that decide the bytes of a picture, by name."""
+    return {name: importlib.metadata.version(name) for name in (NAME, "keras", "numpy", "pillow", "scipy")}
 
 
 def make_deterministic() -> None:

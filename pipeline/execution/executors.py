@@ -59,7 +59,7 @@ class InProcessExecutor:
         self, devices: tuple[str, ...] = (), *, device: str | None = None, deterministic: bool = False
     ) -> None:
         self._config = WorkerConfig(os.getpid(), devices=devices, device=device, deterministic=deterministic)
-        self.on_ready: Callable[[dict[str, str]], None] = lambda machine: None
+        self.on_ready: Callable[[dict[str, Any]], None] = lambda machine: None
         self.on_step: Callable[[int, Any], None] = lambda number, info: None
 
     def __enter__(self) -> InProcessExecutor:

@@ -106,8 +106,8 @@ class BatchResult:
         By the numbers of the images.
     worker : str
         Name of the process or device; empty for the process of the run.
-    machine : mapping of str to str
-        ``backend``, ``device``, ``precision``.
+    machine : mapping
+        ``backend``, ``device``, ``precision``, ``threads``, ``libraries``.
     setup, compute : float
         Time in seconds. Compiling and the style's eigendecompositions count as setup.
     max_batch_size : int or None

@@ -36,7 +36,7 @@ def work(
     config: WorkerConfig,
     context: WorkerContext,
     batch: ImageBatch,
-    on_ready: Callable[[dict[str, str]], None] = lambda machine: None,
+    on_ready: Callable[[dict[str, Any]], None] = lambda machine: None,
     on_step: Callable[[int, Any], None] = lambda number, info: None,
 ) -> BatchResult:
     """Stylize the images of a batch.
@@ -160,12 +160,19 @@ def clear_cache() -> None:
         _make_stylizer.cache_clear()
 
 
-def machine_info(config: WorkerConfig, stylizer: Stylizer) -> dict[str, str]:
-    """Return backend, device and precision of this process, with the keys of the record."""
+def machine_info(config: WorkerConfig, stylizer: Stylizer) -> dict[str, Any]:
+    """Return backend, device, precision, threads and library versions, with the keys of the record."""
+    from ..backends.devices import cpu_threads, library_versions
     from ..backends.runtime import NAME
 
     device = device_kind(config)
     if config.devices and device != "gpu":
         visible = os.environ.get("CUDA_VISIBLE_DEVICES")
         raise UsageError(f"devices: {NAME} finds no GPU {visible} here. Leave out --devices, or name other GPUs.")
-    return {"backend": NAME, "device": device, "precision": stylizer.precision}
+    return {
+        "backend": NAME,
+        "device": device,
+        "precision": stylizer.precision,
+        "threads": cpu_threads(),
+        "libraries": library_versions(),
+    }

@@ -42,6 +42,11 @@ class Entry:
         Seconds by stage: ``decode``, ``setup``, ``compute``, ``encode``. Stages of several images overlap.
     worker
         Name of the process, if there were several.
+    threads
+        CPU threads of one operation. Together with `precision`, `device` and `libraries` they decide the last
+        bits of a picture.
+    libraries
+        Versions of the backend, Keras, NumPy, Pillow and SciPy, by name.
     """
 
     subject: str
@@ -67,6 +72,8 @@ class Entry:
     losses: list[float] | None = None
     timings: dict[str, float] | None = None
     worker: str | None = None
+    threads: int | None = None
+    libraries: dict[str, str] | None = None
 
     def __repr__(self) -> str:
         """Return output, status, style and loss or error, shortened."""
@@ -97,7 +104,7 @@ class Entry:
         return isinstance(self.settings, dict) and _deciding(self.settings) == _deciding(settings)
 
 
-_LATER = ("weights_sha256", "losses", "timings", "worker")
+_LATER = ("weights_sha256", "losses", "timings", "worker", "threads", "libraries")
 
 
 def _deciding(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -210,7 +210,7 @@ class Run:
         """Release the arrays of the styles."""
         self._context = None
 
-    def describe_device(self, machine: Mapping[str, str]) -> str:
+    def describe_device(self, machine: Mapping[str, Any]) -> str:
         """Return backend, device, precision and style in one line."""
         fingerprint = self.fingerprint
         return (

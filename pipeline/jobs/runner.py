@@ -261,7 +261,7 @@ class Runner:
                 text = f"{format} has no transparency; composited over white (--format png keeps it)"
                 self._send(Notice, image, text=f"{printable(image.task.output)}: {text}")
 
-    def _on_ready(self, machine: Mapping[str, str], run: Run | None = None) -> None:
+    def _on_ready(self, machine: Mapping[str, Any], run: Run | None = None) -> None:
         if run is None:
             run = next(iter(self._in_flight.values())).run
         if id(run) not in self._announced:

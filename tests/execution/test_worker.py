@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import importlib.metadata
 import os
 import pickle
 import time
@@ -136,3 +137,11 @@ def test_weights_that_travel_twice_are_compiled_once(bank: Bank, photographs: Pa
         built.append(synthesis._objective.cache_info().misses - before)
     assert built[1] == 0
     worker.clear_cache()
+
+
+def test_a_result_names_what_decides_the_last_bits(context: WorkerContext) -> None:
+    machine = worker.work(HERE, context, _image_batch()).machine
+    assert machine["threads"] >= 1
+    assert machine["libraries"]["numpy"] == np.__version__
+    assert machine["libraries"]["keras"] == importlib.metadata.version("keras")
+    assert set(machine["libraries"]) == {machine["backend"], "keras", "numpy", "pillow", "scipy"}
