@@ -18,19 +18,34 @@ if TYPE_CHECKING:
     from .ingest.similar import similar
     from .jobs import report
     from .jobs.apply import apply
-    from .jobs.events import Progress
+    from .jobs.events import Finished, Notice, Progress, Started, Stepped
     from .jobs.job_file import run_jobs
     from .jobs.record import Entry
     from .settings import IngestSettings, SynthesisSettings
 
     MeasureSettings = IngestSettings
 
-__all__ = ["Entry", "IngestSettings", "Progress", "SynthesisSettings", "add", "apply", "report", "run_jobs", "similar"]
+__all__ = [
+    "Entry",
+    "Finished",
+    "IngestSettings",
+    "MeasureSettings",
+    "Notice",
+    "Progress",
+    "Started",
+    "Stepped",
+    "SynthesisSettings",
+    "add",
+    "apply",
+    "report",
+    "run_jobs",
+    "similar",
+]
 
 _MODULES = {
     "Entry": "jobs.record",
     "IngestSettings": "settings",
-    "Progress": "jobs.events",
+    **dict.fromkeys(("Finished", "Notice", "Progress", "Started", "Stepped"), "jobs.events"),
     "SynthesisSettings": "settings",
     "add": "ingest.add",
     "apply": "jobs.apply",

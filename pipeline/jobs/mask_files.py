@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-import threading
-from collections import OrderedDict
 from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +22,9 @@ from .style_spec import SUBJECT, RegionSpec, StyleSpec
 
 #: Cached masks: as read, in 8 bits, and resized to an output.
 _KEPT_WHOLE, _KEPT_FITTED = 4, 8
-_lock = threading.Lock()
-_whole: OrderedDict[tuple[str, int, int], tuple[npt.NDArray[np.uint8], str]] = OrderedDict()
-_fitted: OrderedDict[tuple[str, tuple[int, int]], Mask] = OrderedDict()
+
+#: Path, modification time and bytes of a file: what its content is cached by.
+FileState = tuple[str, int, int]
 
 
 class MaskFiles:
@@ -103,7 +102,7 @@ class MaskFiles:
             path = _path(region, subject)
             whole, digest = self._read(path)
             masks.check_shape((whole.shape[1], whole.shape[0]), subject_size, path)
-            planes.append(_at(whole, digest, size))
+            planes.append(_fitted(_state(path), self._max_pixels, size))
             digests[region.name] = digest
         return masks.regions(planes, size, [region.name for region in self._regions]), {"masks": digests}
 
@@ -119,25 +118,14 @@ class MaskFiles:
         return {"masks": settings["masks"]} if recorded else {}
 
     def _read(self, path: str) -> tuple[npt.NDArray[np.uint8], str]:
-        key = _state(path)
-        with _lock:
-            if key in _whole:
-                _whole.move_to_end(key)
-                return _whole[key]
-        mask, digest = masks.load(path, self._max_pixels)
-        pixels = np.rint(mask * 255).astype(np.uint8)
-        with _lock:
-            _whole[key] = pixels, digest
-            while len(_whole) > _KEPT_WHOLE:
-                _whole.popitem(last=False)
-        return pixels, digest
+        return _whole(_state(path), self._max_pixels)
 
 
 def _path(region: RegionSpec, subject: Path) -> str:
     return str(region.mask).replace(SUBJECT, subject.stem)
 
 
-def _state(path: str) -> tuple[str, int, int]:
+def _state(path: str) -> FileState:
     """Return a cache key for the content of a file: path, modification time and size."""
     try:
         status = Path(path).stat()
@@ -147,26 +135,27 @@ def _state(path: str) -> tuple[str, int, int]:
 
 
 def _digest(path: str) -> str | None:
-    state = _state(path)
-    with _lock:
-        if state in _whole:
-            return _whole[state][1]
+    """Return the digest of a mask file; None where there is none to read."""
     try:
-        return digest_file(Path(path)) if Path(path).is_file() else None
+        return _file_digest(_state(path)) if Path(path).is_file() else None
     except (OSError, StylebankError):
         return None
 
 
-def _at(whole: npt.NDArray[np.uint8], digest: str, size: tuple[int, int]) -> Mask:
-    """Return a mask resized to an output."""
-    key = digest, size
-    with _lock:
-        if key in _fitted:
-            _fitted.move_to_end(key)
-            return _fitted[key]
-    fitted = masks.resample(whole.astype(np.float32) / np.float32(255), size)
-    with _lock:
-        _fitted[key] = fitted
-        while len(_fitted) > _KEPT_FITTED:
-            _fitted.popitem(last=False)
-    return fitted
+@lru_cache(maxsize=64)
+def _file_digest(state: FileState) -> str:
+    return digest_file(Path(state[0]))
+
+
+@lru_cache(maxsize=_KEPT_WHOLE)
+def _whole(state: FileState, max_pixels: int) -> tuple[npt.NDArray[np.uint8], str]:
+    """Return a mask as read, in 8 bits, and the digest of its file."""
+    mask, digest = masks.load(state[0], max_pixels)
+    return np.rint(mask * 255).astype(np.uint8), digest
+
+
+@lru_cache(maxsize=_KEPT_FITTED)
+def _fitted(state: FileState, max_pixels: int, size: tuple[int, int]) -> Mask:
+    """Return a mask resized to an output of `size` (width, height)."""
+    whole, _digest = _whole(state, max_pixels)
+    return masks.resample(whole.astype(np.float32) / np.float32(255), size)
