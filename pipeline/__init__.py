@@ -6,41 +6,13 @@
     >>> apply(bank, "starry_night", ["in/"], "out", size=768)
 
 Names load when they are used. Keras loads with the first painting or photograph.
+The types are in ``__init__.pyi``.
 """
 
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from .ingest.add import add
-    from .ingest.similar import similar
-    from .jobs import report
-    from .jobs.apply import apply
-    from .jobs.events import Finished, Notice, Progress, Started, Stepped
-    from .jobs.job_file import run_jobs
-    from .jobs.record import Entry
-    from .settings import IngestSettings, SynthesisSettings
-
-    MeasureSettings = IngestSettings
-
-__all__ = [
-    "Entry",
-    "Finished",
-    "IngestSettings",
-    "MeasureSettings",
-    "Notice",
-    "Progress",
-    "Started",
-    "Stepped",
-    "SynthesisSettings",
-    "add",
-    "apply",
-    "report",
-    "run_jobs",
-    "similar",
-]
+from typing import Any
 
 _MODULES = {
     "Entry": "jobs.record",
@@ -52,6 +24,8 @@ _MODULES = {
     "run_jobs": "jobs.job_file",
     "similar": "ingest.similar",
 }
+
+__all__ = [*_MODULES, "MeasureSettings", "report"]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""Strict types for settings and job files: a text is no number, a number is no bool, and numbers are finite."""
+"""Strict types of settings and job files: no conversion between text, numbers and booleans; numbers are finite."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def _exact(value: Any, hint: Any) -> Any:
 
 
 def description(hint: Any) -> str:
-    """Return in words what a type accepts; None goes without saying."""
+    """Return in words what a type accepts; None is not mentioned."""
     return " or ".join(words for _base, words in _members(hint))
 
 

@@ -31,20 +31,7 @@ _SUBMODULES = {
     "similarity": "bank.similarity",
 }
 
-__all__ = [
-    "Bank",
-    "Fingerprint",
-    "Gaussian",
-    "Header",
-    "Source",
-    "Style",
-    "StylebankError",
-    "__version__",
-    "add",
-    "apply",
-    "run_jobs",
-    "similar",
-]
+__all__ = [*_MODULES, *_FROM_PIPELINE, "__version__"]
 
 
 def __getattr__(name: str) -> Any:

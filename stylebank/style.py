@@ -32,10 +32,7 @@ _LAYER = re.compile(r"(conv|relu)(\d_\d)")
 def layer_channels(layer: str) -> int:
     """Return the number of channels of a layer: ``convN_M`` before its ReLU, ``reluN_M`` after it, or ``pixels``.
 
-    Raises
-    ------
-    UsageError
-        If VGG-19 has no such layer; the message names the nearest one.
+    Raises `UsageError` if VGG-19 has no such layer; the message names the nearest one.
     """
     if layer == PIXELS:
         return 3
@@ -50,13 +47,7 @@ def layer_channels(layer: str) -> int:
 
 
 def layer_order(layers: Sequence[str]) -> tuple[str, ...]:
-    """Return each layer once, in the network's order.
-
-    Raises
-    ------
-    UsageError
-        If there is no layer, or an unknown one.
-    """
+    """Return each layer once, in the network's order; `UsageError` for no layer, or an unknown one."""
     if not layers:
         raise UsageError("no layer given; name at least one, such as conv3_1.")
     for layer in layers:

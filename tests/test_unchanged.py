@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import platform
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,8 @@ def same(output: Path) -> None:
     recorded = json.loads((EXPECTED / "digests.json").read_text("utf-8"))
     if machine() == recorded["machine"]:
         assert hashlib.sha256(pixels.tobytes()).hexdigest() == recorded["digests"][output.stem]
+    else:
+        warnings.warn(f"{output.stem}: another machine made the digests; compared within bounds alone", stacklevel=2)
 
 
 def machine() -> dict[str, Any]:

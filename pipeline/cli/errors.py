@@ -19,7 +19,7 @@ def report_error(error: BaseException) -> int:
     Parameters
     ----------
     error
-        What a command raised.
+        Exception raised by a command.
 
     Returns
     -------

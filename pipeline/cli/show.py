@@ -37,7 +37,7 @@ def command(context: options.CliContext, name: str, json: bool) -> None:
 
 
 def _recipe_text(recipe: dict[str, Any] | None) -> str:
-    """Recipes come with the file: whoever made it may have put anything there."""
+    """Return a recipe in words. It is untrusted text of the file's author."""
     if recipe is None:
         return "-"
     parts = recipe.get("parts")

@@ -73,7 +73,7 @@ class _ProcessState:
 _process = _ProcessState()
 
 
-def _init_process(config: WorkerConfig) -> None:
+def init_process(config: WorkerConfig) -> None:
     """Take a slot and set threads and device, before TensorFlow loads; once per process."""
     if _process.initialized:
         return

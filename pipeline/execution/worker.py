@@ -22,7 +22,7 @@ from ..settings import AUTO
 from ..vgg import weights as weight_files
 from .batching import stylize_with_backoff
 from .messages import BatchResult, ImageBatch, ImageResult, WorkerContext
-from .process import DeviceInfo, WorkerConfig, _init_process, device_kind, worker_name, write_start_marker
+from .process import DeviceInfo, WorkerConfig, device_kind, init_process, worker_name, write_start_marker
 
 if TYPE_CHECKING:
     from ..synthesis.stylizer import Stylizer
@@ -63,7 +63,7 @@ def work(
     with _lock:
         start = time.perf_counter()
         try:
-            _init_process(config)
+            init_process(config)
             with _computing(config):
                 stylizer = _make_stylizer(context)
                 machine = machine_info(config, stylizer)
@@ -112,7 +112,7 @@ def _computing(config: WorkerConfig) -> Iterator[Callable[[], float]]:
 def device_info(config: WorkerConfig) -> DeviceInfo:
     """Return backend and device of this process; loads the backend."""
     with _lock:
-        _init_process(config)
+        init_process(config)
         from ..backends import devices
         from ..backends.runtime import NAME
 
@@ -123,7 +123,7 @@ def device_info(config: WorkerConfig) -> DeviceInfo:
 def benchmark_precision(config: WorkerConfig) -> str:
     """Return the precision that is faster on this device."""
     with _lock:
-        _init_process(config)
+        init_process(config)
         from ..backends import devices
 
         with _computing(config):

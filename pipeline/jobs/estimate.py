@@ -125,7 +125,7 @@ def estimate(runs: Sequence[Run], *, trial: bool = True) -> list[Estimate]:
             key = (run.fingerprint, settings, len(run.style_spec.regions))  # styles measured alike cost alike
             before = 0.0
             if not settled:
-                before, settled = _init_process(runs), True
+                before, settled = init_process(runs), True
             new = key not in trials
             if new:
                 trials[key] = _run_trial(run, sizes.most_common(1)[0][0])
@@ -165,7 +165,7 @@ def _cost(size: tuple[int, int], settings: SynthesisSettings) -> float:
     return float(sum(settings.steps * width * height for width, height in pyramid(size, settings)))
 
 
-def _init_process(runs: Sequence[Run]) -> float:
+def init_process(runs: Sequence[Run]) -> float:
     """Load the backend and settle the precision, as a run does; return the seconds it took."""
     began = time.perf_counter()
     config = WorkerConfig(os.getpid())

@@ -96,7 +96,10 @@ def plan(
     target = Path(output) if output is not None else Path()
     single = output is not None and not target.is_dir() and target.suffix.lower() in READ_SUFFIXES
     if not single and target.exists() and not target.is_dir():
-        raise UsageError(f"{printable(target)}: neither a folder nor an image by its name. Give --output another name.")
+        raise UsageError(
+            f"{printable(target)}: an existing file without the suffix of an image. "
+            "Give --output a folder, or a file such as out.jpg."
+        )
     folder = target.parent if single else target
     if single and name_template is not None:
         raise UsageError(f"{printable(target)}: both --output and a name template name the file. Give one of them.")

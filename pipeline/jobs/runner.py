@@ -76,6 +76,7 @@ class Runner:
         self._device_bytes: int | None = None
         self._broken: Exception | None = None
         self._announced: set[int] = set()
+        self._described: set[int] = set()
         self._eta = EtaEstimator(0)
         self._query_seconds = 0.0
         self._remote = not isinstance(executor, InProcessExecutor)
@@ -264,8 +265,8 @@ class Runner:
     def _on_ready(self, machine: Mapping[str, Any], run: Run | None = None) -> None:
         if run is None:
             run = next(iter(self._in_flight.values())).run
-        if id(run) not in self._announced:
-            self._announced.add(id(run))
+        if id(run) not in self._described:
+            self._described.add(id(run))
             self._listener(Notice(text=run.describe_device(machine), verbose=True))
 
     def _on_step(self, number: int, info: Any) -> None:

@@ -60,7 +60,7 @@ def resample(mask: Mask, size: tuple[int, int]) -> Mask:
 
 
 def check_shape(mask_size: tuple[int, int], subject_size: tuple[int, int], path: str | os.PathLike[str]) -> None:
-    """Refuse a mask that has not the aspect ratio of its subject.
+    """Refuse a mask whose aspect ratio differs from its subject's.
 
     Parameters
     ----------

@@ -23,7 +23,7 @@ from .optimizers import minimize
 
 
 class LevelProblem(Protocol):
-    """What the loop needs to know of the styles. `stylizer.Stylizer` implements it."""
+    """Interface of the loop to the styles; `Stylizer` implements it. `stylizer.Stylizer` implements it."""
 
     @property
     def settings(self) -> SynthesisSettings:

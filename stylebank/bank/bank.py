@@ -79,8 +79,7 @@ class Bank(StyleIndex):
     def values(self) -> ValuesView[Style]:
         """Return a view of the styles, each loaded when iteration reaches it.
 
-        Iteration raises `StyleDamaged` for a style with damaged numbers, and `StyleNotFound` for one that another
-        process removes meanwhile.
+        Iteration raises `StyleDamaged` for damaged numbers, and `StyleNotFound` for a style removed meanwhile.
         """
         return ValuesView(cast(Mapping[str, Style], self))
 
@@ -99,17 +98,10 @@ class Bank(StyleIndex):
 
         Parameters
         ----------
-        name
-            As in `names`.
         default
             Returned if the bank has no style of this name. Without it the style must be present.
         scales
             Load only these of its `Header.sizes`; all of them by default.
-
-        Returns
-        -------
-        Style
-            Or `default`.
 
         Raises
         ------

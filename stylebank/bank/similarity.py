@@ -27,7 +27,7 @@ import numpy as np
 from ..errors import StyleDamaged, UsageError
 from ..math.gaussian import PrincipalAxes, layer_distance, spectral_bound
 from ..storage import reader
-from ..style import Gaussian, Header, Style, nearest_scale
+from ..style import Gaussian, Header, nearest_scale
 from .combine import SAME_SCALE
 
 #: Default scale of comparisons: longest side in pixels.
@@ -177,9 +177,3 @@ def distance(first: Layers, second: Layers, layers: Sequence[str]) -> float:
 
 def _root_mean(layer_distances: Mapping[str, float]) -> float:
     return float(np.sqrt(sum(layer_distances.values()) / len(layer_distances)))
-
-
-def query_layers(style: Style, scale: int) -> tuple[int, Layers]:
-    """Return a style's scale nearest to `scale`, and the layers there."""
-    closest_scale = nearest_scale(style.scales, scale)
-    return closest_scale, style.scales[closest_scale]

@@ -199,7 +199,7 @@ class PrincipalAxes:
     Parameters
     ----------
     gaussian
-        Of one layer.
+        The Gaussian of one layer.
     """
 
     def __init__(self, gaussian: Gaussian) -> None:
@@ -221,7 +221,7 @@ class PrincipalAxes:
         mean : ndarray, float32, shape (c,)
         cov_sqrt : ndarray, float32, shape (c, c)
         eigenvalues : ndarray, float32, shape (c,)
-            Of the other Gaussian.
+            Moments of the other Gaussian.
         """
         mean_distance, traces, variance = _moments(self._gaussian, mean, eigenvalues)
         if not variance:

@@ -94,7 +94,7 @@ def test_sixteen_bits_and_a_template(run: Run, photographs: Path, tmp_path: Path
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (("--depth", "16"), "depth 16: jpg holds 8 bits a channel. Choose --format png or tiff"),
+        (("--depth", "16"), "depth 16: jpg has 8 bits per channel. Choose --format png or tiff"),
         (("--depth", "10"), "depth 10: expected 8 or 16"),
         (("--name-template", "{painter}"), "unknown field {painter}. Use {subject}, {style}, {size}, {preset}"),
         (("--name-template", "{style}"), "have the same output"),

@@ -149,7 +149,7 @@ def test_masks_are_no_subjects_and_are_never_written_over(run: Run, china_file: 
     assert result.code == 0 and "left.png: a mask; left out" in result.stderr
     assert [path.name for path in (tmp_path / "out").glob("*.png")] == ["china.wave.png"]
     result = run("apply", "--style", "wave", "--mask", left, folder / "china.png", "-o", left, "--overwrite")
-    assert result.code == 2 and "is a mask itself" in result.stderr and left.read_bytes() == before
+    assert result.code == 2 and "this output is a mask" in result.stderr and left.read_bytes() == before
 
 
 def test_each_subject_has_its_own_mask(run: Run, china_file: Path, tmp_path: Path) -> None:

@@ -66,7 +66,7 @@ def test_format_decides_the_suffix(tree: Path) -> None:
         (["in/a.jpg", "in/b.png"], "one.jpg", "one file cannot hold 2 images"),
         (["in/a.jpg"], "in/a.jpg", "this output is the subject"),
         (["in/*.bmp"], "out", "no file matches"),
-        (["in/a.jpg"], "in/notes.txt", "neither a folder nor an image"),
+        (["in/a.jpg"], "in/notes.txt", "without the suffix of an image"),
         (["in/a.jpg"], "x.bmp", r"x\.bmp: unknown output format '\.bmp'"),
         (["empty"], "out", "no image found.*--recursive"),
     ],

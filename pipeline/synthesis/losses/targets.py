@@ -122,6 +122,7 @@ class Targets:
 
 
 def _evict_oldest(cache: dict[float, Any]) -> None:
+    """Make room for one entry. An lru_cache of a bound method would hold the arrays in a reference cycle."""
     while len(cache) >= _CACHE_SIZE:
         del cache[next(iter(cache))]
 
