@@ -21,10 +21,8 @@ from typing import Any
 import click
 import numpy as np
 
-from pipeline.backends import compile as compiling
-from pipeline.backends import devices
-from pipeline.backends import devices as precision
-from pipeline.backends import runtime as backend
+from pipeline.backends import devices, runtime
+from pipeline.backends.compile import compile_step
 from pipeline.ingest.measure import measure_pixels
 from pipeline.settings import SynthesisSettings
 from pipeline.synthesis.losses.functional import EXACT_TOLERANCE, layer_target
@@ -38,7 +36,7 @@ from stylebank.style import CONVOLUTIONS
 from tests.bench import timing
 from tests.bench.reference import Reference
 
-ops = backend.keras.ops  # with the backend's own silence while it loads
+ops = runtime.keras.ops  # with the backend's own silence while it loads
 LAYERS = tuple(CONVOLUTIONS)
 SIZES = (256, 512, 1024)
 #: As many as make the medians of two runs agree, without 1024 taking all the time.
@@ -63,8 +61,8 @@ def floor(network: VGG19, pixels: Pixels, *, last: bool) -> Action:
         shares = [ops.ones_like(at) / ops.cast(ops.size(at), at.dtype) for at in features]
         return ops.stack(means)[None], shares
 
-    step = compiling.compile_step(forward, head, network.parameters)
-    nothing = backend.to_tensors(np.zeros(1, np.float32))
+    step = compile_step(forward, head, network.parameters)
+    nothing = runtime.to_tensors(np.zeros(1, np.float32))
     return lambda: step(pixels[None], nothing)
 
 
@@ -72,11 +70,11 @@ def stylebank_step(objective: Objective, style: Pixels, subject: Pixels) -> Acti
     """One evaluation of the objective and its gradient: the default padding and tolerance, styles alone."""
     measured = measure_pixels(style, VGG19(_weights(), "avg", objective.network.padding), LAYERS)
     targets, exact = (
-        [backend.to_tensors(layer_target(measured[layer], tolerance)) for layer in LAYERS]
+        [runtime.to_tensors(layer_target(measured[layer], tolerance)) for layer in LAYERS]
         for tolerance in (SynthesisSettings().tolerance, EXACT_TOLERANCE)
     )
-    task = objective.task([StyleTarget(targets, exact)], subject[None])
-    return lambda: objective(subject[None], task)
+    problem = objective.problem([StyleTarget(targets, exact)], subject[None])
+    return lambda: objective(subject[None], problem)
 
 
 def optimiser_seconds(shape: tuple[int, ...]) -> float:
@@ -117,7 +115,7 @@ def measure(
     told: Callable[[str], None] = lambda text: None,
 ) -> dict[str, Any]:
     """Return seconds of every round, medians and ratios by size."""
-    fastest = precision.resolve_precision("auto")
+    fastest = devices.resolve_precision("auto")
     kinds = list(dict.fromkeys(["float32", fastest]))
     trunks = {kind: VGG19(_weights(), "avg", "reflect", kind) for kind in kinds}
     objectives = {kind: Objective(_weights(), "avg", "reflect", LAYERS, precision=kind) for kind in kinds}

@@ -173,7 +173,7 @@ class Description:
     luma: Array
 
 
-def device_info(extract: Extractor, pixels: images.Pixels) -> Description:
+def describe(extract: Extractor, pixels: images.Pixels) -> Description:
     """Measure what comparisons need, once a picture, float32 (H, W, 3) in 0..255."""
     height, width = pixels.shape[:2]
     size = max(32, round(width * OTHER_SCALE)), max(32, round(height * OTHER_SCALE))

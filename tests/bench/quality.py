@@ -117,7 +117,7 @@ class Study:
         """Return every number of a picture but its time."""
         subject, painting = (self._description(path) for path in _files(pair))
         height, width = subject.luma.shape
-        made = metrics.device_info(self._extractor, images.resize(pixels, (width, height)))
+        made = metrics.describe(self._extractor, images.resize(pixels, (width, height)))
         if pair not in self._plain:
             self._plain[pair] = metrics.style_distances(subject, painting)
         return {
@@ -132,7 +132,7 @@ class Study:
 
     def _description(self, path: Path) -> metrics.Description:
         if path not in self._described:
-            self._described[path] = metrics.device_info(self._extractor, _sized(path, self.size))
+            self._described[path] = metrics.describe(self._extractor, _sized(path, self.size))
         return self._described[path]
 
     def _picture(self, subject: Path, style: Path, variant: dict[str, Any]) -> tuple[Path, dict[str, Any]]:

@@ -99,7 +99,7 @@ class Pair:
         self.reference = Reference(self._vgg, scaled[size])
         self._objective = Objective(self._vgg, "avg", "zero", LAYERS)
         exact = [backend.to_tensors(layer_target(scales[size][layer], EXACT_TOLERANCE)) for layer in LAYERS]
-        self._task = self._objective.task([StyleTarget(exact, exact)], self.subject[None], normalise=False)
+        self._task = self._objective.problem([StyleTarget(exact, exact)], self.subject[None], normalise=False)
 
     def _painting_at(self, side: int) -> Pixels:
         own = (self._painting.shape[1], self._painting.shape[0])

@@ -111,12 +111,12 @@ def test_patches_are_all_pixels_in_their_neighbourhoods(photograph: images.Pixel
 def test_the_photograph_is_1_and_the_painting_0(photograph: images.Pixels) -> None:
     painting = images.resize(images.load(DATA / "styles/great_wave.jpg").pixels, (96, 65))
     extract = metrics.Extractor()
-    subject, style = metrics.device_info(extract, photograph), metrics.device_info(extract, painting)
+    subject, style = metrics.describe(extract, photograph), metrics.describe(extract, painting)
     plain = metrics.style_distances(subject, style)
     assert set(plain) == set(quality.STYLE_MEASURES)
     assert all(value == 1 for value in metrics.relative(plain, plain).values())
     assert all(value < 0.01 for value in metrics.relative(metrics.style_distances(style, style), plain).values())
-    blend = metrics.device_info(extract, (photograph + images.resize(painting, (96, 64))) / 2)
+    blend = metrics.describe(extract, (photograph + images.resize(painting, (96, 64))) / 2)
     between = metrics.relative(metrics.style_distances(blend, style), plain)
     assert all(0.1 < value < 1 for value in between.values()), between
     kept = metrics.structure_distances(subject, subject)

@@ -1,4 +1,4 @@
-"""Many small pictures, and stylists without a network to make them."""
+"""Many small pictures, and stylizers without a network to make them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def many(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def stylizer(monkeypatch: pytest.MonkeyPatch) -> Callable[[Stylizer], Stylizer]:
-    """Put a stylist without a network in the place of the real one."""
+    """Put a stylizer without a network in the place of the real one."""
 
     def put(stylizer: Stylizer) -> Stylizer:
         monkeypatch.setattr(worker, "_make_stylizer", functools.cache(lambda context: stylizer))
