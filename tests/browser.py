@@ -36,10 +36,15 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
 
 def open_page(browser: Any, page: Path) -> None:
-    """Load a page from disk, with what was logged before forgotten."""
+    """Load a page from disk until it is parsed whole, with what was logged before forgotten."""
+    from selenium.webdriver.support.ui import WebDriverWait
+
     for kind in ("browser", "performance"):
         browser.get_log(kind)
-    browser.get(page.resolve().as_uri())
+    address = page.resolve().as_uri()
+    browser.get(address)
+    parsed = "return document.readyState === 'complete' && location.href.startsWith(arguments[0])"
+    WebDriverWait(browser, 60).until(lambda window: window.execute_script(parsed, address))
 
 
 def complaints(browser: Any) -> list[str]:

@@ -138,7 +138,7 @@ def test_the_readme_is_short_and_sets_up_in_two_lines() -> None:
     assert len(markdown.splitlines()) <= 250
     first = blocks(markdown.partition("## Quick start\n")[2])[0]
     install, test = first.text.splitlines()
-    assert first.language == "sh" and install.startswith("pip install . && ") and test.endswith("&& pytest")
+    assert first.language == "sh" and install.startswith("pip install . && ") and "&& pytest" in test
     assert all("--bank out/bank" in line for line in install.split(" && ")[1:])  # never the reader's own bank
 
 

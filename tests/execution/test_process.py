@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 INITIALIZE = """
 import os, sys
@@ -18,8 +20,9 @@ sys.stdin.read()
 
 def _initialized(folder: Path, threads: int | None, devices: tuple[str, ...]) -> subprocess.Popen[str]:
     program = INITIALIZE.format(threads=threads, devices=devices)
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    return subprocess.Popen([sys.executable, "-c", program, str(folder)], **pipes)  # type: ignore[call-overload,no-any-return]
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    pipes["env"] = {name: value for name, value in os.environ.items() if name != "TF_NUM_INTRAOP_THREADS"}
+    return subprocess.Popen([sys.executable, "-c", program, str(folder)], **pipes)
 
 
 def test_each_process_takes_a_device_and_a_dead_one_frees_its_device(tmp_path: Path) -> None:
