@@ -44,7 +44,7 @@ def command(
     """Run the jobs of a file.
 
     A job has style or styles, subjects, output, and any option of 'stylebank apply', written with
-    underscores. [defaults] holds the settings that jobs share. Each style is crossed with each subject.
+    underscores. [defaults] holds the settings that jobs share. Every style is applied to every subject.
     Paths start from the folder of the file. Run it again after an interruption: finished pictures are skipped.
 
     \b
@@ -98,7 +98,7 @@ def _print_plan(context: options.CliContext, runs: Any, workers: int, *, with_js
         _print_estimates(estimates)
         click.echo(
             f"total: {plural(pictures, 'picture')}, about {format_duration(setup + seconds)} in one process"
-            f"{f' of {workers}, which share the cores or take a GPU each' if workers > 1 else ''}, "
+            f"{f' of {workers}; the processes share the cores, or take one GPU each' if workers > 1 else ''}, "
             f"{format_duration(setup)} of it set-up, {disk / 1e6:.1f} MB of {free / 1e6:,.0f} MB free"
         )
     if disk > free:

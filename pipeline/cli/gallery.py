@@ -5,8 +5,7 @@ from __future__ import annotations
 import click
 
 from stylebank.errors import plural, printable
-from stylebank.pages import gallery as pages
-from stylebank.pages import html
+from stylebank.pages import gallery, html
 from stylebank.style import Header
 
 from ..synthesis.swatches import SIDE, add_swatches
@@ -60,8 +59,8 @@ def command(
             on_swatch=on_swatch,
             note=context.note,
         )
-    shown, damaged = pages.read_cards(context.bank, tags=tag, note=context.note)
-    path = html.write_page(output, pages.gallery(shown), overwrite=overwrite)
+    shown, damaged = gallery.read_cards(context.bank, tags=tag, note=context.note)
+    path = html.write_page(output, gallery.gallery(shown), overwrite=overwrite)
     if not shown:
         which = "has no style with these tags" if tag else "is empty"
         context.print(f"The page shows no style: the bank {which}. 'stylebank list' lists all styles.")

@@ -24,7 +24,9 @@ from . import options
     help="Longest side at which to compare.",
 )
 @click.option(
-    "--layers", type=options.Layers(), help="Layers to compare; 'pixels' is the palette.  [default: all common layers]"
+    "--layers",
+    type=options.Layers(),
+    help="Layers to compare; 'pixels' is the palette.  [default: those most styles have]",
 )
 @click.option(
     "--exact",

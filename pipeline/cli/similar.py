@@ -22,7 +22,7 @@ from . import options
     help="Longest side at which to compare.",
 )
 @click.option(
-    "--layers", type=options.Layers(), help="Layers to compare; 'pixels' is the palette.  [default: all common layers]"
+    "--layers", type=options.Layers(), help="Layers to compare; 'pixels' is the palette.  [default: all of the query]"
 )
 @options.weights
 @options.allow_unknown_weights

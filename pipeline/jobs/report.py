@@ -26,7 +26,7 @@ _STAGES = ("decode", "setup", "compute", "encode")
 
 
 @dataclass(frozen=True)
-class Card:
+class ResultCard:
     """A picture on the page. Its texts have no control characters; the template escapes them for HTML.
 
     Attributes
@@ -125,7 +125,7 @@ def latest(entries: Iterable[Entry]) -> list[Entry]:
     return list(last.values())
 
 
-def _page(cards: Sequence[Card], entries: Sequence[Entry], side: int) -> str:
+def _page(cards: Sequence[ResultCard], entries: Sequence[Entry], side: int) -> str:
     return render(
         "report.html.j2",
         package="pipeline.jobs",
@@ -146,7 +146,7 @@ def _stage_seconds(entries: Sequence[Entry]) -> dict[str, float]:
     return sums if any(sums.values()) else {}
 
 
-def _card(folder: Path, entry: Entry, side: int) -> Card:
+def _card(folder: Path, entry: Entry, side: int) -> ResultCard:
     remarks: list[str] = []
     finished = entry.status in {"done", "skipped"}
     # a relative path is relative to the folder in which the run started, often a parent of this one
@@ -157,7 +157,7 @@ def _card(folder: Path, entry: Entry, side: int) -> Card:
     after = _thumbnail([folder / entry.output], entry.output_sha256, side, "the output", remarks) if finished else ""
     size = f"{entry.width} x {entry.height}" if finished and entry.width and entry.height else ""
     settings = entry.settings if isinstance(entry.settings, dict) else {}
-    return Card(
+    return ResultCard(
         name=printable(Path(entry.output).name),
         subject=printable(str(entry.subject)),
         style=printable(entry.style),
