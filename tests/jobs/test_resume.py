@@ -1,4 +1,4 @@
-"""Complete images are told apart from pending ones by the record and the digests of the files."""
+"""The record and the digests of the files show which images are complete."""
 
 from __future__ import annotations
 

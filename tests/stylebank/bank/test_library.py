@@ -32,7 +32,7 @@ def test_a_whole_bank_is_whole_and_untouched(bank: Bank) -> None:
     assert contents(bank) == before
 
 
-def test_damage_in_the_arrays_is_told_by_style_and_the_others_are_whole(bank: Bank) -> None:
+def test_damage_in_the_arrays_is_reported_by_style_and_the_others_are_whole(bank: Bank) -> None:
     path = bank.path("wave")
     root = bank.get("wave").scales[32]["conv1_1"].cov_sqrt.tobytes()
     path.write_bytes(path.read_bytes().replace(root, np.full(2, 7, "<f4").tobytes() + root[8:]))
@@ -66,7 +66,7 @@ def test_files_that_are_no_styles_and_names_claimed_twice_are_damage(bank: Bank)
     assert reasons["copy.stylebank.h5"] == f"holds style 'wave', as {file_name('wave')} does."
 
 
-def test_an_unknown_name_is_told_before_anything_is_read(bank: Bank) -> None:
+def test_an_unknown_name_is_reported_before_anything_is_read(bank: Bank) -> None:
     with pytest.raises(StyleNotFound, match="Did you mean wave"):
         library.verify(bank, ["wave", "wavy"])
 

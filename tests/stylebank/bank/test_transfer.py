@@ -50,7 +50,7 @@ def test_without_pictures_the_digest_stays(bank: Bank, tmp_path: Path) -> None:
     assert b"\xff\xd8 a small picture" not in path.read_bytes()
 
 
-def test_an_export_writes_over_nothing_unless_told(bank: Bank, tmp_path: Path) -> None:
+def test_an_export_overwrites_nothing_unasked(bank: Bank, tmp_path: Path) -> None:
     target = tmp_path / "x.stylebank.h5"
     transfer.export(bank, ["wave"], target)
     with pytest.raises(OutputRefused, match=r"already exists\..*--overwrite"):

@@ -87,7 +87,7 @@ def test_save_where_it_cannot_says_so(tmp_path: Path) -> None:
     assert names_in(tmp_path) == ["folder.png"]
 
 
-def test_format_is_told_by_the_suffix() -> None:
+def test_the_suffix_decides_the_format() -> None:
     assert [images.format_of(Path(f"x{suffix}")) for suffix in (".JPG", ".jpeg", ".tif", ".Png", ".webp")] == [
         "jpg",
         "jpg",

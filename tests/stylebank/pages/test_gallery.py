@@ -57,12 +57,12 @@ def test_pages_name_no_other_place(bank: Bank) -> None:
 
 
 @pytest.mark.parametrize("data", [b"no picture", jpeg()[:100], jpeg(size=(2000, 1000))], ids=["text", "cut", "large"])
-def test_what_is_no_small_picture_is_left_out_and_told(tmp_path: Path, data: bytes) -> None:
+def test_what_is_no_small_picture_is_left_out_and_reported(tmp_path: Path, data: bytes) -> None:
     bank = Bank(tmp_path)
     bank.add(style_with_pictures("x", 1, thumbnail=data))
-    told: list[str] = []
-    (card,), damaged = pages.read_cards(bank, note=told.append)
+    notes: list[str] = []
+    (card,), damaged = pages.read_cards(bank, note=notes.append)
     assert (
-        card.thumbnail is None and told == ["x: its thumbnail is not a small JPEG, and is left out"] and damaged == []
+        card.thumbnail is None and notes == ["x: its thumbnail is not a small JPEG, and is left out"] and damaged == []
     )
     assert data_of(pages.gallery([card]))[0]["thumbnail"] == ""

@@ -51,7 +51,7 @@ def test_a_mix_without_a_picture_is_marked_by_its_palette(bank: Bank, tmp_path: 
     atlas.write(made, tmp_path / "map.png")
 
 
-def test_styles_measured_otherwise_are_left_out_and_told(bank: Bank) -> None:
+def test_styles_measured_otherwise_are_left_out_and_reported(bank: Bank) -> None:
     other = style_with_pictures("other", 5)
     mark = dataclasses.replace(other.header.fingerprint, pooling="max")
     bank.add(dataclasses.replace(other, header=dataclasses.replace(other.header, fingerprint=mark)))
