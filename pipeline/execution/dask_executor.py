@@ -110,7 +110,8 @@ class DaskExecutor:
             n_workers=self._jobs,
             threads_per_worker=1,
             host="127.0.0.1",
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",  # None would claim port 8787, and warn where another cluster has it
+            scheduler_kwargs={"dashboard": False},
             silence_logs="CRITICAL",
             preload=[__name__],
         )
