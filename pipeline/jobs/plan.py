@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import glob
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from stylebank.errors import UsageError, printable
 from stylebank.images import READ_SUFFIXES, WRITE_FORMATS, format_of
 
-from .naming import DEFAULT_TEMPLATE, check_template, output_path, steps_folder
-from .record import FILE_NAME as RECORD_NAME
-from .record import Record
+from .naming import DEFAULT_TEMPLATE, check_template, output_path
+from .subjects import FinishedOutputs, expand
 
 _LONGEST_FILE_NAME = 255
 
@@ -111,11 +109,11 @@ def plan(
             )
         format = suffix_format
     format = format or "jpg"
-    finished = _FinishedOutputs(folder, recorded_style or style)
+    finished = FinishedOutputs(folder, recorded_style or style)
     subject_paths: list[tuple[Path, Path]] = []
     ignored: list[Path] = []
     for argument in subjects:
-        subject_paths += _expand(argument, recursive, finished, ignored)
+        subject_paths += expand(argument, recursive, finished, ignored)
     subject_paths = list({os.path.abspath(subject): (subject, below) for subject, below in subject_paths}.values())
     if not subject_paths:
         names = ", ".join(printable(argument) for argument in subjects)
@@ -138,64 +136,6 @@ def plan(
     ]
     refuse_clashes(tasks, "{subject}" in template)
     return Plan(folder, tuple(tasks), format, tuple(ignored))
-
-
-class _FinishedOutputs:
-    """Outputs of earlier runs, by the record; folders and patterns skip them."""
-
-    def __init__(self, folder: Path, style: str) -> None:
-        done = [entry for entry in Record(folder).entries() if entry.status == "done"]
-        self._outputs = {os.path.abspath(folder / entry.output): entry.style for entry in done}
-        self._steps = {os.path.abspath(steps_folder(folder / entry.output)) for entry in done}
-        self._style = style
-
-    def __contains__(self, path: Path) -> bool:
-        return os.path.abspath(path) in self._outputs
-
-    def in_this_style(self, path: Path) -> bool:
-        return self._outputs.get(os.path.abspath(path)) == self._style
-
-    def holds_steps(self, folder: Path) -> bool:
-        return os.path.abspath(folder) in self._steps
-
-
-def _expand(
-    argument: str | os.PathLike[str], recursive: bool, finished: _FinishedOutputs, ignored: list[Path]
-) -> Iterable[tuple[Path, Path]]:
-    """Return the images of one argument, each with its subfolder."""
-    path = Path(argument)
-    if os.path.lexists(path):
-        if path.is_dir():
-            return _in_folder(path, recursive, finished, ignored)
-        if finished.in_this_style(path):  # the shell's *.jpg where outputs stand beside subjects
-            ignored.append(path)
-            return []
-        return [(path, Path())]
-    text = os.fspath(argument)
-    if glob.has_magic(text):
-        matches = [Path(match) for match in sorted(glob.glob(text, recursive=True))]
-        if not matches:
-            raise UsageError(f"{printable(text)}: no file matches. Check the pattern.")
-        files = [match for match in matches if not match.is_dir() and match not in finished]
-        ignored += [match for match in files if match.suffix.lower() not in READ_SUFFIXES]
-        return [(match, Path()) for match in files if match.suffix.lower() in READ_SUFFIXES]
-    return [(path, Path())]
-
-
-def _in_folder(
-    folder: Path, recursive: bool, finished: _FinishedOutputs, ignored: list[Path]
-) -> Iterable[tuple[Path, Path]]:
-    for parent, folders, files in os.walk(folder):
-        below = [name for name in folders if not name.startswith(".") and not finished.holds_steps(Path(parent) / name)]
-        folders[:] = sorted(below) if recursive else []
-        for name in sorted(files):
-            path = Path(parent) / name
-            if name.startswith(".") or path in finished or name == RECORD_NAME:
-                continue
-            if path.suffix.lower() in READ_SUFFIXES:
-                yield path, Path(parent).relative_to(folder)
-            else:
-                ignored.append(path)
 
 
 def refuse_clashes(tasks: Sequence[Task], with_subject: bool = True) -> None:
