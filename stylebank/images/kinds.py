@@ -136,5 +136,5 @@ def describe(data: bytes) -> str | None:
 
 def with_article(name: str) -> str:
     """Return the name of a kind after "a" or "an"."""
-    vowel = name[0] in "AEIOaeio" or name.startswith(("SVG", "XML"))
+    vowel = name[0] in "AEIOaeio" or name.startswith(("HDF5", "SVG", "XML"))
     return f"{'an' if vowel else 'a'} {name}"
