@@ -122,7 +122,10 @@ class MaskFiles:
 
 
 def _path(region: RegionSpec, subject: Path) -> str:
-    return str(region.mask).replace(SUBJECT, subject.stem)
+    """Return the path of a subject's mask; ``{subject}`` in a folder that exists is part of its name."""
+    path = Path(str(region.mask))
+    literal = next((folder for folder in (path, *path.parents) if os.path.lexists(folder)), Path())
+    return str(literal / str(path.relative_to(literal)).replace(SUBJECT, subject.stem))
 
 
 def _state(path: str) -> FileState:
