@@ -113,15 +113,20 @@ def write(
 
 
 def latest(entries: Iterable[Entry]) -> list[Entry]:
-    """Return the last entry of each output, in the order of the outputs' first entries.
+    """Return the last entry of each output and subject, in the order of the outputs' first entries.
 
-    An entry ``skipped`` does not replace the entry of the same file, which has more information.
+    An entry ``skipped`` does not replace the entry of the same file, which has more information. The failure of
+    one subject does not hide the picture of another one with the same output.
     """
-    last: dict[str, Entry] = {}
+    last: dict[tuple[str, str], Entry] = {}
+    finished: dict[str, tuple[str, str]] = {}
     for entry in entries:
-        known = last.get(entry.output)
+        key = (entry.output, entry.subject)
+        if entry.status != "failed":  # one file has one entry, however its subject is spelled
+            key = finished.setdefault(entry.output, key)
+        known = last.get(key)
         if known is None or entry.status != "skipped" or known.output_sha256 != entry.output_sha256:
-            last[entry.output] = entry
+            last[key] = entry
     return list(last.values())
 
 
