@@ -80,9 +80,13 @@ def _print_plan(context: options.CliContext, runs: Any, workers: int, *, with_js
     from ..jobs.apply import left_out
     from ..jobs.estimate import estimate as estimate_runs
     from ..jobs.estimate import free_bytes
+    from ..jobs.subjects import ignored_line
 
-    for text in left_out(runs):
-        context.note(text)
+    ignored = left_out(runs)
+    for each in ignored:
+        context.detail(f"{printable(each.path)}: {each.reason}; left out")
+    if ignored:
+        context.note(ignored_line(ignored))
     context.print("timing a few steps")
     estimates = estimate_runs(runs)
     setup = sum(estimate.setup or 0.0 for estimate in estimates)
@@ -93,7 +97,8 @@ def _print_plan(context: options.CliContext, runs: Any, workers: int, *, with_js
     if with_json:
         totals = {"pictures": pictures, "seconds": round(seconds, 3), "setup": round(setup, 3)}
         totals |= {"workers": workers, "disk": disk, "free": free}
-        options.print_json({"runs": [estimate.to_dict() for estimate in estimates], **totals})
+        names = [{"path": printable(each.path), "reason": each.reason} for each in ignored]
+        options.print_json({"runs": [estimate.to_dict() for estimate in estimates], **totals, "left_out": names})
     else:
         _print_estimates(estimates)
         click.echo(

@@ -14,14 +14,15 @@ from stylebank.errors import UsageError, printable
 
 from ..execution import batching
 from ..execution.executors import Executor, make_executor
-from ..settings import synthesis_settings
+from ..settings import SynthesisSettings, synthesis_settings
 from .events import Listener, Notice, Progress
 from .mask_files import MaskFiles
-from .plan import Plan, plan
+from .plan import Plan, mark_clashes, plan, require_possible
 from .record import Entry
 from .run import Run
 from .runner import Runner
 from .style_spec import parse
+from .subjects import Ignored, ignored_line
 
 __all__ = ["Listener", "Progress", "apply", "execute", "make_executor", "prepare"]
 
@@ -69,10 +70,11 @@ def apply(
     Raises
     ------
     StylebankError
-        Before any image is computed: for an unknown style, a style that does not fit, or a plan that would
-        overwrite a file.
+        Before any image is computed: for an unknown style, a style that does not fit, or a plan without an
+        output that can be written.
     """
     run = prepare(bank, style, subjects, output, **options)
+    require_possible([run.planned])
     executor = make_executor(jobs, devices, cluster, device, deterministic)
     return execute([run], executor, batch_size=batch_size, fail_fast=fail_fast, listener=listener)
 
@@ -149,15 +151,25 @@ def prepare(
         raise UsageError(f"save_every {save_every}: expected 1 or more.")
     mask_files = MaskFiles(style_spec, max_pixels)
     planned = _without_masks(planned, mask_files)
+    inputs = files_beside_subjects(planned, mask_files, chosen_settings)
+    (planned,) = mark_clashes([planned], inputs)
     run = Run(bank, style_spec, planned, chosen_settings, max_pixels, save_every, overwrite, mask_files)
     run.check_style(preset, weights, allow_unknown_weights)
-    run.outputs.protect(mask_files.paths(task.subject for task in planned.tasks))
+    run.outputs.protect(inputs)
     run.outputs.check_animation(animation)
     return run
 
 
+def files_beside_subjects(planned: Plan, mask_files: MaskFiles, settings: SynthesisSettings) -> dict[str, str]:
+    """Return descriptions of the masks and of the start picture, by real path."""
+    files = dict.fromkeys(mask_files.paths(task.subject for task in planned.tasks), "a mask")
+    if settings.init not in {"subject", "noise"}:
+        files[os.path.realpath(settings.init)] = "the start picture of --init"
+    return files
+
+
 def _without_masks(planned: Plan, mask_files: MaskFiles) -> Plan:
-    """Return the plan without the masks among its subjects; refuse to overwrite a mask.
+    """Return the plan without the masks among its subjects.
 
     Raises
     ------
@@ -167,12 +179,9 @@ def _without_masks(planned: Plan, mask_files: MaskFiles) -> Plan:
     if not masks:
         return planned
     tasks = tuple(task for task in planned.tasks if os.path.realpath(task.subject) not in masks)
-    for task in tasks:
-        if os.path.realpath(task.output) in masks:
-            raise UsageError(f"{printable(task.output)}: this output is a mask. Give another --output.")
     if not tasks:
         raise UsageError("all subjects are masks. Give the images they belong to.")
-    left = [task.subject for task in planned.tasks if os.path.realpath(task.subject) in masks]
+    left = [Ignored(task.subject, "a mask") for task in planned.tasks if os.path.realpath(task.subject) in masks]
     return replace(planned, tasks=tasks, ignored=(*planned.ignored, *left))
 
 
@@ -186,21 +195,20 @@ def execute(
 ) -> list[Entry]:
     """Execute prepared runs; parameters, result and errors are those of `apply`."""
     size = batching.parse(batch_size)
-    for text in [*left_out(runs), *(note for run in runs for note in run.notes())]:
-        listener(Notice(text=text))
+    ignored = left_out(runs)
+    for each in ignored:
+        listener(Notice(text=f"{printable(each.path)}: {each.reason}; left out", verbose=True))
+    for note in (note for run in runs for note in run.notes()):
+        listener(Notice(text=note))
     with executor:
-        return Runner(runs, executor, batch_size=size, fail_fast=fail_fast, listener=listener).execute()
+        entries = Runner(runs, executor, batch_size=size, fail_fast=fail_fast, listener=listener).execute()
+    if ignored:
+        listener(Notice(text=ignored_line(ignored)))
+    return entries
 
 
-def left_out(runs: Sequence[Run]) -> list[str]:
-    """Return a note on each file of the subjects' folders that is not a subject."""
+def left_out(runs: Sequence[Run]) -> list[Ignored]:
+    """Return the files and folders that are not subjects, each once; a mask of one of the runs as a mask."""
     masks = {path for run in runs for path in run.mask_files.paths(task.subject for task in run.planned.tasks)}
-
-    def reason(path: Path) -> str:
-        if os.path.realpath(path) in masks:
-            return "a mask"
-        is_output = path.suffix.lower() in images.READ_SUFFIXES
-        return "an output in this style" if is_output else "not an image by its name"
-
-    paths = dict.fromkeys(path for run in runs for path in run.planned.ignored)
-    return [f"{printable(path)}: {reason(path)}; left out" for path in paths]
+    ignored = {each.path: each for run in runs for each in run.planned.ignored}
+    return [Ignored(path, "a mask") if os.path.realpath(path) in masks else each for path, each in ignored.items()]

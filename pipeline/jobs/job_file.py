@@ -17,7 +17,7 @@ from ..execution import batching, executors
 from . import apply, style_spec
 from .events import Listener
 from .job_schema import Where, checked, unknown
-from .plan import refuse_clashes
+from .plan import mark_clashes, require_possible
 from .record import Entry
 from .run import Run
 
@@ -163,7 +163,8 @@ def prepare(
     Raises
     ------
     StylebankError
-        For any error before the first image; it names the line of the job.
+        For any error before the first image; it names the line of the job. An output that cannot be written
+        is a problem of its task, unless there is no other output.
     """
     path = Path(path)
     root = Path(path.parent if output is None else output)
@@ -178,17 +179,21 @@ def prepare(
                 runs.append(apply.prepare(bank, list(style), job.subjects, target, **options))
             except UsageError as error:
                 raise type(error)(f"{printable(path)}, job at line {job.line}: {error}") from error
-    tasks = [task for run in runs for task in run.planned.tasks]
     animations = [run.outputs.animation for run in runs if run.outputs.animation is not None]
-    try:
-        refuse_clashes(tasks)
-    except UsageError as error:
-        raise UsageError(f"{printable(path)}: {error} Give each job an output folder.") from error
     if len(set(map(os.path.realpath, animations))) < len(animations):
         raise UsageError(f"{printable(path)}: two jobs have the same animation. Give each another name.")
-    subjects = {os.path.realpath(task.subject) for task in tasks}
+    inputs: dict[str, str] = {}
     for run in runs:
-        run.outputs.protect(subjects)
+        inputs |= apply.files_beside_subjects(run.planned, run.mask_files, run.settings)
+    plans = mark_clashes([run.planned for run in runs], inputs)
+    try:
+        require_possible(plans)
+    except UsageError as error:
+        raise UsageError(f"{printable(path)}: {error}") from error
+    protected = {*inputs, *(os.path.realpath(task.subject) for planned in plans for task in planned.tasks)}
+    for run, planned in zip(runs, plans, strict=True):
+        run.planned = planned
+        run.outputs.protect(protected)
     return runs
 
 

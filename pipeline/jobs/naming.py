@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import string
+import unicodedata
 from collections.abc import Mapping
 from pathlib import Path, PurePath
 
@@ -11,7 +12,8 @@ from stylebank.errors import UsageError, printable
 
 #: Default name of an output, without suffix.
 DEFAULT_TEMPLATE = "{subject}.{style}"
-FIELDS = ("subject", "style", "size", "preset")
+FIELDS = ("subject", "style", "size", "preset", "suffix")
+_LONGEST_NAME = 255
 
 
 def check_template(template: str) -> str:
@@ -62,6 +64,27 @@ def _below(path: str, shown: str) -> str:
     if not all(part.strip(". ") for part in parts):
         raise UsageError(f"{shown}: a folder or file has an empty name. Give each part a name.")
     return path
+
+
+def output_key(path: str | os.PathLike[str]) -> str:
+    """Return a key that is equal for paths that some file system takes for one: by case, or by composed accents.
+
+    ``Straße`` and ``Strasse`` have two keys.
+    """
+    lower = unicodedata.normalize("NFC", os.fspath(path)).lower()
+    return unicodedata.normalize("NFC", lower)
+
+
+def too_long(path: Path) -> str | None:
+    """Return the reason if a name in `path` has more bytes than file systems allow; else None."""
+    name = max(path.parts, key=lambda part: len(os.fsencode(part)), default="")
+    count = len(os.fsencode(name))
+    if count <= _LONGEST_NAME:
+        return None
+    return (
+        f"{printable(path)}: a file name of {count} bytes; at most {_LONGEST_NAME} are possible. "
+        "Give the subject or the style a shorter name, or another --name-template."
+    )
 
 
 def steps_folder(output: Path) -> Path:

@@ -1,27 +1,33 @@
-"""Plan of a run: find the subjects, name the outputs, refuse clashes."""
+"""Plan of a run: find the subjects, name the outputs, mark those that clash."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from stylebank.errors import UsageError, printable
-from stylebank.images import READ_SUFFIXES, WRITE_FORMATS, format_of
+from stylebank.images import READ_SUFFIXES, WRITE_FORMATS, format_of, kinds
 
-from .naming import DEFAULT_TEMPLATE, check_template, output_path
-from .subjects import FinishedOutputs, expand
-
-_LONGEST_FILE_NAME = 255
+from .naming import DEFAULT_TEMPLATE, check_template, output_key, output_path, too_long
+from .subjects import FinishedOutputs, Ignored, Subject, SubjectSearch, ignored_line, is_folder
 
 
 @dataclass(frozen=True)
 class Task:
-    """One subject and its output."""
+    """One subject and its output.
+
+    Attributes
+    ----------
+    subject, output
+    problem : str or None
+        Reason why the output cannot be written, such as a clash of names. The task then fails without any work.
+    """
 
     subject: Path
     output: Path
+    problem: str | None = None
 
 
 @dataclass(frozen=True)
@@ -37,13 +43,16 @@ class Plan:
     format
         Format of the outputs.
     ignored
-        Files that are not subjects: not images by their names, or outputs of an earlier run.
+        Files that are not subjects, such as pictures of kinds that are not read, and system folders.
+    template : str or None
+        Template of the outputs' names; None for the output file of one subject.
     """
 
     folder: Path
     tasks: tuple[Task, ...]
     format: str
-    ignored: tuple[Path, ...]
+    ignored: tuple[Ignored, ...]
+    template: str | None = None
 
 
 def plan(
@@ -58,13 +67,14 @@ def plan(
     preset: str | None = None,
     recorded_style: str | None = None,
 ) -> Plan:
-    """Find the subjects and name the outputs.
+    """Find the subjects and name the outputs. `mark_clashes` then compares the outputs.
 
     Parameters
     ----------
     subjects
         Files, folders, and patterns such as ``in/*.jpg``. A folder stands for the images in it, and with
-        `recursive` for those below it, which keep their subfolders in `output`.
+        `recursive` for those below it, which keep their subfolders in `output`. A folder that cannot be listed
+        is a task with a problem.
     style
         Name of the style in the names of the outputs.
     output
@@ -87,13 +97,13 @@ def plan(
     Raises
     ------
     UsageError
-        If there is no image, two subjects have the same output, an output would overwrite a subject, the
-        format cannot be written, or the template is wrong.
+        If there is no image, the format cannot be written, or the template is wrong.
     """
     template = check_template(DEFAULT_TEMPLATE if name_template is None else name_template)
     target = Path(output) if output is not None else Path()
-    single = output is not None and not target.is_dir() and target.suffix.lower() in READ_SUFFIXES
-    if not single and target.exists() and not target.is_dir():
+    picture_suffixes = READ_SUFFIXES | kinds.SUFFIXES.keys()
+    single = output is not None and not is_folder(target) and target.suffix.lower() in picture_suffixes
+    if not single and os.path.lexists(target) and not is_folder(target):
         raise UsageError(
             f"{printable(target)}: an existing file without the suffix of an image. "
             "Give --output a folder, or a file such as out.jpg."
@@ -109,63 +119,120 @@ def plan(
             )
         format = suffix_format
     format = format or "jpg"
-    finished = FinishedOutputs(folder, recorded_style or style)
-    subject_paths: list[tuple[Path, Path]] = []
-    ignored: list[Path] = []
+    search = SubjectSearch(recursive, FinishedOutputs(folder, recorded_style or style))
     for argument in subjects:
-        subject_paths += expand(argument, recursive, finished, ignored)
-    subject_paths = list({os.path.abspath(subject): (subject, below) for subject, below in subject_paths}.values())
-    if not subject_paths:
-        names = ", ".join(printable(argument) for argument in subjects)
-        hint = " Add --recursive to look in the folders below." if not recursive and ignored == [] else ""
-        raise UsageError(f"{names}: no image found.{hint or ' Give images, folders of images, or patterns.'}")
-    if single and len(subject_paths) > 1:
-        raise UsageError(
-            f"{printable(target)}: one file cannot hold {len(subject_paths)} images. Give --output a folder."
-        )
+        search.add(argument)
+    if not search.subjects:
+        raise _no_image(subjects, recursive, search.ignored)
+    count = sum(subject.problem is None for subject in search.subjects)
+    if single and count > 1:
+        raise UsageError(f"{printable(target)}: one file cannot hold {count} images. Give --output a folder.")
     if format not in WRITE_FORMATS:
         raise UsageError(f"format {format!r}: expected one of {', '.join(WRITE_FORMATS)}.")
     suffix = WRITE_FORMATS[format][1]
-    shared = {"style": style, "size": str(size or "own"), "preset": preset or "standard"}
-    tasks = [
-        Task(
-            subject,
-            target if single else folder / below / output_path(template, suffix, {**shared, "subject": subject.stem}),
+    fields = {"style": style, "size": str(size or "own"), "preset": preset or "standard"}
+
+    def task(subject: Subject) -> Task:
+        parent = folder / subject.below
+        if subject.problem is not None or single:
+            return Task(subject.path, parent if subject.problem else target, subject.problem)
+        own_fields = {"subject": subject.path.stem, "suffix": subject.path.suffix[1:].lower() or "none"}
+        try:
+            return Task(subject.path, parent / output_path(template, suffix, {**fields, **own_fields}))
+        except UsageError as error:
+            return Task(subject.path, parent, str(error))
+
+    tasks = tuple(task(subject) for subject in search.subjects)
+    return Plan(folder, tasks, format, tuple(search.ignored), None if single else template)
+
+
+def _no_image(subjects: Sequence[str | os.PathLike[str]], recursive: bool, ignored: Sequence[Ignored]) -> UsageError:
+    names = ", ".join(printable(argument) for argument in subjects)
+    if any(each.is_picture for each in ignored):
+        hint = "Convert them first, for example to JPEG."
+    elif not recursive and not ignored:
+        hint = "Add --recursive to look in the folders below."
+    else:
+        hint = "Give images, folders of images, or patterns."
+    left_out = f"; {ignored_line(ignored)}" if ignored else ""
+    return UsageError(f"{names}: no image found{left_out}. {hint}")
+
+
+def mark_clashes(plans: Sequence[Plan], inputs: Mapping[str, str] | None = None) -> list[Plan]:
+    """Return the plans with a problem in each task whose output cannot be written.
+
+    An output name is too long, or belongs to an earlier task, or is one of the files that the runs read.
+
+    Parameters
+    ----------
+    plans
+        Plans of the runs that are executed together, in order.
+    inputs
+        Descriptions, such as ``a mask``, of files beside the subjects that are never overwritten, by real path.
+    """
+    files = {os.path.realpath(task.subject): task for planned in plans for task in planned.tasks}
+    protected = {path: f"the subject {printable(task.subject)}" for path, task in files.items()} | dict(inputs or {})
+    by_key = {output_key(path): path for path in protected}
+    owners: dict[str, tuple[Plan, Task]] = {}
+
+    def problem(planned: Plan, task: Task) -> str | None:
+        if task.problem is not None:
+            return task.problem
+        reason = too_long(task.output)
+        if reason is not None:
+            return reason
+        path = os.path.realpath(task.output)
+        key = output_key(path)
+        if path not in protected and _same_file(path, by_key.get(key)):
+            path = by_key[key]
+        if path in protected:
+            return (
+                f"{printable(task.output)} is {protected[path]}: a picture that is read is never overwritten. "
+                "Give another --output."
+            )
+        owner = owners.setdefault(key, (planned, task))
+        if owner[1] is task:
+            return None
+        return (
+            f"{printable(owner[1].subject)} and {printable(task.subject)} have the same output "
+            f"{printable(task.output)}: an output holds one picture, the first. {_advice(*owner, planned, task)}"
         )
-        for subject, below in subject_paths
+
+    return [
+        replace(planned, tasks=tuple(replace(task, problem=problem(planned, task)) for task in planned.tasks))
+        for planned in plans
     ]
-    refuse_clashes(tasks, "{subject}" in template)
-    return Plan(folder, tuple(tasks), format, tuple(ignored))
 
 
-def refuse_clashes(tasks: Sequence[Task], with_subject: bool = True) -> None:
-    """Refuse plans that would overwrite a file.
+def _same_file(path: str, other: str | None) -> bool:
+    """Return whether two paths that differ in case or accents are one file, as on macOS and Windows."""
+    try:
+        return other is not None and Path(path).samefile(other)
+    except OSError:
+        return False
+
+
+def _advice(first_plan: Plan, first: Task, planned: Plan, task: Task) -> str:
+    template = planned.template or ""
+    if planned is not first_plan:
+        style = "" if "{style}" in template or not template else "Put {style} into --name-template, or give"
+        return f"{style or 'Give'} each job an output folder."
+    if "{subject}" not in template:
+        return "Put {subject} into --name-template."
+    if "{suffix}" not in template and first.subject.suffix.lower() != task.subject.suffix.lower():
+        return "Add {suffix} to --name-template."
+    return "Rename one, or write them into different folders."
+
+
+def require_possible(plans: Sequence[Plan]) -> None:
+    """Refuse runs without any output that can be written.
 
     Raises
     ------
     UsageError
-        If an output is a subject, two outputs are the same file, or a name is too long.
+        The first problem, if every task has one.
     """
-    advice = "Rename one, or write them into different folders."
-    if not with_subject:
-        advice = "Put {subject} into --name-template."
-    subjects = {os.path.realpath(task.subject): task.subject for task in tasks}
-    outputs: dict[str, Path] = {}
-    for task in tasks:
-        if len(os.fsencode(task.output.name)) > _LONGEST_FILE_NAME:
-            raise UsageError(
-                f"{printable(task.output.name)}: a file name of {len(os.fsencode(task.output.name))} bytes; at most "
-                f"{_LONGEST_FILE_NAME} are possible. Give --output a file, or the style a shorter name."
-            )
-        key = os.path.realpath(task.output)
-        if key in subjects:
-            raise UsageError(
-                f"{printable(task.output)}: this output is the subject {printable(subjects[key])}. "
-                "Give another --output."
-            )
-        if key.casefold() in outputs:
-            raise UsageError(
-                f"{printable(outputs[key.casefold()])} and {printable(task.subject)} have the same output "
-                f"{printable(task.output)}. {advice}"
-            )
-        outputs[key.casefold()] = task.subject
+    tasks = [task for planned in plans for task in planned.tasks]
+    problems = [task.problem for task in tasks if task.problem is not None]
+    if problems and len(problems) == len(tasks):
+        raise UsageError(problems[0])

@@ -57,6 +57,8 @@ def find_pending(runs: Sequence[Run]) -> Iterator[tuple[PendingImage, Entry | No
     def examine(pair: tuple[int, tuple[Run, Task]]) -> tuple[PendingImage, Entry | None]:
         number, (run, task) = pair
         image = PendingImage(run, task, number, new_entry(run, task))
+        if task.problem is not None:
+            return image, failed(task, image.entry, task.problem)
         try:
             entry = completed_entry(run, task)
         except StylebankError as error:

@@ -110,7 +110,12 @@ class Runner:
 
     def _tidy(self, folder: Path) -> None:
         """Remove the temporary files of a killed run."""
-        tasks = [task for run in self._runs if run.planned.folder == folder for task in run.planned.tasks]
+        tasks = [
+            task
+            for run in self._runs
+            for task in run.planned.tasks
+            if run.planned.folder == folder and task.problem is None
+        ]
         for parent in {folder, *(task.output.parent for task in tasks)}:
             remove_temporaries(parent)
 

@@ -146,10 +146,14 @@ def test_masks_are_no_subjects_and_are_never_written_over(run: Run, china_file: 
     left = mask(folder / "left.png", 30)
     before = left.read_bytes()
     result = run("apply", "--style", "wave", "--mask", left, folder, "-o", tmp_path / "out", *QUICK)
-    assert result.code == 0 and "left.png: a mask; left out" in result.stderr
+    assert result.code == 0 and "left out 1 file: left.png (a mask)" in result.stderr
     assert [path.name for path in (tmp_path / "out").glob("*.png")] == ["china.wave.png"]
     result = run("apply", "--style", "wave", "--mask", left, folder / "china.png", "-o", left, "--overwrite")
-    assert result.code == 2 and "this output is a mask" in result.stderr and left.read_bytes() == before
+    assert (
+        result.code == 2
+        and "left.png is a mask: a picture that is read is never overwritten" in result.stderr
+        and left.read_bytes() == before
+    )
 
 
 def test_each_subject_has_its_own_mask(run: Run, china_file: Path, tmp_path: Path) -> None:

@@ -6,11 +6,13 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import pipeline
 from pipeline.jobs import job_file as jobs
 from pipeline.jobs import job_schema, toml_lines
+from stylebank import images
 from stylebank.bank import Bank
 from stylebank.errors import UsageError
 from tests.conftest import DATA
@@ -143,11 +145,6 @@ def test_a_fault_is_reported_with_its_line(tmp_path: Path, old: str, new: str, m
         ('output = "all"', 'output = "../all"', r"job at line 15: output \.\./all: leads out of the output folder"),
         ('output = "all"', 'output = "/tmp/all"', r"leads out of the output folder"),
         ('output = "all"', 'output = "way/all"', r"leads out of the output folder"),
-        (
-            '"in"\noutput = "all"\nsteps = 1\nformat = "png"',
-            '"in"\noutput = "some"',
-            r"have the same output .*Give each job an output folder",
-        ),
         ('output = "some"', 'output = "some"\nanimation = "../way.gif"', r"animation \.\./way\.gif: leads out"),
         ('format = "png"', 'format = "gif"', r"job at line 15: format 'gif': expected one of jpg, png"),
     ],
@@ -162,6 +159,66 @@ def test_an_impossible_job_is_refused_before_any_image_is_computed(
     with pytest.raises(UsageError, match=message):
         jobs.prepare(two_styles, _write(tmp_path, JOBS.replace(old, new)), out)
     assert [path.name for path in out.iterdir()] == ["way"]
+
+
+def test_a_picture_whose_output_belongs_to_another_job_fails_alone(
+    two_styles: Bank, photographs: Path, tmp_path: Path
+) -> None:
+    text = JOBS.replace('"in"\noutput = "all"\nsteps = 1\nformat = "png"', '"in"\noutput = "some"')
+    first, second, third = jobs.prepare(two_styles, _write(tmp_path, text), tmp_path / "out")
+    assert [task.problem for run in (first, third) for task in run.planned.tasks] == [None] * 5
+    problems = {task.subject.name: task.problem for task in second.planned.tasks}
+    assert problems.pop("chelsea.jpg") is None
+    assert all("have the same output" in str(problem) for problem in problems.values()) and len(problems) == 2
+    assert all(str(problem).endswith("Give each job an output folder.") for problem in problems.values())
+
+
+def test_jobs_of_which_none_can_write_are_refused(bank: Bank, photographs: Path, tmp_path: Path) -> None:
+    job = '[[job]]\nstyle = "wave"\nsubjects = "in"\noutput = "in"\nname_template = "{subject}"\n'
+    with pytest.raises(UsageError, match=r"jobs\.toml: .*astronaut\.jpg is the subject .*astronaut\.jpg: "):
+        jobs.prepare(bank, _write(tmp_path, job), tmp_path)
+    first, second = jobs.prepare(bank, _write(tmp_path, job + '[[job]]\nstyle = "wave"\nsubjects = "in"\n'), tmp_path)
+    assert all(task.problem is not None for task in first.planned.tasks)
+    assert all(task.problem is None for task in second.planned.tasks)
+
+
+def test_an_output_that_another_job_reads_fails_alone(bank: Bank, photographs: Path, tmp_path: Path) -> None:
+    images.save(tmp_path / "sky.jpg", np.full((64, 96, 3), 255, np.float32), format="jpg", quality=90)
+    text = """\
+[defaults]
+style = "wave"
+subjects = "in/rocket.jpg"
+[[job]]
+mask = "sky.jpg"
+[[job]]
+init = "start.jpg"
+output = "second"
+[[job]]
+name_template = "sky"
+subjects = "in/r*.jpg"
+"""
+    (tmp_path / "start.jpg").write_bytes((photographs / "rocket.jpg").read_bytes())
+    text += '[[job]]\nname_template = "start"\n'
+    runs = jobs.prepare(bank, _write(tmp_path, text), tmp_path)
+    problems = [task.problem for run in runs for task in run.planned.tasks]
+    assert problems[:2] == [None, None]
+    assert "sky.jpg is a mask: " in str(problems[2])
+    assert "start.jpg is the start picture of --init: " in str(problems[3])
+
+
+@pytest.mark.parametrize("name", ["Trip [2024]", "a*b?", "{subject}", "[!a]"])
+def test_the_folder_of_the_job_file_is_no_pattern(bank: Bank, photographs: Path, tmp_path: Path, name: str) -> None:
+    folder, other = tmp_path / name, tmp_path / "Trip 2"
+    for each in (folder, other):
+        each.mkdir()
+        (each / "x.jpg").write_bytes((photographs / "rocket.jpg").read_bytes())
+    images.save(folder / "mask [1].png", np.full((64, 96, 3), 255, np.float32), format="png", quality=90)
+    text = '[[job]]\nstyle = "wave"\nsubjects = ["*.jpg"]\nmask = "mask [1].png"\noutput = "out [{style}]"\n'
+    (run,) = jobs.prepare(bank, _write(folder, text))
+    (task,) = run.planned.tasks
+    assert (task.subject, task.problem) == (folder / "x.jpg", None)
+    assert task.output == folder / "out [{style}]/x.wave.jpg"
+    assert run.mask_files.recorded(task.subject)["masks"] != {"": None}
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"[defaults]\nsize = 64\n", b"x = " + b"[" * 100_000])

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.jobs.plan import Plan, plan
+from pipeline.jobs.plan import Plan, mark_clashes, plan, require_possible
 from stylebank.errors import UsageError
 
 
@@ -25,7 +25,7 @@ def _outputs(planned: Plan) -> list[str]:
 def test_a_folder_gives_its_pictures_and_names_what_it_leaves_out(tree: Path) -> None:
     planned = plan(["in"], "monet", "out")
     assert _outputs(planned) == ["out/a.monet.jpg", "out/b.monet.jpg"]
-    assert [path.name for path in planned.ignored] == ["notes.txt"]
+    assert [each.path.name for each in planned.ignored] == ["notes.txt"]
 
 
 def test_recursive_keeps_the_folders_below(tree: Path) -> None:
@@ -62,9 +62,7 @@ def test_format_decides_the_suffix(tree: Path) -> None:
 @pytest.mark.parametrize(
     ("subjects", "output", "message"),
     [
-        (["in/a.jpg", "other/a.jpg"], "out", r"in/a\.jpg and other/a\.jpg have the same output out/a\.monet\.jpg"),
         (["in/a.jpg", "in/b.png"], "one.jpg", "one file cannot hold 2 images"),
-        (["in/a.jpg"], "in/a.jpg", "this output is the subject"),
         (["in/*.bmp"], "out", "no file matches"),
         (["in/a.jpg"], "in/notes.txt", "without the suffix of an image"),
         (["in/a.jpg"], "x.bmp", r"x\.bmp: unknown output format '\.bmp'"),
@@ -75,18 +73,6 @@ def test_an_impossible_plan_is_refused(tree: Path, subjects: list[str], output: 
     (tree / "empty").mkdir()
     with pytest.raises(UsageError, match=message):
         plan(subjects, "monet", output)
-
-
-def test_an_output_that_is_a_link_to_the_subject_is_refused(tree: Path) -> None:
-    (tree / "out").mkdir()
-    (tree / "out/a.monet.jpg").symlink_to(tree / "in/a.jpg")
-    with pytest.raises(UsageError, match="this output is the subject"):
-        plan(["in/a.jpg"], "monet", "out")
-
-
-def test_a_name_too_long_for_a_file_is_refused(tree: Path) -> None:
-    with pytest.raises(UsageError, match="file name of 4"):
-        plan(["in/a.jpg"], "\U0001f3a8" * 100, "out")
 
 
 def test_a_missing_file_is_left_for_the_run_to_report(tree: Path) -> None:
@@ -104,8 +90,6 @@ def test_a_template_names_the_outputs_and_may_make_folders(tree: Path) -> None:
 @pytest.mark.parametrize(
     ("template", "output", "message"),
     [
-        ("{style}", "out", r"in/a\.jpg and in/b\.png have the same output out/monet\.jpg\. Put \{subject\} into"),
-        ("{subject}", "in", r"in/a\.jpg: this output is the subject"),
         ("../{subject}", "out", "leads out of the output folder"),
         ("{artist}", "out", "unknown field"),
     ],
@@ -119,3 +103,129 @@ def test_an_impossible_template_is_refused(tree: Path, template: str, output: st
 def test_an_output_file_and_a_template_are_one_too_many(tree: Path) -> None:
     with pytest.raises(UsageError, match="Give one of them"):
         plan(["in/a.jpg"], "monet", "print.png", name_template="{subject}")
+
+
+def _problems(*plans: Plan) -> list[str | None]:
+    """Return the problem of each task."""
+    return [task.problem for planned in mark_clashes(plans) for task in planned.tasks]
+
+
+def _write(*names: str) -> None:
+    for name in names:
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).write_bytes(b"x")
+
+
+@pytest.mark.parametrize(
+    ("subjects", "template", "message"),
+    [
+        (
+            ["in/a.jpg", "in/a.png"],
+            None,
+            "in/a.jpg and in/a.png have the same output out/a.monet.jpg: an output holds one",
+        ),
+        (["in/a.jpg", "in/a.png"], None, "Add {suffix} to --name-template."),
+        (["in/a.jpg", "other/a.jpg"], None, "Rename one, or write them into different folders."),
+        (["in/a.jpg", "in/A.jpg"], None, "Rename one, or write them into different folders."),
+        (["in/\u00e9.jpg", "in/e\u0301.jpg"], None, "Rename one, or write them into different folders."),
+        (["in/a.jpg", "in/b.jpg"], "{style}", "Put {subject} into --name-template."),
+    ],
+    ids=["suffixes", "advice", "folders", "case", "composed and decomposed", "template"],
+)
+def test_second_picture_of_one_output_fails_alone(
+    tree: Path, subjects: list[str], template: str | None, message: str
+) -> None:
+    _write(*subjects, "in/z.jpg")
+    first, second, third = _problems(plan([*subjects, "in/z.jpg"], "monet", "out", name_template=template))
+    assert first is None and second is not None and message in second
+    assert (third is None) == (template is None)
+
+
+def test_suffix_in_the_template_tells_two_pictures_apart(tree: Path) -> None:
+    _write("in/IMG_1.jpg", "in/IMG_1.PNG", "in/IMG_1")
+    planned = plan(["in/IMG_1.jpg", "in/IMG_1.PNG", "in/IMG_1"], "monet", "out", name_template="{subject}-{suffix}")
+    assert _outputs(planned) == ["out/IMG_1-jpg.jpg", "out/IMG_1-png.jpg", "out/IMG_1-none.jpg"]
+    assert _problems(planned) == [None] * 3
+
+
+def test_sharp_s_and_ss_are_two_names(tree: Path) -> None:
+    _write("street/Straße.jpg", "street/Strasse.jpg")
+    assert _problems(plan(["street"], "monet", "out")) == [None, None]
+
+
+@pytest.mark.parametrize("letter", ["x", "é", "\U0001f3a8"])
+def test_name_of_more_than_255_bytes_fails_alone(tree: Path, letter: str) -> None:
+    count = 251 // len(letter.encode())
+    long, short = _problems(plan([f"in/{letter * count}", "in/a.jpg"], "monet", "out"))
+    size = count * len(letter.encode()) + len(".monet.jpg")
+    assert short is None and long is not None and f"a file name of {size} bytes; at most 255 are possible" in long
+
+
+def test_folder_of_a_template_can_be_too_long_too(tree: Path) -> None:
+    problems = _problems(plan(["in/a.jpg"], "\U0001f3a8" * 100, "out", name_template="{style}/{subject}"))
+    assert problems[0] is not None and "a file name of 400 bytes" in problems[0]
+
+
+def test_an_output_that_is_a_subject_fails_alone(tree: Path) -> None:
+    (tree / "out").mkdir()
+    (tree / "out/a.monet.jpg").symlink_to(tree / "in/b.png")
+    linked, other = _problems(plan(["in"], "monet", "out"))
+    assert linked is not None and linked.startswith("out/a.monet.jpg is the subject in/b.png: ") and other is None
+    itself, other = _problems(plan(["in"], "monet", "in", name_template="{subject}"))
+    assert itself is not None and itself.startswith("in/a.jpg is the subject in/a.jpg: ") and other is None
+
+
+def test_an_output_that_is_a_subject_in_another_case_fails_where_names_have_no_case(tree: Path) -> None:
+    _write("in/UPPER.jpg", "in/lower.jpg")
+    assert _problems(plan(["in/UPPER.jpg"], "monet", "in", name_template="{subject}x")) == [None]
+    Path("in/upper.jpg").hardlink_to("in/UPPER.jpg")  # as if the file system had one file of these names
+    assert _problems(plan(["in/UPPER.jpg", "in/lower.jpg"], "upper", "in", name_template="{style}"))[0] is not None
+
+
+def test_plans_of_one_batch_share_their_names(tree: Path) -> None:
+    first, second = plan(["in"], "monet", "out"), plan(["other/a.jpg", "in/deep/c.JPEG"], "monet", "out")
+    problems = _problems(first, second)
+    assert [problem is None for problem in problems] == [True, True, False, True]
+    assert problems[2] is not None and problems[2].endswith("Give each job an output folder.")
+    crossed = [plan(["in/a.jpg"], style, "out", name_template="{subject}") for style in ("monet", "hokusai")]
+    assert "Put {style} into --name-template, or give each job an output folder." in str(_problems(*crossed)[1])
+
+
+def test_a_run_without_any_possible_output_is_refused(tree: Path) -> None:
+    with pytest.raises(UsageError, match=r"is the subject in/a\.jpg"):
+        require_possible(mark_clashes([plan(["in/a.jpg"], "monet", "in/a.jpg")]))
+    require_possible(mark_clashes([plan(["in"], "monet", "in", name_template="{subject}")]))
+
+
+def test_masks_and_other_files_that_are_read_are_never_overwritten(tree: Path) -> None:
+    inputs = {str(tree / "out/a.monet.jpg"): "a mask"}
+    (planned,) = mark_clashes([plan(["in"], "monet", "out")], inputs)
+    mask, other = (task.problem for task in planned.tasks)
+    assert other is None and mask is not None and mask.startswith("out/a.monet.jpg is a mask: ")
+
+
+@pytest.mark.parametrize("suffix", [".avif", ".heic", ".jxl", ".bmp", ".gif", ".psd", ".JXL", ".cr2"])
+def test_suffix_of_a_picture_that_cannot_be_written_is_no_folder(tree: Path, suffix: str) -> None:
+    with pytest.raises(UsageError, match=r"Use one of \.jpg, \.jpeg, \.png, \.webp, \.tif, \.tiff\."):
+        plan(["in/a.jpg"], "monet", f"photo{suffix}")
+
+
+def test_another_suffix_is_a_folder(tree: Path) -> None:
+    assert _outputs(plan(["in/a.jpg"], "monet", "out.v2")) == ["out.v2/a.monet.jpg"]
+    (tree / "photo.avif").mkdir()
+    assert _outputs(plan(["in/a.jpg"], "monet", "photo.avif")) == ["photo.avif/a.monet.jpg"]
+
+
+def test_refusal_of_a_folder_without_images_names_what_is_left_out(tree: Path) -> None:
+    _write("phone/IMG_1.dng", "phone/notes.txt")
+    with pytest.raises(
+        UsageError, match=r"phone: no image found; left out 2 files: IMG_1\.dng \(.*raw.*\), notes\.txt\. C"
+    ):
+        plan(["phone"], "monet", "out")
+
+
+def test_a_name_that_leads_out_of_the_folder_fails_alone(tree: Path) -> None:
+    _write("in/..jpg")
+    planned = plan(["in/..jpg", "in/a.jpg"], "monet", "out", name_template="{subject}")
+    problem, other = _problems(planned)
+    assert other is None and problem is not None and "empty name" in problem
