@@ -267,14 +267,14 @@ def link_loop(path: Path) -> None:
 #: File name -> how it is made, and the reason it is refused with.
 REFUSED: dict[str, tuple[Writer, str]] = {
     "empty.jpg": (empty, "the file is empty"),
-    "text.jpg": (text, "not an image that can be read"),
-    "svg.jpg": (svg, "not an image that can be read"),
-    "eps.jpg": (eps, "not an image that can be read"),
+    "text.jpg": (text, "a text file, not an image"),
+    "svg.jpg": (svg, "an SVG drawing, which is not read"),
+    "eps.jpg": (eps, "a PostScript file, which is not read"),
     "truncated.jpg": (truncated("JPEG"), "the file is damaged"),
     "truncated_png.png": (truncated("PNG"), "the file is damaged"),
     "truncated_tiff.tif": (truncated("TIFF"), "the file is damaged"),
     "truncated_gif.gif": (truncated("GIF"), "the file is damaged"),
-    "truncated_webp.webp": (truncated("WEBP"), "not an image that can be read"),
+    "truncated_webp.webp": (truncated("WEBP"), "a WebP file that cannot be read"),
     "truncated_bmp.bmp": (truncated("BMP"), "the file is damaged"),
     "flipped.png": (bit_flipped_png(0.5), "the file is damaged"),
     "flipped_checksum.png": (bit_flipped_png(-13), "the file is damaged"),

@@ -1,9 +1,11 @@
 """Image files: decoding, colour profiles, metadata and encoding. Pixels are float32, sRGB, 0..255."""
 
-from .decode import MAX_BYTES, MAX_PIXELS, READ_FORMATS, SMALLEST_SIDE, Picture, Pixels, load, shown_size
+from .decode import MAX_BYTES, MAX_PIXELS, SMALLEST_SIDE, load, shown_size
 from .encode import DEEP_FORMATS, DEPTHS, WRITE_FORMATS
 from .exif import Metadata
 from .io import ANIMATION_FORMATS, READ_SUFFIXES, check_depth, format_of, save, save_animation
+from .picture import Picture, Pixels
+from .plugins import READ_FORMATS
 from .transform import RESAMPLING, composite_on_white, crop_to_shape, fit, resize, thumbnail, to_uint8
 
 __all__ = [

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import IO, Any
 from xml.dom import minidom
@@ -69,22 +70,24 @@ class Metadata:
 EMPTY = Metadata()
 
 
-def collect(image: Image.Image, notes: list[str]) -> Metadata:
+def collect(exif: Image.Exif, info: Mapping[Any, Any], size: tuple[int, int], notes: list[str]) -> Metadata:
     """Return the metadata of an image that can be copied.
 
     Parameters
     ----------
-    image
-        From `PIL.Image.open`, with its file still open.
+    exif, info
+        EXIF and other information of an image from `PIL.Image.open`, with its file still open.
+    size
+        Width and height in pixels, after EXIF's orientation.
     notes
         List that gets a note for each block that is broken or too large. Such a block is not copied.
     """
     blocks = {}
-    for name, read_block in (("EXIF", _exif), ("XMP", _xmp)):
+    for name, read_block in (("EXIF", lambda: _exif(exif)), ("XMP", lambda: _xmp(exif, info))):
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # Pillow warns for each bad entry
-                block = read_block(image)
+                block = read_block()
             if len(block) > MAX_BYTES:
                 raise _TooLarge
         except _TooLarge:
@@ -117,8 +120,7 @@ class _Bounded:
         return getattr(self._file, name)
 
 
-def _exif(image: Image.Image) -> bytes:
-    source = image.getexif()
+def _exif(source: Image.Exif) -> bytes:
     if not source:
         return b""
     copied = Image.Exif()
@@ -159,8 +161,8 @@ def _writable(like: Image.Exif, tag: int, value: Any) -> bool:
     return True
 
 
-def _xmp(image: Image.Image) -> bytes:
-    packet = image.info.get("xmp", b"")
+def _xmp(exif: Image.Exif, info: Mapping[Any, Any]) -> bytes:
+    packet = info.get("xmp", b"") or exif.get(700, b"")
     if isinstance(packet, str):
         packet = packet.encode()
     packet = packet.strip(b"\0 \r\n\t")

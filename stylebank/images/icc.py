@@ -10,8 +10,11 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageCms
 
-_BROKEN = "has a broken colour profile; sRGB is assumed"
-_D50 = tuple(round(x * 65536) for x in (0.9642, 1.0, 0.8249))  # the white of every ICC profile, in 1/65536
+#: Note about a profile that cannot be read.
+BROKEN_PROFILE = "has a broken colour profile; sRGB is assumed"
+#: Channels by the colour space of a profile.
+_CHANNELS = {"GRAY": 1, "RGB": 3, "CMYK": 4}
+_ROWS = 512
 _DATE = struct.pack(">6H", 2000, 1, 1, 0, 0, 0)
 
 
@@ -23,29 +26,6 @@ def srgb_profile() -> bytes:
     return bytes(profile)
 
 
-@cache
-def _srgb_grey_profile() -> bytes:
-    """Return a grey ICC profile with the curve of sRGB, which Pillow cannot create."""
-    srgb = srgb_profile()
-    (count,) = struct.unpack_from(">I", srgb, 128)
-    offsets = {name: (start, size) for name, start, size in struct.iter_unpack(">4sII", srgb[132 : 132 + 12 * count])}
-    start, size = offsets[b"rTRC"]
-    tags = {
-        b"desc": b"desc\0\0\0\0" + struct.pack(">I", 5) + b"grey\0" + bytes(78),
-        b"cprt": b"text\0\0\0\0free\0",
-        b"wtpt": b"XYZ \0\0\0\0" + struct.pack(">3i", *_D50),
-        b"kTRC": srgb[start : start + size],
-    }
-    table, body = struct.pack(">I", len(tags)), b""
-    begin = 128 + 4 + 12 * len(tags)
-    for name, content in tags.items():
-        table += name + struct.pack(">II", begin + len(body), len(content))
-        body += content + bytes(-len(content) % 4)
-    header = struct.pack(">I4sI", begin + len(body), b"lcms", 0x02400000) + b"mntrGRAYXYZ " + _DATE + b"acsp"
-    header = header.ljust(68, b"\0") + struct.pack(">3i", *_D50)
-    return header.ljust(128, b"\0") + table + body
-
-
 def to_srgb(image: Image.Image, profile: bytes, notes: list[str]) -> Image.Image:
     """Convert an 8-bit image from `profile` to sRGB; a broken profile adds a note and changes nothing."""
     try:
@@ -54,42 +34,63 @@ def to_srgb(image: Image.Image, profile: bytes, notes: list[str]) -> Image.Image
             image = image.convert("RGB")
         converted = ImageCms.profileToProfile(image, embedded, ImageCms.createProfile("sRGB"), outputMode="RGB")
     except Exception:  # from LittleCMS, or a profile with other channels than the image
-        notes.append(_BROKEN)
+        notes.append(BROKEN_PROFILE)
         return image
     assert converted is not None
     return converted
 
 
-def grey_to_srgb(values: npt.NDArray[np.uint16], profile: bytes, notes: list[str]) -> npt.NDArray[np.float32]:
-    """Convert grey values of 16 bits from `profile` to sRGB.
+def deep_to_srgb(values: npt.NDArray[np.uint16], profile: bytes, notes: list[str]) -> npt.NDArray[np.float32] | None:
+    """Convert 16 bits per channel from `profile` to sRGB. Pillow's LittleCMS has 8 bits per channel, except for grey.
 
     Parameters
     ----------
-    values : ndarray of uint16, shape (H, W)
+    values : ndarray of uint16, shape (H, W, C)
+        C is 1 for grey, 3 for RGB, 4 for CMYK. Grey values may have a profile of RGB.
     profile
-        ICC profile. One with three channels, which a grey image should not have, is applied with 8 bits.
+        ICC profile.
     notes
-        List that gets a note if the profile is broken; the values are then used unchanged.
+        List that gets a note if the profile is broken, or belongs to other channels.
 
     Returns
     -------
-    ndarray, float32, shape (H, W, 3)
-        Values in 0..255.
+    ndarray, float32, shape (H, W, 3), or None
+        Values in 0..255; None if the profile is broken.
     """
+    if profile == srgb_profile():  # of our own outputs
+        return np.repeat(values / np.float32(257), 3 // values.shape[2], axis=2) if values.shape[2] <= 3 else None
+    import imagecodecs
+
     try:
         embedded = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        if embedded.profile.xcolor_space != "GRAY":
-            image8 = Image.fromarray(((values.astype(np.uint32) + 128) // 257).astype(np.uint8))
-            return np.asarray(to_srgb(image8, profile, notes).convert("RGB"), np.float32)
-        target = ImageCms.ImageCmsProfile(io.BytesIO(_srgb_grey_profile()))
-        image = ImageCms.profileToProfile(
-            Image.fromarray(values),
-            embedded,
-            target,
-            outputMode="I;16",
-            flags=ImageCms.Flags.NOOPTIMIZE,  # its tables are too coarse for the shadows
-        )
-        values = np.asarray(image, np.uint16)
+        space = embedded.profile.xcolor_space.strip()
+        if values.shape[2] == 1 and space == "RGB":
+            values = np.repeat(values, 3, axis=2)
+        if _CHANNELS.get(space) != values.shape[2]:
+            raise ValueError("a profile of other channels")
+        result = np.empty((*values.shape[:2], 3), np.float32)
+        for start in range(0, len(values), _ROWS):
+            rows = np.ascontiguousarray(values[start : start + _ROWS])
+            result[start : start + _ROWS] = imagecodecs.cms_transform(
+                rows[..., 0] if rows.shape[2] == 1 else rows,
+                profile,
+                srgb_profile(),
+                colorspace=space.lower(),
+                outcolorspace="rgb",
+                outdtype="uint16",
+                intent=0,  # perceptual, as for 8 bits
+                flags=ImageCms.Flags.NOOPTIMIZE,  # its tables are too coarse for the shadows
+            )
+    except MemoryError:
+        raise
     except Exception:  # LittleCMS
-        notes.append(_BROKEN)
-    return np.repeat((values / np.float32(257))[..., None], 3, axis=2)
+        notes.append(BROKEN_PROFILE)
+        return None
+    result /= 257
+    return np.repeat(result[..., 1:2], 3, axis=2) if space == "GRAY" else result  # they differ by rounding
+
+
+def cmyk_to_srgb(values: npt.NDArray[np.uint16]) -> npt.NDArray[np.float32]:
+    """Convert CMYK without a profile, (H, W, 4) in 16 bits, by complements; return float32 in 0..255."""
+    light = 1 - values / np.float32(65535)
+    return np.asarray(255 * light[..., :3] * light[..., 3:], np.float32)

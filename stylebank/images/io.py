@@ -16,14 +16,22 @@ from PIL import Image
 
 from ..errors import OutputRefused, UsageError, printable
 from ..files import replace_file
-from .decode import Pixels, decoding
+from . import plugins
+from .decoder import decoding
 from .encode import DEEP_FORMATS, DEPTHS, LOSSLESS_FORMATS, WRITE_FORMATS, encode, quantize
 from .exif import EMPTY, Metadata
 from .icc import srgb_profile
+from .picture import Pixels
 from .transform import composite_on_white, resize, to_uint8
 
-#: Suffixes of image files in a folder.
-READ_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif"})
+#: Suffixes of image files in a folder; those of AVIF and HEIC where they can be read.
+READ_SUFFIXES = frozenset(
+    {
+        *(".jpg", ".jpeg", ".jpe", ".jfif", ".pjpeg", ".pjp", ".mpo"),
+        *(".png", ".apng", ".webp", ".tif", ".tiff", ".bmp", ".gif"),
+        *plugins.suffixes(),
+    }
+)
 #: Pillow's format of an animation, by suffix.
 ANIMATION_FORMATS = {".gif": "GIF", ".webp": "WEBP"}
 _FORMAT_OF_SUFFIX = {".jpg": "jpg", ".jpeg": "jpg", ".png": "png", ".webp": "webp", ".tif": "tiff", ".tiff": "tiff"}

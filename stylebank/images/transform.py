@@ -9,10 +9,13 @@ import numpy.typing as npt
 from PIL import Image
 
 from ..errors import UsageError
-from .decode import SMALLEST_SIDE, Pixels
+from .decode import SMALLEST_SIDE
 from .encode import quantize
+from .picture import Pixels
 
 RESAMPLING = "lanczos"
+#: Opacity, from 0 to 1, below which colours are not divided by it.
+_MIN_WEIGHT = 1 / 128
 
 
 def composite_on_white(pixels: Pixels, alpha: npt.NDArray[np.uint8] | npt.NDArray[np.float32] | None) -> Pixels:
@@ -48,15 +51,35 @@ def fit(size: tuple[int, int], longest_side: int) -> tuple[int, int]:
     return width, height
 
 
-def resize(pixels: Pixels, size: tuple[int, int]) -> Pixels:
-    """Resample to (width, height) with a Lanczos filter, and clip to 0..255."""
+def resize(pixels: Pixels, size: tuple[int, int], alpha: npt.NDArray[np.float32] | None = None) -> Pixels:
+    """Resample to (width, height) with a Lanczos filter, and clip to 0..255.
+
+    Parameters
+    ----------
+    pixels : ndarray, float32, shape (H, W, C)
+    size
+        Width and height of the result.
+    alpha : ndarray, float32, shape (H, W), optional
+        Opacity in 0..255, by which the pixels are weighted: a pixel that is hardly visible hardly tints its
+        neighbours. Where the result is all but transparent, the unweighted mean is used.
+    """
     if (pixels.shape[1], pixels.shape[0]) == tuple(size):
         return pixels
+    if alpha is not None:
+        opacity = alpha[..., None] / np.float32(255)
+        weight = _resampled(opacity, size)
+        visible = weight > _MIN_WEIGHT
+        weighted = _resampled(pixels * opacity, size) / np.where(visible, weight, 1)
+        return np.asarray(np.clip(np.where(visible, weighted, _resampled(pixels, size)), 0, 255), np.float32)
+    return np.asarray(np.clip(_resampled(pixels, size), 0, 255), np.float32)
+
+
+def _resampled(pixels: Pixels, size: tuple[int, int]) -> Pixels:
     planes = [
         np.asarray(Image.fromarray(np.ascontiguousarray(pixels[..., c])).resize(size, Image.Resampling.LANCZOS))
         for c in range(pixels.shape[2])
     ]
-    return np.asarray(np.clip(np.stack(planes, axis=-1), 0, 255), np.float32)
+    return np.stack(planes, axis=-1)
 
 
 def crop_to_shape(pixels: Pixels, size: tuple[int, int]) -> Pixels:

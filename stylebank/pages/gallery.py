@@ -14,7 +14,7 @@ from PIL import Image
 
 from ..bank import Bank
 from ..errors import StyleDamaged, printable
-from ..images.decode import decoding
+from ..images.decoder import decoding
 from ..math.gaussian import eigh_descending
 from ..storage import reader
 from ..style import PIXELS, Header

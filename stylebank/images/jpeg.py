@@ -1,0 +1,43 @@
+"""JPEG files that lack their end, or a part of their colour profile."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+from PIL import Image
+
+SIGNATURE = b"\xff\xd8"
+_END = b"\xff\xd9"
+_PROFILE_MARKER = b"ICC_PROFILE\0"
+#: Bytes that decode to other pixels where rows are missing, and to nothing where none is.
+_PROBES = (b"\0" * 64, b"\x55" * 64)
+
+
+def with_end(data: bytes) -> bytes | None:
+    """Return a JPEG without its end marker with it; None if compressed pixels are missing, too.
+
+    A decoder fills missing rows with grey or with what follows. Rows that do not depend on what follows are whole.
+    """
+    data = data.removesuffix(_END[:1])
+    whole = data + _END
+    try:
+        expected = _pixels(whole)
+        if all(np.array_equal(_pixels(data + probe + _END), expected) for probe in _PROBES):
+            return whole
+    except MemoryError:
+        raise
+    except Exception:  # still damaged
+        return None
+    return None
+
+
+def _pixels(data: bytes) -> np.ndarray:
+    with Image.open(io.BytesIO(data), formats=("JPEG",)) as image:
+        return np.asarray(image)
+
+
+def has_profile(image: Image.Image) -> bool:
+    """Return whether a JPEG has segments of a colour profile, complete or not."""
+    segments = getattr(image, "applist", [])
+    return any(name == "APP2" and content.startswith(_PROFILE_MARKER) for name, content in segments)
