@@ -53,7 +53,7 @@ _DEFAULT = SynthesisSettings()
     help="Write a .gif or .webp of the optimisation, for a single SUBJECT.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace outputs that exist.")
-@click.option("--recursive", is_flag=True, help="Also search the folders below a SUBJECT folder.")
+@click.option("--recursive", is_flag=True, help="Also search the folders below a SUBJECT folder, linked ones too.")
 @click.option(
     "--format",
     type=click.Choice(list(WRITE_FORMATS)),
