@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stylebank import images
-from stylebank.errors import StylebankError
+from stylebank.errors import StylebankError, printable
 from stylebank.files import digest_file
 from stylebank.images import shown_size
 
@@ -46,6 +46,8 @@ class MaskFiles:
     def __init__(self, style_spec: StyleSpec, max_pixels: int = images.MAX_PIXELS) -> None:
         self._regions = style_spec.regions if style_spec.masked else ()
         self._max_pixels = max_pixels
+        self._notes: dict[str, tuple[str, ...]] = {}
+        self._taken: set[str] = set()
         for region in self._masked:
             if SUBJECT not in str(region.mask):
                 self._read(str(region.mask))
@@ -106,6 +108,13 @@ class MaskFiles:
             digests[region.name] = digest
         return masks.regions(planes, size, [region.name for region in self._regions]), {"masks": digests}
 
+    def take_notes(self, subject: Path) -> list[str]:
+        """Return notes about the masks of a subject that `regions` read, once per mask."""
+        paths = dict.fromkeys(_path(region, subject) for region in self._masked)
+        new = [path for path in paths if path in self._notes and path not in self._taken]
+        self._taken.update(new)
+        return [f"mask {printable(path)}: {note}" for path in new for note in self._notes[path]]
+
     def recorded(self, subject: Path) -> dict[str, Any]:
         """Return the digests of the masks by region, for the settings in the record; None for a missing mask."""
         if not self._regions:
@@ -118,7 +127,8 @@ class MaskFiles:
         return {"masks": settings["masks"]} if recorded else {}
 
     def _read(self, path: str) -> tuple[npt.NDArray[np.uint8], str]:
-        return _whole(_state(path), self._max_pixels)
+        whole, digest, self._notes[path] = _whole(_state(path), self._max_pixels)
+        return whole, digest
 
 
 def _path(region: RegionSpec, subject: Path) -> str:
@@ -151,14 +161,14 @@ def _file_digest(state: FileState) -> str:
 
 
 @lru_cache(maxsize=_KEPT_WHOLE)
-def _whole(state: FileState, max_pixels: int) -> tuple[npt.NDArray[np.uint8], str]:
-    """Return a mask as read, in 8 bits, and the digest of its file."""
-    mask, digest = masks.load(state[0], max_pixels)
-    return np.rint(mask * 255).astype(np.uint8), digest
+def _whole(state: FileState, max_pixels: int) -> tuple[npt.NDArray[np.uint8], str, tuple[str, ...]]:
+    """Return a mask as read, in 8 bits, the digest of its file, and notes for the user."""
+    mask = masks.load(state[0], max_pixels)
+    return np.rint(mask.values * 255).astype(np.uint8), mask.sha256, mask.notes
 
 
 @lru_cache(maxsize=_KEPT_FITTED)
 def _fitted(state: FileState, max_pixels: int, size: tuple[int, int]) -> Mask:
     """Return a mask resized to an output of `size` (width, height)."""
-    whole, _digest = _whole(state, max_pixels)
+    whole, _digest, _notes = _whole(state, max_pixels)
     return masks.resample(whole.astype(np.float32) / np.float32(255), size)

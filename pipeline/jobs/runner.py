@@ -262,6 +262,8 @@ class Runner:
         if image.picture is not None:
             for text in image.picture.notes:
                 self._send(Notice, image, text=f"{printable(image.task.subject)}: {text}")
+            for text in image.run.mask_files.take_notes(image.task.subject):
+                self._send(Notice, image, text=text)
             if image.run.outputs.loses_alpha(image.picture):
                 format = image.run.settings.format
                 text = f"{format} has no transparency; composited over white (--format png keeps it)"

@@ -4,6 +4,7 @@ from .decode import MAX_BYTES, MAX_PIXELS, SMALLEST_SIDE, load, shown_size
 from .encode import DEEP_FORMATS, DEPTHS, WRITE_FORMATS
 from .exif import Metadata
 from .io import ANIMATION_FORMATS, READ_SUFFIXES, check_depth, format_of, save, save_animation
+from .lossy import is_lossy
 from .picture import Picture, Pixels
 from .plugins import READ_FORMATS
 from .transform import RESAMPLING, composite_on_white, crop_to_shape, fit, resize, thumbnail, to_uint8
@@ -27,6 +28,7 @@ __all__ = [
     "crop_to_shape",
     "fit",
     "format_of",
+    "is_lossy",
     "load",
     "resize",
     "save",
