@@ -67,11 +67,11 @@ def read_exif(image: Image.Image) -> Image.Exif:
         image.info.update(packets)
 
 
-def read_directories(exif: Image.Exif) -> None:
+def read_directories(image: Image.Image) -> None:
     """Read the directories that Pillow reads again when it decodes a TIFF, so that it warns here about broken ones."""
     for directory in ExifTags.IFD:
         with contextlib.suppress(Exception):  # their reader fails on hostile bytes in every way
-            exif.get_ifd(directory)
+            read_exif(image).get_ifd(directory)
 
 
 def upright(image: Image.Image, orientation: int) -> Image.Image:

@@ -153,8 +153,8 @@ class Decoder:
             if image.format == "PNG":
                 Image.open(io.BytesIO(image.fp.getvalue()), formats=("PNG",)).verify()  # type: ignore[attr-defined]
             exif = None if image.format == "PNG" else self._exif(image)  # behind the pixels of a PNG
-            if exif is not None and image.format == "TIFF":
-                read_directories(exif)
+            if image.format == "TIFF":
+                read_directories(image)
         caught += more
         if image.format in {"AVIF", "HEIF"}:
             self._notes += heif.notes(self._data)
@@ -178,7 +178,7 @@ class Decoder:
             self._notes.append(f"is HDR ({space.hdr}); light above that of paper white is clipped")
         orientation = exif.get(ORIENTATION, 1)
         if chunks is not None and chunks.bits == 16:
-            deep = png.decode16(chunks.data).upright(orientation)
+            deep = png.decode16(image, chunks.data, chunks.color_type).upright(orientation)
             return deep.to_srgb(profile, space, self._notes), deep.alpha
         if image.mode in {"I", "F"} or image.mode.startswith("I;"):
             raise self._unknown_kind()

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from PIL import Image, PngImagePlugin
 
 from .deep import DeepPixels, with_alpha
 from .rgb_spaces import Primaries, RgbSpace, power_space, space_of_codes
 
+_GREY, _GREY_ALPHA, _RGBA = 0, 4, 6  # color types
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 #: Largest text block that Pillow inflates; a file with a larger one is no image to it.
 _MAX_TEXT = 1 << 20
@@ -169,10 +172,39 @@ def _plausible(values: list[float]) -> bool:
     return all(side > 1e-4 for side in sides) or all(side < -1e-4 for side in sides)
 
 
-def decode16(data: bytes) -> DeepPixels:
-    """Return the pixels of a PNG of 16 bits, with a transparent colour as alpha."""
-    import imagecodecs
+def decode16(image: Image.Image, data: bytes, color_type: int) -> DeepPixels:
+    """Return the pixels of a PNG of 16 bits, with a transparent colour as alpha.
 
-    values = np.asarray(imagecodecs.png_decode(data), np.uint16)
-    values = values[..., None] if values.ndim == 2 else values
-    return with_alpha(values, 1 if values.shape[2] < 3 else 3)
+    Pillow keeps the upper byte of each channel. Decoding again, with swapped bytes, gives the lower.
+
+    Parameters
+    ----------
+    image
+        The loaded image.
+    data
+        The file that it was loaded from.
+    color_type
+        As in `PngChunks`.
+    """
+    clear = image.info.get("transparency")
+    if color_type == _GREY_ALPHA:  # two channels of 16 bits have the layout of four of 8
+        pairs = PngImagePlugin.PngImageFile(io.BytesIO(_as_rgba8(data)))
+        return with_alpha(np.asarray(pairs).view(">u2").astype(np.uint16), 1)
+    if color_type == _GREY:
+        values = np.asarray(image, np.uint16)[..., None]
+    else:
+        swapped = PngImagePlugin.PngImageFile(io.BytesIO(data))
+        (tile,) = swapped.tile
+        swapped.tile = [tile._replace(args=str(tile.args).replace("16B", "16L"))]
+        values = np.asarray(image).astype(np.uint16) << 8 | np.asarray(swapped)
+    pixels = with_alpha(values, 1 if color_type == _GREY else 3)
+    if clear is not None and pixels.alpha is None:
+        pixels.alpha = np.where((values == clear).all(axis=2), np.float32(0), np.float32(255))
+    return pixels
+
+
+def _as_rgba8(data: bytes) -> bytes:
+    """Return a PNG whose header declares RGBA with 8 bits per channel."""
+    start = len(SIGNATURE) + 4
+    header = data[start : start + 12] + bytes([8, _RGBA]) + data[start + 14 : start + 17]
+    return data[:start] + header + struct.pack(">I", zlib.crc32(header)) + data[start + 21 :]

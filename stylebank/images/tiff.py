@@ -167,7 +167,8 @@ def _describe(data: bytes, page: Any, first: Any, frames: int) -> TiffPicture:
         and int(page.compression) in _COMPRESSIONS
         and int(page.imagedepth) == 1
     )
-    deep = decodable and (bits > 8 or int(page.planarconfig) == 2)
+    # libtiff, which Pillow calls for compressed files, prints its own messages about damaged ones
+    deep = decodable and (bits > 8 or int(page.planarconfig) == 2 or int(page.compression) != 1)
     return TiffPicture(
         data=data,
         page=page,
