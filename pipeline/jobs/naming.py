@@ -81,10 +81,7 @@ def too_long(path: Path) -> str | None:
     count = len(os.fsencode(name))
     if count <= _LONGEST_NAME:
         return None
-    return (
-        f"{printable(path)}: a file name of {count} bytes; at most {_LONGEST_NAME} are possible. "
-        "Give the subject or the style a shorter name, or another --name-template."
-    )
+    return f"{printable(path)}: a file name of {count} bytes; at most {_LONGEST_NAME} are possible."
 
 
 def steps_folder(output: Path) -> Path:

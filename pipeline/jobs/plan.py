@@ -100,6 +100,9 @@ def plan(
         If there is no image, the format cannot be written, or the template is wrong.
     """
     template = check_template(DEFAULT_TEMPLATE if name_template is None else name_template)
+    for path in (*subjects, *([] if output is None else [output])):
+        if "\0" in os.fspath(path):
+            raise UsageError(f"{printable(path)}: no file name contains a NUL character. Leave it out.")
     target = Path(output) if output is not None else Path()
     picture_suffixes = READ_SUFFIXES | kinds.SUFFIXES.keys()
     single = output is not None and not is_folder(target) and target.suffix.lower() in picture_suffixes
@@ -180,7 +183,9 @@ def mark_clashes(plans: Sequence[Plan], inputs: Mapping[str, str] | None = None)
             return task.problem
         reason = too_long(task.output)
         if reason is not None:
-            return reason
+            if planned.template is None:
+                return f"{reason} Give --output a shorter name."
+            return f"{reason} Give the subject or the style a shorter name, or another --name-template."
         path = os.path.realpath(task.output)
         key = output_key(path)
         if path not in protected and _same_file(path, by_key.get(key)):

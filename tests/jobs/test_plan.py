@@ -229,3 +229,14 @@ def test_a_name_that_leads_out_of_the_folder_fails_alone(tree: Path) -> None:
     planned = plan(["in/..jpg", "in/a.jpg"], "monet", "out", name_template="{subject}")
     problem, other = _problems(planned)
     assert other is None and problem is not None and "empty name" in problem
+
+
+def test_an_output_file_with_a_name_that_is_too_long_needs_another_output(tree: Path) -> None:
+    (problem,) = _problems(plan(["in/a.jpg"], "monet", "y" * 300 + ".jpg"))
+    assert problem is not None and problem.endswith("at most 255 are possible. Give --output a shorter name.")
+
+
+@pytest.mark.parametrize(("subject", "output"), [("in/a\0.jpg", "out"), ("in/\0*", "out"), ("in/a.jpg", "o\0ut")])
+def test_a_nul_character_is_refused(tree: Path, subject: str, output: str) -> None:
+    with pytest.raises(UsageError, match=r"\\x00.*: no file name contains a NUL character"):
+        plan([subject], "monet", output)
