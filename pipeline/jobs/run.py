@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from typing import Any
 from stylebank import images
 from stylebank.bank import Bank
 from stylebank.bank.combine import mix, require_common_scales, require_comparable
-from stylebank.errors import FingerprintMismatch, StylebankError, UsageError, printable
+from stylebank.errors import FingerprintMismatch, StylebankError
 from stylebank.style import PIXELS, Header, Style
 
 from ..execution.messages import WorkerContext
@@ -78,9 +77,8 @@ class Run:
         self.precision = settings.precision
         self.recorded = settings.recorded()
         self.init: images.Pixels | None = None
-        if settings.init not in {"subject", "noise"}:
-            if any(os.path.realpath(settings.init) == os.path.realpath(task.output) for task in planned.tasks):
-                raise UsageError(f"{printable(settings.init)}: is both --init and an output. Give another --output.")
+        possible = any(task.problem is None for task in planned.tasks)
+        if settings.init not in {"subject", "noise"} and possible:
             picture = images.load(settings.init, max_pixels=max_pixels)
             self.init = images.composite_on_white(picture.pixels, picture.alpha)
             self.recorded["init_sha256"] = picture.sha256
@@ -169,7 +167,7 @@ class Run:
         picture = images.load(task.subject, max_pixels=self.max_pixels, metadata=self.settings.metadata)
         size = self.size_of(picture.size)
         if max(size) < max(picture.size):
-            picture = dataclasses.replace(picture, pixels=images.resize(picture.pixels, size))
+            picture = dataclasses.replace(picture, pixels=images.resize(picture.pixels, size, picture.alpha))
         return picture
 
     def size_of(self, subject_size: tuple[int, int]) -> tuple[int, int]:

@@ -83,7 +83,7 @@ def test_settings_of_any_number_type_are_recorded(bank: Bank, photographs: Path,
         init=photographs / "chelsea.jpg",
     )
     assert entry.status == "done" and type(entry.settings["size"]) is int
-    with pytest.raises(UsageError, match="is both --init and an output"):
+    with pytest.raises(UsageError, match="is the start picture of --init: a picture that is read is never overwritten"):
         pipeline.apply(bank, "wave", [photographs / "rocket.jpg"], tmp_path / "x.jpg", init=tmp_path / "x.jpg", **QUICK)
 
 
