@@ -102,7 +102,7 @@ def _read_items(data: bytes) -> _Items:
             for inner, first, last in _boxes(data, start + 4, end):
                 try:
                     _read_box(items, inner, data[first:last])
-                except struct.error:  # the box is cut
+                except (struct.error, IndexError):  # the box is cut
                     continue
             break
     return items

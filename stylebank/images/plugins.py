@@ -17,7 +17,7 @@ _HEIF_SUFFIXES = (".heic", ".heif", ".hif")
 def formats() -> tuple[str, ...]:
     """Return Pillow's names of the formats that this installation reads, and register pillow-heif if installed."""
     names = list(READ_FORMATS)
-    if features.check("avif"):
+    if _has_avif():
         names.append("AVIF")
     try:
         from pillow_heif import register_heif_opener
@@ -29,6 +29,10 @@ def formats() -> tuple[str, ...]:
 
 def suffixes() -> frozenset[str]:
     """Return the lower-case suffixes of AVIF and HEIC files, as far as this installation reads them."""
-    avif = _AVIF_SUFFIXES if features.check("avif") else ()
+    avif = _AVIF_SUFFIXES if _has_avif() else ()
     heif = _HEIF_SUFFIXES if importlib.util.find_spec("pillow_heif") else ()
     return frozenset((*avif, *heif))
+
+
+def _has_avif() -> bool:
+    return "avif" in features.modules and features.check("avif")  # Pillow before 11.3 warns of the unknown name
