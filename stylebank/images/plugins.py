@@ -35,4 +35,4 @@ def suffixes() -> frozenset[str]:
 
 
 def _has_avif() -> bool:
-    return "avif" in features.modules and features.check("avif")  # Pillow before 11.3 warns of the unknown name
+    return "avif" in features.modules and bool(features.check("avif"))  # Pillow before 11.3 warns of the unknown name
