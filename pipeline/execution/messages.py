@@ -9,12 +9,21 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from stylebank.errors import StylebankError
 from stylebank.images import Pixels
 from stylebank.style import Style
 
 from ..settings import SynthesisSettings
 from ..synthesis.masks import RegionMasks
 from ..vgg.weights import Weights
+
+
+class WorkerSetupError(StylebankError):
+    """A worker cannot be set up, so no image can be computed."""
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
 
 
 @dataclass(frozen=True)

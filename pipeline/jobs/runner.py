@@ -14,7 +14,7 @@ from stylebank.files import make_folder, remove_temporaries, shared_lock
 
 from ..execution import batching, worker
 from ..execution.executors import Executor, InProcessExecutor
-from ..execution.messages import BatchResult, ImageBatch, WorkerContext
+from ..execution.messages import BatchResult, ImageBatch, WorkerContext, WorkerSetupError
 from .decoder import Decoder
 from .events import EtaEstimator, Finished, Listener, Notice, Progress, Started, Stepped
 from .record import Entry
@@ -23,14 +23,6 @@ from .run import Run, settle_precision, with_auto_precision
 from .writer import Writer
 
 _RECORD_BATCH = 200
-
-
-class WorkerSetupError(StylebankError):
-    """A worker cannot be set up, so no image can be computed."""
-
-    def __init__(self, message: str, exit_code: int) -> None:
-        super().__init__(message)
-        self.exit_code = exit_code
 
 
 class FailFast(Exception):
