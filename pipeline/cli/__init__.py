@@ -9,6 +9,7 @@ import click
 
 from .commands import group
 from .errors import report_error
+from .signals import terminated_like_interrupted
 
 __all__ = ["group", "main"]
 
@@ -25,7 +26,8 @@ def main(arguments: list[str] | None = None) -> None:
         if hasattr(stream, "reconfigure"):  # a file name that the terminal's encoding lacks must not crash it
             stream.reconfigure(errors="backslashreplace")
     try:
-        result: Any = group.main(args=arguments, prog_name="stylebank", standalone_mode=False)
+        with terminated_like_interrupted():
+            result: Any = group.main(args=arguments, prog_name="stylebank", standalone_mode=False)
         code = result if isinstance(result, int) else 0
     except (Exception, KeyboardInterrupt, click.Abort) as error:
         code = report_error(error)

@@ -6,7 +6,7 @@ import contextlib
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import click
@@ -25,14 +25,25 @@ _VERBOSE_SECONDS_BETWEEN_LINES = 1.0
 @contextlib.contextmanager
 def reporter(context: CliContext, *, with_json: bool) -> Iterator[Callable[[Progress], None]]:
     """Yield a listener that shows progress on stderr and, with ``--json``, prints the lines of the record."""
-    with _progress_listener(context) as show:
+    statuses: Counter[str] = Counter()
+    total = 0
+    try:
+        with _progress_listener(context) as show:
 
-        def listener(progress: Progress) -> None:
-            show(progress)
-            if with_json and progress.entry is not None:
-                click.echo(progress.entry.json())
+            def listener(progress: Progress) -> None:
+                nonlocal total
+                show(progress)
+                if progress.entry is not None:
+                    total = progress.total
+                    statuses[progress.entry.status] += 1
+                    if with_json:
+                        click.echo(progress.entry.json())
 
-        yield listener
+            yield listener
+    except KeyboardInterrupt:
+        if total > 1:
+            context.print(f"{statuses.total()} of {total} pictures: {_counted(statuses)}")
+        raise
 
 
 @contextlib.contextmanager
@@ -54,9 +65,12 @@ def print_summary(context: CliContext, entries: Sequence[Entry], seconds: float)
     if len(entries) > 1:
         for line in totals.lines():
             context.print(line)
-    counts = {"done": totals.done, "failed": totals.failed, "skipped": totals.skipped}
-    context.print(", ".join(f"{count} {status}" for status, count in counts.items() if count))
+    context.print(_counted({"done": totals.done, "failed": totals.failed, "skipped": totals.skipped}))
     return 1 if totals.failed else 0
+
+
+def _counted(statuses: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {status}" for status, count in statuses.items() if count)
 
 
 @contextlib.contextmanager

@@ -10,6 +10,8 @@ import click
 
 from stylebank.errors import StylebankError, printable
 
+from .signals import Terminated
+
 _INTERRUPTED = 130
 
 
@@ -26,6 +28,8 @@ def report_error(error: BaseException) -> int:
     int
         The exit code.
     """
+    if isinstance(error, click.Abort) and isinstance(error.__cause__, Terminated):  # click wraps a KeyboardInterrupt
+        error = error.__cause__
     if isinstance(error, click.exceptions.Exit):
         return int(error.exit_code)
     if isinstance(error, click.ClickException):
@@ -34,6 +38,9 @@ def report_error(error: BaseException) -> int:
     if isinstance(error, StylebankError):
         click.echo(f"Error: {error}", err=True)
         return error.exit_code
+    if isinstance(error, Terminated):
+        click.echo(f"Ended by {error.signal.name}. What was finished is kept.", err=True)
+        return 128 + error.signal
     if isinstance(error, KeyboardInterrupt | click.Abort):
         click.echo("Interrupted. What was finished is kept.", err=True)
         return _INTERRUPTED

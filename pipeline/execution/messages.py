@@ -18,6 +18,10 @@ from ..synthesis.masks import RegionMasks
 from ..vgg.weights import Weights
 
 
+class WorkersDied(StylebankError):
+    """Worker processes end before they begin their work."""
+
+
 class WorkerSetupError(StylebankError):
     """A worker cannot be set up, so no image can be computed."""
 

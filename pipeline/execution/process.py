@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,10 @@ import filelock
 from stylebank.errors import UsageError
 
 from .messages import ImageBatch
+
+#: A terminal, a service manager or a scheduler sends these to a whole group; workers leave the answer to the run.
+_ANSWERED_BY_THE_RUN = ("SIGINT", "SIGTERM", "SIGHUP")
+_SECONDS_BETWEEN_LOOKS = 2.0
 
 
 @dataclass(frozen=True)
@@ -79,7 +84,11 @@ def init_process(config: WorkerConfig) -> None:
         return
     _process.initialized = True
     if os.getpid() != config.parent and threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process of the run answers Ctrl-C
+        for name in _ANSWERED_BY_THE_RUN:
+            if hasattr(signal, name):
+                signal.signal(getattr(signal, name), signal.SIG_IGN)
+    if config.parent and os.getpid() != config.parent:
+        threading.Thread(target=_end_with, args=(config.parent,), name="stylebank-parent", daemon=True).start()
     loky = sys.modules.get("joblib.externals.loky.process_executor")
     if loky is not None and os.getpid() != config.parent:
         # With psutil, loky takes the memory of a larger image for a leak and replaces the process, and TensorFlow loads
@@ -100,6 +109,27 @@ def init_process(config: WorkerConfig) -> None:
                 "Give more than one device, or set CUDA_VISIBLE_DEVICES before the program starts."
             )
         os.environ["CUDA_VISIBLE_DEVICES"] = config.devices[_process.slot % len(config.devices)]
+
+
+def _end_with(parent: int) -> None:
+    """End this process when the process of the run is gone, which a signal may have ended without any clean-up.
+
+    On Windows a process has no way to see this by numbers, and loky's own time limit of idle workers applies.
+    """
+    if not hasattr(os, "getppid") or sys.platform == "win32":
+        return
+    direct = os.getppid() == parent
+    while True:
+        time.sleep(_SECONDS_BETWEEN_LOOKS)
+        try:
+            os.kill(parent, 0)
+        except ProcessLookupError:
+            break
+        except OSError:  # alive, and of another user
+            continue
+        if direct and os.getppid() != parent:  # its number is taken by another process
+            break
+    os._exit(1)
 
 
 def _take_slot(folder: Path) -> int:

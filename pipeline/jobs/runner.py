@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from stylebank.errors import StylebankError, printable
+from stylebank.errors import printable
 from stylebank.files import make_folder, remove_temporaries, shared_lock
 
 from ..execution import batching, worker
@@ -93,11 +93,13 @@ class Runner:
             try:
                 self._compute(self._find_pending())
                 self._writer.drain(wait=True)
-            except (FailFast, CallbackError) as stop:
+            except (FailFast, CallbackError, KeyboardInterrupt) as stop:
                 if isinstance(stop, CallbackError) and not isinstance(stop.error, FailFast):
                     raise stop.error from None
                 self._fail_fast = False
                 self._writer.drain(wait=True)
+                if isinstance(stop, KeyboardInterrupt):
+                    raise
         return [self._entries[number] for number in sorted(self._entries)]
 
     def _tidy(self, folder: Path) -> None:

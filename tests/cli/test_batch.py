@@ -6,12 +6,14 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from pipeline.execution.process_executor import ProcessExecutor
 from pipeline.jobs.record import Record
 from tests.conftest import DATA, Result
 
@@ -157,7 +159,7 @@ def _computing_children(parent: int) -> list[int]:
 #: Every line that a run of several processes prints; what libraries print in a worker is none of them.
 OUR_LINES = re.compile(
     r"$|\[\d+/\d+\] |note: |\d+ of \d+; |(done|failed|skipped|seconds|workers) +[\d,.]+|\d+ (done|failed|skipped)|"
-    r"Interrupted\. What was finished is kept\.$"
+    r"(Interrupted|Ended by SIG\w+)\. What was finished is kept\.$|\d+ of \d+ pictures: "
 )
 
 
@@ -184,18 +186,66 @@ def test_a_worker_killed_midway_costs_nothing(
     )
 
 
-@pytest.mark.parametrize("kind", ["pool", pytest.param("cluster", marks=pytest.mark.soak)])
-def test_ctrl_c_ends_every_process_keeps_what_is_finished_and_says_130(
-    bank_folder: Path, jobs_file: Path, photographs: Path, tmp_path: Path, kind: str
+_SOAK = pytest.mark.soak
+
+
+@pytest.mark.parametrize(
+    "kind, number, whole_group",
+    [
+        ("pool", signal.SIGINT, True),  # as a terminal does
+        ("pool", signal.SIGTERM, False),  # as kill does
+        pytest.param("pool", signal.SIGTERM, True, marks=_SOAK),  # as a service manager does
+        pytest.param("pool", signal.SIGHUP, True, marks=_SOAK),  # as a terminal does that is closed
+        pytest.param("cluster", signal.SIGINT, True, marks=_SOAK),
+        pytest.param("cluster", signal.SIGTERM, False, marks=_SOAK),
+    ],
+)
+def test_a_signal_ends_every_process_and_keeps_and_counts_what_is_finished(
+    bank_folder: Path,
+    jobs_file: Path,
+    photographs: Path,
+    tmp_path: Path,
+    kind: str,
+    number: signal.Signals,
+    whole_group: bool,
 ) -> None:
     _many(photographs)
     jobs_file.write_text(JOBS.replace("steps = 2", "steps = 40"))
     process = _start(bank_folder, jobs_file, tmp_path / "out", kind)
-    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+    (os.killpg if whole_group else os.kill)(process.pid, number)
     _out, said = process.communicate(timeout=60)
-    assert process.returncode == 130, said
-    assert "Interrupted. What was finished is kept." in said and foreign_lines(said) == []
+    assert process.returncode == 128 + number, said
+    ending = "Interrupted" if number == signal.SIGINT else f"Ended by {number.name}"
+    assert said.splitlines()[-1] == f"{ending}. What was finished is kept." and foreign_lines(said) == []
     assert _computing_children(process.pid) == []
     done = {entry.output for entry in Record(tmp_path / "out/prints").entries() if entry.status == "done"}
     assert done and {path.name for path in (tmp_path / "out/prints").glob("*.jpg")} == done
+    assert f"{len(done)} of 11 pictures: {len(done)} done" in said
     assert not [path for path in (tmp_path / "out/prints").iterdir() if path.name.startswith(".")]
+
+
+def test_workers_end_and_leave_no_folder_when_their_run_is_killed(
+    bank_folder: Path, jobs_file: Path, photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _many(photographs)
+    jobs_file.write_text(JOBS.replace("steps = 2", "steps = 400"))
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    command = [sys.executable, "-m", "pipeline.cli", "--bank", str(bank_folder), "batch", str(jobs_file)]
+    process = subprocess.Popen([*command, "-o", str(tmp_path / "out"), "--jobs", "2"], stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while not (workers := _computing_children(process.pid)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert workers
+    process.kill()
+    process.wait()
+    deadline = time.monotonic() + 30
+    while any(Path(f"/proc/{pid}").exists() for pid in workers) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not [pid for pid in workers if Path(f"/proc/{pid}").exists()]
+    (folder,) = (tmp_path / "tmp").glob("stylebank-*")
+    os.utime(folder, (0, 0))  # folders of the last minute are left alone
+    with ProcessExecutor(2):
+        assert not folder.exists() and len(list((tmp_path / "tmp").glob("stylebank-*"))) == 1
+    assert list((tmp_path / "tmp").glob("stylebank-*")) == []
