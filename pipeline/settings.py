@@ -36,6 +36,7 @@ OPTIMIZERS = ("lbfgs", "adam", "rmsprop")
 #: Precision that a benchmark chooses once per run.
 AUTO = "auto"
 PRECISIONS = (AUTO, "float32", "bfloat16")
+MAX_DPI = 60_000  # JFIF has room for 65,535
 KEEP_COLORS = ("none", "luma", "transport")
 #: Pixel values per step, for the optimizers that have a learning rate.
 LEARNING_RATES: Mapping[str, float] = {"adam": 4.0, "rmsprop": 1.0}
@@ -126,7 +127,9 @@ class SynthesisSettings:
     depth : {8, 16}
         Bits per channel of the output; 16 for png and tiff.
     metadata : bool
-        Copy the subject's EXIF and XMP into the output.
+        Copy the subject's EXIF and XMP into the output, and keep the size of its print.
+    dpi : float or None
+        Dots per inch that the output states; None keeps the size of the subject's print.
     memory_limit : int or None
         Bytes of memory per image; None means the free memory. A larger image is computed in tiles, with the
         same result within rounding, so the record leaves the limit out.
@@ -154,6 +157,7 @@ class SynthesisSettings:
     quality: Percent = 95
     depth: Integer = 8
     metadata: Flag = True
+    dpi: Number | None = None
     memory_limit: Count | None = None
 
     def __post_init__(self) -> None:
@@ -173,6 +177,8 @@ class SynthesisSettings:
             raise UsageError(f"style_scale {self.style_scale:g}: expected 0.0625 to 16; 1 is the painting's scale.")
         _check_choice("keep_color", self.keep_color, KEEP_COLORS)
         check_depth(self.depth, self.format)
+        if self.dpi is not None and not 1 <= self.dpi <= MAX_DPI:
+            raise UsageError(f"dpi {self.dpi:g}: expected 1 to {MAX_DPI}; 300 suits prints.")
         if self.learning_rate is not None:
             if self.optimizer not in LEARNING_RATES:
                 raise UsageError(
@@ -191,8 +197,8 @@ class SynthesisSettings:
 
     def recorded(self) -> dict[str, Any]:
         """Return the settings for the record: all that decides the bytes of the output."""
-        plain = dataclasses.asdict(self)
-        del plain["memory_limit"]
+        without = {"memory_limit"} if self.dpi else {"memory_limit", "dpi"}  # as in records without this setting
+        plain = {key: value for key, value in dataclasses.asdict(self).items() if key not in without}
         weights = dict(self.layer_weights)
         return {**plain, "layers": list(self.layers), "layer_weights": weights, "algorithm": ALGORITHM}
 

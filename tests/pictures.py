@@ -307,6 +307,7 @@ NOTES = {
     "animated.gif": "has 2 frames; the first is used",
     "animated_webp.webp": "has 2 frames; the first is used",
     "pages.tif": "has 3 frames; the first is used",
+    "phone.jpg": "holds more than the picture (another picture); only the picture is used",
 }
 #: Those whose opacity is `opacity()`.
 _PILLOW = int(PIL.__version__.split(".")[0])

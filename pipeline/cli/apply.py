@@ -70,6 +70,12 @@ _DEFAULT = SynthesisSettings()
     f"[default: {'metadata' if _DEFAULT.metadata else 'no-metadata'}]",
 )
 @click.option(
+    "--dpi",
+    type=float,
+    metavar="N",
+    help="Dots per inch that the output states.  [default: what keeps the print size of the SUBJECT]",
+)
+@click.option(
     "--name-template",
     metavar="TEXT",
     help=f"Template of the outputs' names, without suffix, of {', '.join(f'{{{field}}}' for field in FIELDS)}.  "

@@ -157,5 +157,6 @@ class Outputs:
             depth=settings.depth,
             alpha=alpha,
             metadata=picture.metadata,
+            dpi=settings.dpi,
             before_rename=before_rename,
         )

@@ -12,13 +12,12 @@ from PIL import Image
 from ..errors import ImageRefused, printable
 from . import plugins, tiff
 from .color import read_exif
-from .decoder import ORIENTATION, Decoder, decoding
+from .decoder import ORIENTATION, SIDEWAYS, Decoder, decoding
 from .picture import Picture
 
 MAX_PIXELS = 80_000_000
 MAX_BYTES = 1 << 30
 SMALLEST_SIDE = 32
-_SIDEWAYS = frozenset({5, 6, 7, 8})  # orientations of EXIF
 
 
 def load(
@@ -68,7 +67,7 @@ def shown_size(path: str | os.PathLike[str]) -> tuple[int, int] | None:
                 return picture.upright_size if picture is not None else None
             with decoding(), Image.open(file, formats=plugins.formats()) as image:
                 width, height = image.size
-                sideways = read_exif(image).get(ORIENTATION, 1) in _SIDEWAYS
+                sideways = read_exif(image).get(ORIENTATION, 1) in SIDEWAYS
     except Exception:  # as in `_open`
         return None
     return (height, width) if sideways else (width, height)

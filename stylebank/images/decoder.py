@@ -15,7 +15,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from ..errors import ImageRefused, printable
-from . import heif, jpeg, kinds, plugins, png, tiff
+from . import extras, heif, jpeg, kinds, plugins, png, tiff
 from .alpha import fill_hidden
 from .color import (
     mend_palette,
@@ -33,6 +33,8 @@ from .picture import Picture, Pixels
 from .rgb_spaces import RgbSpace, space_of_codes
 
 ORIENTATION = 274  # of EXIF
+#: Orientations that swap width and height.
+SIDEWAYS = frozenset({5, 6, 7, 8})
 _MAX_WARNINGS = 3  # broken metadata may cause one per entry
 
 _pillow_lock = threading.Lock()
@@ -71,6 +73,7 @@ class Decoder:
         self._notes: list[str] = []
         self._chunks: png.PngChunks | None = None
         self._tiff: tiff.TiffPicture | None = None
+        self._sideways = False
 
     def decode(self, max_pixels: int, min_side: int, with_metadata: bool) -> Picture:
         """Return the picture; parameters and errors are those of `load`."""
@@ -84,7 +87,8 @@ class Decoder:
             if with_metadata:
                 with decoding() as more:
                     exif = self._exif(image)
-                    metadata = collect(exif, image.info, (pixels.shape[1], pixels.shape[0]), self._notes)
+                    shape = pixels.shape[1], pixels.shape[0]
+                    metadata = collect(exif, image.info, image.format, shape, self._sideways, self._notes)
                 caught += more
         except ImageRefused:
             raise
@@ -148,20 +152,7 @@ class Decoder:
         self, image: Image.Image, caught: list[warnings.WarningMessage]
     ) -> tuple[Pixels, npt.NDArray[np.float32] | None]:
         chunks, picture = self._chunks, self._tiff
-        with decoding() as more:
-            frames = picture.frames if picture is not None else getattr(image, "n_frames", 1)
-            if image.format == "PNG":
-                Image.open(io.BytesIO(image.fp.getvalue()), formats=("PNG",)).verify()  # type: ignore[attr-defined]
-            exif = None if image.format == "PNG" else self._exif(image)  # behind the pixels of a PNG
-            if image.format == "TIFF":
-                read_directories(image)
-        caught += more
-        if image.format in {"AVIF", "HEIF"}:
-            self._notes += heif.notes(self._data)
-        if frames > 1 and image.format == "HEIF":
-            self._notes.append(f"has {frames} images; the main one is used")
-        elif frames > 1 and image.format != "MPO":
-            self._notes.append(f"has {frames} frames; the first is used")
+        exif = self._examined(image, caught)
         if picture is not None and picture.deep:
             deep = picture.decode(self._label, self._notes)
             space = None if picture.profile or exif is None else self._stated_space(image, exif)
@@ -177,6 +168,8 @@ class Decoder:
         if space is not None and space.hdr:
             self._notes.append(f"is HDR ({space.hdr}); light above that of paper white is clipped")
         orientation = exif.get(ORIENTATION, 1)
+        if picture is None:
+            self._sideways = orientation in SIDEWAYS
         if chunks is not None and chunks.bits == 16:
             deep = png.decode16(image, chunks.data, chunks.color_type).upright(orientation)
             return deep.to_srgb(profile, space, self._notes), deep.alpha
@@ -185,6 +178,28 @@ class Decoder:
         if chunks is not None:
             mend_transparency(image, chunks.bits)
         return to_pixels(upright(without_empty_alpha(image), orientation), profile, space, self._notes)
+
+    def _examined(self, image: Image.Image, caught: list[warnings.WarningMessage]) -> Image.Exif | None:
+        """Check a PNG, note what stands beside the picture, and return the EXIF, which a PNG has behind its pixels."""
+        with decoding() as more:
+            frames = self._tiff.frames if self._tiff is not None else getattr(image, "n_frames", 1)
+            if image.format == "PNG":
+                Image.open(io.BytesIO(image.fp.getvalue()), formats=("PNG",)).verify()  # type: ignore[attr-defined]
+            exif = None if image.format == "PNG" else self._exif(image)
+            if image.format == "TIFF":
+                read_directories(image)
+        caught += more
+        if self._tiff is not None:
+            self._sideways = self._tiff.orientation in SIDEWAYS
+        if image.format in {"AVIF", "HEIF"}:
+            self._notes += heif.notes(self._data)
+        if image.format in {"JPEG", "MPO"}:
+            self._notes += extras.notes(self._data, image.info)
+        elif frames > 1 and image.format == "HEIF":
+            self._notes.append(f"has {frames} images; the main one is used")
+        elif frames > 1:
+            self._notes.append(f"has {frames} frames; the first is used")
+        return exif
 
     def _loaded(self, image: Image.Image) -> Image.Image:
         """Decode the pixels; mend a JPEG that lacks its end alone."""

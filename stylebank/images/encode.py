@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import ExifTags, Image, PngImagePlugin, TiffImagePlugin
 
-from .exif import Metadata
+from .exif import Metadata, with_dpi
 from .icc import srgb_profile
 
 #: Formats by name: Pillow's name, suffix, whether the format has alpha.
@@ -44,7 +44,15 @@ def quantize(pixels: npt.NDArray[Any], depth: int) -> Values:
     return np.asarray(np.clip(np.rint(np.asarray(pixels, np.float32) * np.float32(white / 255)), 0, white), chunk_type)
 
 
-def encode(file: IO[bytes], values: Values, *, format: str, quality: int, metadata: Metadata) -> None:
+def encode(
+    file: IO[bytes],
+    values: Values,
+    *,
+    format: str,
+    quality: int,
+    metadata: Metadata,
+    dpi: tuple[float, float] | None = None,
+) -> None:
     """Encode an image in sRGB.
 
     Parameters
@@ -59,13 +67,22 @@ def encode(file: IO[bytes], values: Values, *, format: str, quality: int, metada
         1 to 100, for jpg and webp.
     metadata
         Metadata to embed, besides the sRGB profile.
+    dpi
+        Horizontal and vertical dots per inch, for the format's own statement and for EXIF; None states nothing.
     """
+    exif = metadata.exif
+    if dpi is not None and format == "jpg":  # JFIF holds whole numbers; EXIF states the same
+        dpi = float(round(dpi[0])), float(round(dpi[1]))
+    if dpi is not None and (exif or format in {"webp", "tiff"}):  # these have no other place for it
+        exif = with_dpi(exif, dpi)
     if format == "tiff":
-        _write_tiff(file, values, metadata)
+        _write_tiff(file, values, exif, metadata.xmp)
         return
     options: dict[str, Any] = {"icc_profile": srgb_profile()}
-    if metadata.exif:
-        options["exif"] = metadata.exif
+    if exif:
+        options["exif"] = exif
+    if dpi is not None and format != "webp":
+        options["dpi"] = dpi
     if format == "png":
         options["compress_level"] = _COMPRESSION_LEVEL
         if metadata.xmp:
@@ -118,7 +135,7 @@ def _compress_rows(values: Values) -> Iterator[bytes]:
     yield compressor.flush()
 
 
-def _write_tiff(file: IO[bytes], values: Values, metadata: Metadata) -> None:
+def _write_tiff(file: IO[bytes], values: Values, exif_block: bytes, xmp: bytes) -> None:
     """Write a directory and strips of deflated horizontal differences."""
     height, width, channels = values.shape
     depth = 8 * values.dtype.itemsize
@@ -126,7 +143,7 @@ def _write_tiff(file: IO[bytes], values: Values, metadata: Metadata) -> None:
     strips = [_strip(values[start : start + rows_per_strip]) for start in range(0, height, rows_per_strip)]
     directory = TiffImagePlugin.ImageFileDirectory_v2(prefix=b"II")
     exif = Image.Exif()
-    exif.load(metadata.exif)
+    exif.load(exif_block)
     for tag in exif:
         nested = tag in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
         directory[tag] = exif.get_ifd(tag) if nested else exif[tag]
@@ -145,7 +162,7 @@ def _write_tiff(file: IO[bytes], values: Values, metadata: Metadata) -> None:
         317: 2,  # horizontal differences
         34675: srgb_profile(),
         **({338: 2} if channels == 4 else {}),  # unassociated alpha
-        **({_XMP_TAG: metadata.xmp} if metadata.xmp else {}),
+        **({_XMP_TAG: xmp} if xmp else {}),
     }
     for tag, value in structure.items():
         directory[tag] = value

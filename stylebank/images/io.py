@@ -62,6 +62,7 @@ def save(
     depth: int = 8,
     alpha: npt.NDArray[np.uint8] | npt.NDArray[np.float32] | None = None,
     metadata: Metadata = EMPTY,
+    dpi: float | None = None,
     before_rename: Callable[[str], None] = lambda sha256: None,
 ) -> str:
     """Write an image atomically, tagged as sRGB.
@@ -80,7 +81,9 @@ def save(
     alpha : ndarray, shape (H, W), optional
         Opacity in 0..255. For a format without alpha the image is composited over white.
     metadata
-        Metadata to embed, from `load`.
+        Metadata to embed, from `load`. The density is the one that keeps the size of its print.
+    dpi
+        Dots per inch, in place of the density that `metadata` gives.
     before_rename
         Function of the digest, called when the file is complete, before the rename.
 
@@ -104,10 +107,11 @@ def save(
     channels = pixels if alpha is None else np.concatenate([pixels, alpha.astype(np.float32)[..., None]], axis=2)
     values = quantize(channels, depth)
     size = values.shape[1], values.shape[0]
+    density = (dpi, dpi) if dpi is not None else metadata.dpi(size)
 
     def write(temporary: Path) -> None:
         with temporary.open("wb") as file, _encoder_errors(path, "Choose another --format or --size."):
-            encode(file, values, format=format, quality=quality, metadata=metadata)
+            encode(file, values, format=format, quality=quality, metadata=metadata, dpi=density)
 
     digests: list[str] = []
 

@@ -128,7 +128,7 @@ def test_subjects_that_cannot_be_read_are_reported_without_loading_a_backend(
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     reported = done.stdout + done.stderr
-    for name, reason in (("nosuch.jpg", "No such file"), ("text.jpg", "not an image")):
+    for name, reason in (("nosuch.jpg", "No such file"), ("text.jpg", "a text file, not an image")):
         assert (f"{name}: {reason}" in reported) == (
             name in arguments or (name == "nosuch.jpg" and "batch" in arguments)
         )

@@ -83,6 +83,16 @@ _GREEDY = _exif_of(
 )
 
 
+_DEEP = b"><dc:title>" + b"<a>" * 5000 + b"</a>" * 5000 + b"</dc:title></rdf:Description>"
+
+
+def _titled(title: str) -> bytes:
+    return (
+        '<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description rdf:about="" '
+        f'xmlns:dc="http://purl.org/dc/elements/1.1/" dc:creator="{title}"/></rdf:RDF>'
+    ).encode()
+
+
 @pytest.mark.parametrize(
     ("exif", "xmp", "note"),
     [
@@ -91,10 +101,11 @@ _GREEDY = _exif_of(
         (b"", b"<x:xmpmeta", "has broken XMP; it is not copied"),
         (b"", b"\xff\xfe not UTF-8", "has broken XMP; it is not copied"),
         (b"", b'<!DOCTYPE a [<!ENTITY b "cc">]><a>&b;</a>', "has broken XMP; it is not copied"),
-        (b"", b"<a>" * 9000 + b"</a>" * 9000, "has broken XMP; it is not copied"),
-        (b"", b"<a>" + b"x" * (MAX_BYTES + 1) + b"</a>", "has XMP of more than 60,000 bytes; it is not copied"),
+        (b"", _titled("").replace(b"/></rdf:RDF>", _DEEP + b"</rdf:RDF>"), "has broken XMP; it is not copied"),
+        (b"", _titled("x" * (MAX_BYTES + 1)), "has XMP of more than 60,000 bytes; it is not copied"),
+        (b"", _titled("x") + b" " * 300_000 + b"<!-- -->", "has XMP of more than 60,000 bytes; it is not copied"),
     ],
-    ids=["nonsense", "leads nowhere", "torn", "not UTF-8", "entities", "deep", "large"],
+    ids=["nonsense", "leads nowhere", "torn", "not UTF-8", "entities", "deep", "large", "padded"],
 )
 def test_broken_or_huge_metadata_is_left_out_and_the_picture_read(
     exif: bytes, xmp: bytes, note: str | None, tmp_path: Path
