@@ -148,7 +148,7 @@ def group(ctx: click.Context, bank: Path | None, verbose: bool, quiet: bool) -> 
 
     \b
     Exit codes: 0 done, 1 some items failed, 2 wrong usage, 3 the bank is
-    damaged, 4 the bank is busy, 130 interrupted.
+    damaged, 4 the bank is busy, 130 interrupted, 143 or 129 ended by a signal.
     """
     if verbose and quiet:
         raise click.UsageError("--verbose and --quiet exclude each other. Give one of them.")
