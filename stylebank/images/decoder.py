@@ -87,8 +87,9 @@ class Decoder:
             if with_metadata:
                 with decoding() as more:
                     exif = self._exif(image)
-                    shape = pixels.shape[1], pixels.shape[0]
-                    metadata = collect(exif, image.info, image.format, shape, self._sideways, self._notes)
+                    short, long = sorted(size)  # of a preview, too, which has fewer pixels
+                    shown = (short, long) if pixels.shape[1] < pixels.shape[0] else (long, short)
+                    metadata = collect(exif, image.info, image.format, shown, self._sideways, self._notes)
                 caught += more
         except ImageRefused:
             raise

@@ -132,3 +132,116 @@ def test_one_value_that_cannot_be_written_does_not_cost_the_others(tmp_path: Pat
     pictures.sample().save(tmp_path / "x.jpg", exif=data)
     made = images.load(tmp_path / "x.jpg", metadata=True).metadata
     assert b"Kamera" in made.exif and b"2026:05:04" in made.exif
+
+
+def test_exif_entries_are_copied_by_a_list(tmp_path: Path) -> None:
+    kept = {0x829D: 2.8, 0x8827: 200, 0x9003: "2026:05:04 03:02:01", 0x9207: 5, 0x920A: 50.0, 0xA402: 1, 0xA434: "Lens"}
+    dropped = {
+        **{0x9214: (8, 4, 6, 4), 0xA214: (8, 4), 0xA20E: 1000.0, 0xA20F: 1000.0, 0xA210: 3, 0xA20C: b"response"},
+        **{
+            0xA002: 64,
+            0xA003: 48,
+            0xA004: "x.wav",
+            0xA420: "0123",
+            0x927C: b"maker",
+            0xEA1C: b"padding",
+            0xFDE8: "new",
+        },
+    }
+    exif = Image.Exif()
+    exif[0x010F], exif[0xC4A5], exif[0x4746], exif[0xEA00] = "Kamera", b"print image matching", 4, "unknown"
+    exif[0x8769] = {**kept, **dropped}
+    exif[0x8825] = {1: "N", 2: (48.0, 30.0, 0.5), 0xEA00: "unknown"}
+    pictures.sample().save(tmp_path / "x.jpg", exif=exif)
+    copied = Image.Exif()
+    copied.load(images.load(tmp_path / "x.jpg", metadata=True).metadata.exif)
+    assert {tag: copied[tag] for tag in copied if tag not in {0x8769, 0x8825}} == {0x010F: "Kamera", 0x4746: 4}
+    assert {tag: value for tag, value in copied.get_ifd(0x8769).items() if tag != 0xA001} == kept
+    assert copied.get_ifd(0x8825) == {1: "N", 2: (48.0, 30.0, 0.5)}
+
+
+def _density(x: float, y: float, unit: int = 2) -> Image.Exif:
+    exif = Image.Exif()
+    exif[0x11A], exif[0x11B], exif[0x128] = x, y, unit
+    return exif
+
+
+def _with_jfif(data: bytes, unit: int, x: int, y: int) -> bytes:
+    at = data.index(b"JFIF\0") + 7
+    return data[:at] + struct.pack(">BHH", unit, x, y) + data[at + 5 :]
+
+
+@pytest.mark.parametrize(
+    ("unit", "jfif", "exif", "dpi"),
+    [
+        (1, (300, 150), None, (300, 150)),
+        (2, (100, 200), None, (254, 508)),
+        (0, (300, 300), None, None),  # an aspect ratio
+        (1, (0, 300), None, None),
+        (1, (1, 1), None, None),
+        (7, (300, 300), None, None),
+        (0, (1, 1), _density(240, 120), (240, 120)),
+        (0, (1, 1), _density(100, 100, 3), (254, 254)),
+        (0, (1, 1), _density(240, 240, 1), None),
+        (0, (1, 1), _density(0, 240), None),
+        (0, (1, 1), _density(1e9, 1e9), None),
+        (1, (72, 72), _density(240, 240), (240, 240)),  # as ImageMagick and exiftool have it
+        (1, (72, 72), _density(240, 240, 1), (72, 72)),
+    ],
+)
+def test_print_size_of_a_jpeg(
+    unit: int, jfif: tuple[int, int], exif: Image.Exif | None, dpi: tuple[float, float] | None, tmp_path: Path
+) -> None:
+    path = tmp_path / "x.jpg"
+    pictures.sample().save(path, **({"exif": exif} if exif else {}))
+    path.write_bytes(_with_jfif(path.read_bytes(), unit, *jfif))
+    size = images.load(path, metadata=True).metadata.print_size
+    assert size == (pytest.approx((64 / dpi[0], 48 / dpi[1])) if dpi else None)
+
+
+def test_jpeg_with_exif_and_neither_jfif_nor_density_has_no_print_size(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x010F] = "Kamera"
+    pictures.sample().save(tmp_path / "x.jpg", exif=exif)
+    data = (tmp_path / "x.jpg").read_bytes()
+    assert data[2:4] == b"\xff\xe0"
+    (tmp_path / "x.jpg").write_bytes(data[:2] + data[4 + struct.unpack(">H", data[4:6])[0] :])
+    metadata = images.load(tmp_path / "x.jpg", metadata=True).metadata
+    assert metadata.print_size is None and b"Kamera" in metadata.exif
+
+
+@pytest.mark.parametrize("format", ["PNG", "TIFF", "BMP"])
+def test_density_of_other_formats_counts_before_exif(format: str, tmp_path: Path) -> None:
+    options = {"exif": _density(600, 600)} if format == "PNG" else {}
+    pictures.sample().save(tmp_path / "x", format=format, dpi=(300, 150), **options)
+    size = images.load(tmp_path / "x", metadata=True).metadata.print_size
+    assert size == pytest.approx((64 / 300, 48 / 150), rel=1e-3)
+
+
+def test_phys_without_unit_is_an_aspect_ratio(tmp_path: Path) -> None:
+    pictures.sample().save(tmp_path / "x.png")
+    data = (tmp_path / "x.png").read_bytes()
+    (tmp_path / "x.png").write_bytes(
+        data[:33] + pictures.png_chunk(b"pHYs", struct.pack(">IIB", 9999, 9999, 0)) + data[33:]
+    )
+    assert images.load(tmp_path / "x.png", metadata=True).metadata.print_size is None
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "TIFF", "WEBP"])
+@pytest.mark.parametrize("orientation", [1, 3, 5, 6, 7, 8])
+def test_print_size_of_a_turned_picture_is_that_of_the_upright_one(
+    format: str, orientation: int, tmp_path: Path
+) -> None:
+    exif = _density(320, 160)
+    exif[pictures.ORIENTATION] = orientation
+    pictures.sample().save(tmp_path / "x", format=format, exif=exif)
+    picture = images.load(tmp_path / "x", metadata=True)
+    stored = (64 / 320, 48 / 160)
+    assert picture.metadata.print_size == pytest.approx(stored[::-1] if orientation > 4 else stored)
+    assert picture.size == ((48, 64) if orientation > 4 else (64, 48))
+
+
+def test_preview_has_the_print_size_of_its_picture(tmp_path: Path) -> None:
+    pictures.sample().resize((640, 480)).save(tmp_path / "x.jpg", dpi=(320, 320))
+    preview = images.load(tmp_path / "x.jpg", metadata=True, preview=64)
+    assert preview.size[0] < 640 and preview.metadata.print_size == (2, 1.5)

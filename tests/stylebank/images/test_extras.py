@@ -18,6 +18,20 @@ _XMP = (
 _CAMERA = 'xmlns:GCamera="http://ns.google.com/photos/1.0/camera/" '
 
 
+def _directory(semantic: str, *, as_element: bool = False) -> str:
+    """Statements about a picture and a part behind it, as phones write them since 2020."""
+    items = [
+        f"<i:Semantic>{name}</i:Semantic>" if as_element else f'<c:Item i:Semantic="{name}" i:Length="9"/>'
+        for name in ("Primary", semantic)
+    ]
+    uri = "http://ns.google.com/photos/1.0/container/"
+    return (
+        f'xmlns:c="{uri}" xmlns:i="{uri}item/"><c:Directory><rdf:Seq>'
+        + "".join(f'<rdf:li rdf:parseType="Resource">{item}</rdf:li>' for item in items)
+        + "</rdf:Seq></c:Directory></rdf:Description><rdf:Description"
+    )
+
+
 def jpeg(statements: str = "", *, further: int = 0, behind: bytes = b"") -> bytes:
     buffer = io.BytesIO()
     options: dict[str, object] = {"xmp": _XMP.format(statements=statements).encode()} if statements else {}
@@ -35,6 +49,14 @@ def jpeg(statements: str = "", *, further: int = 0, behind: bytes = b"") -> byte
         (jpeg(_CAMERA + 'GCamera:MicroVideo="1"', behind=bytes(999)), "a motion photo"),
         (jpeg(behind=b"MotionPhoto_Data" + bytes(999)), "a motion photo"),
         (jpeg('xmlns:GDepth="http://ns.google.com/photos/1.0/depthmap/" GDepth:Format="RangeInverse"'), "a depth map"),
+        (jpeg('xmlns:c="http://ns.google.com/photos/1.0/camera/" c:MotionPhoto="1"'), "a motion photo"),
+        (
+            jpeg(f"{_CAMERA}><GCamera:MotionPhoto>1</GCamera:MotionPhoto></rdf:Description><rdf:Description"),
+            "a motion photo",
+        ),
+        (jpeg(_directory("GainMap")), "a gain map"),
+        (jpeg(_directory("Depth")), "a depth map"),
+        (jpeg(_directory("MotionPhoto", as_element=True)), "a motion photo"),
         (jpeg(further=1), "another picture"),
         (jpeg(further=3), "another picture"),
     ],
@@ -51,6 +73,9 @@ def test_parts_beside_the_picture_are_named(data: bytes, part: str, tmp_path: Pa
     [
         jpeg(),
         jpeg(_CAMERA + 'GCamera:MotionPhoto="0"'),
+        jpeg(_directory("Original")),
+        jpeg('xmlns:dc="http://purl.org/dc/elements/1.1/" dc:description="MotionPhoto=&apos;1 hdrgm:Version"'),
+        jpeg("<"),
         jpeg('xmlns:dc="http://purl.org/dc/elements/1.1/" dc:title="x"'),
     ],
 )
