@@ -65,6 +65,8 @@ def test_layers_are_put_in_the_networks_order_once_each() -> None:
         ({"depth": 12, "format": "png"}, "depth 12: expected 8 or 16"),
         ({"depth": 16}, "depth 16: jpg has 8 bits.*--format png or tiff"),
         ({"depth": 16, "format": "webp"}, "depth 16: webp has 8 bits"),
+        ({"dpi": 0}, "dpi 0: expected 1 to 60000"),
+        ({"dpi": 60_001}, "dpi 60001: expected 1 to 60000"),
         ({"sise": 512}, "sise"),
     ],
 )
@@ -85,6 +87,11 @@ def test_the_memory_limit_is_not_recorded() -> None:
     assert limited.recorded() == synthesis_settings().recorded()
     with pytest.raises(UsageError, match=r"memory_limit 0: expected 1 or more"):
         synthesis_settings(memory_limit=0)
+
+
+def test_dpi_is_recorded_where_it_is_set_so_that_older_records_still_match() -> None:
+    assert "dpi" not in synthesis_settings().recorded()
+    assert synthesis_settings(dpi=300).recorded() == {**synthesis_settings().recorded(), "dpi": 300}
 
 
 HUGE = int("9" * 400)
@@ -111,6 +118,7 @@ NUMBERS = (*INTEGERS, "content_weight", "tv_weight", "strength", "style_scale", 
         ({"layer_weights": {"conv1": True}}, "layer_weights conv1 True: expected 0 or more"),
         ({"layer_weights": [3]}, "layer_weights 3: expected LAYER=WEIGHT"),
         ({"init": 7}, "init 7: expected a text."),
+        ({"dpi": "300"}, "dpi '300': expected a finite number."),
         ({"learning_rate": "4", "optimizer": "adam"}, "learning_rate '4': expected a finite number."),
         ({"tolerance": None}, "tolerance None: expected a finite number."),
     ],

@@ -147,6 +147,7 @@ def test_a_fault_is_reported_with_its_line(tmp_path: Path, old: str, new: str, m
         ('output = "all"', 'output = "way/all"', r"leads out of the output folder"),
         ('output = "some"', 'output = "some"\nanimation = "../way.gif"', r"animation \.\./way\.gif: leads out"),
         ('format = "png"', 'format = "gif"', r"job at line 15: format 'gif': expected one of jpg, png"),
+        ('format = "png"', "dpi = 0", r"job at line 15: dpi 0: expected 1 to 60000"),
     ],
 )
 def test_an_impossible_job_is_refused_before_any_image_is_computed(

@@ -173,6 +173,7 @@ def test_lines_without_optional_fields_count_and_lines_of_other_weights_do_not(t
         ({"init": "subject", "format": "jpg"}, {"quality": 50}, False),
         ({"init": "a/x.jpg", "init_sha256": "0", "format": "jpg"}, {"init": "b/x.jpg"}, True),
         ({"init": "a/x.jpg", "init_sha256": "0", "format": "jpg"}, {"init_sha256": "1"}, False),
+        ({"init": "subject", "format": "png"}, {"dpi": 300.0}, False),
         ({"init": "subject", "format": "jpg"}, {"algorithm": 2}, False),
     ],
 )

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import io
+import shutil
+import struct
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -110,3 +113,74 @@ def test_a_file_that_reads_otherwise_than_it_was_written_never_gets_its_name(
     with pytest.raises(OutputRefused, match="reads back with other values"):
         images.save(tmp_path / "x", fine(), format=format, quality=95, depth=depth)
     assert list(tmp_path.iterdir()) == []
+
+
+_EXIF = Image.Exif()
+_EXIF[0x010F] = "Kamera"
+
+
+def _stated(path: Path) -> dict[str, tuple[float, float]]:
+    """Densities in dots per inch, by where a file states them, from its bytes."""
+    data, stated = path.read_bytes(), {}
+    if path.suffix == ".jpg":
+        unit, *density = struct.unpack_from(">BHH", data, data.index(b"JFIF\0") + 7)
+        stated |= {"JFIF": tuple(density)} if unit == 1 else {}
+    elif path.suffix == ".png" and b"pHYs" in data:
+        assert data.index(b"pHYs") < data.index(b"IDAT")
+        *density, unit = struct.unpack_from(">IIB", data, data.index(b"pHYs") + 4)
+        stated |= {"pHYs": (density[0] * 0.0254, density[1] * 0.0254)} if unit == 1 else {}
+    elif path.suffix == ".tiff":
+        with tifffile.TiffFile(path) as file:
+            if 282 in file.pages[0].tags:
+                stated["tags"] = file.pages[0].get_resolution(tifffile.RESUNIT.INCH)
+    with Image.open(path) as image:
+        exif = image.getexif()
+        if 0x011A in exif and exif[0x0128] == 2:
+            stated["EXIF"] = float(exif[0x011A]), float(exif[0x011B])
+    return stated
+
+
+ENCODINGS = [("jpg", 8), ("png", 8), ("png", 16), ("webp", 8), ("tiff", 8), ("tiff", 16)]
+
+
+@pytest.mark.parametrize(("format", "depth"), ENCODINGS)
+@pytest.mark.parametrize("exif", [b"", _EXIF.tobytes()], ids=["bare", "exif"])
+def test_density_keeps_the_print_size_in_every_statement(format: str, depth: int, exif: bytes, tmp_path: Path) -> None:
+    path = tmp_path / f"x.{format}"
+    metadata = images.Metadata(exif, print_size=(0.3, 0.4))  # 64 / 0.3 = 213.33, 48 / 0.4 = 120
+    images.save(path, fine(), format=format, quality=95, depth=depth, metadata=metadata)
+    stated = _stated(path)
+    places = {"jpg": {"JFIF"}, "png": {"pHYs"}, "webp": {"EXIF"}, "tiff": {"tags", "EXIF"}}[format]
+    assert set(stated) == places | ({"EXIF"} if exif else set())
+    for density in stated.values():
+        assert density == pytest.approx((213 if format == "jpg" else 213.333, 120), abs=0.02)
+    if exif:
+        with Image.open(path) as image:
+            assert image.getexif()[0x010F] == "Kamera"
+    program = shutil.which("identify-im6.q16") or shutil.which("identify")
+    if program and format != "webp":  # ImageMagick reads no density from WebP
+        command = [program, "-quiet", "-units", "PixelsPerInch", "-format", "%x", str(path)]
+        shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()[0]
+        assert float(shown) == pytest.approx(213.2, abs=0.3)
+
+
+@pytest.mark.parametrize(("format", "depth"), ENCODINGS)
+def test_dpi_replaces_the_density_of_the_photograph(format: str, depth: int, tmp_path: Path) -> None:
+    for metadata in (images.Metadata(print_size=(0.3, 0.4)), images.Metadata()):
+        path = tmp_path / f"x.{format}"
+        images.save(path, fine(), format=format, quality=95, depth=depth, metadata=metadata, dpi=300)
+        stated = _stated(path)
+        assert stated and all(density == pytest.approx((300, 300), abs=0.02) for density in stated.values())
+
+
+@pytest.mark.parametrize(("format", "depth"), ENCODINGS)
+@pytest.mark.parametrize(
+    "inches", [None, (900.0, 900.0), (1e-4, 1e-4)], ids=["none", "below 1 dpi", "above 60,000 dpi"]
+)
+def test_nothing_is_stated_where_no_density_can_be(
+    format: str, depth: int, inches: tuple[float, float] | None, tmp_path: Path
+) -> None:
+    path = tmp_path / f"x.{format}"
+    metadata = images.Metadata(_EXIF.tobytes(), print_size=inches)
+    images.save(path, fine(), format=format, quality=95, depth=depth, metadata=metadata)
+    assert _stated(path) == {}
