@@ -39,7 +39,7 @@ def test_one_bad_painting_stops_nothing(run: Run, tmp_path: Path) -> None:
     (tmp_path / "text.jpg").write_text("hello")
     result = run("add", tmp_path / "text.jpg", POPPIES, *QUICK)
     assert result.code == 1
-    assert "text.jpg: not an image" in result.stderr and "poppies: measured" in result.stdout
+    assert "text.jpg: a text file, not an image" in result.stderr and "poppies: measured" in result.stdout
 
 
 def test_one_name_is_for_one_painting(run: Run) -> None:
