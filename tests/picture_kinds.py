@@ -17,7 +17,7 @@ import numpy as np
 import tifffile
 from PIL import Image, ImageCms, PngImagePlugin
 
-from .pictures import png_chunk
+from .pictures import linear_grey_profile, png_chunk
 
 HEIGHT, WIDTH = 48, 64
 _PNG_TYPES = {0: 1, 2: 3, 4: 2, 6: 4}
@@ -296,6 +296,11 @@ def _png_kinds() -> dict[str, Kind]:
             _file(_png(DEEP, 16, 2, png_chunk(b"tRNS", clear.astype(">u2").tobytes()))), deep, alpha=one_clear
         ),
         "grey16_alpha.png": Kind(_file(_png(np.dstack([GREY16, alpha16]), 16, 4)), _three(GREY16) / 257, alpha=ALPHA),
+        "grey8_linear_profile.png": Kind(
+            lambda path: Image.fromarray(linear8[..., 1]).save(path, icc_profile=linear_grey_profile()),
+            _three(_encoded(linear8[..., 1] / 255)),
+            tolerance=0.6,
+        ),
         "rgb16_linear_profile.png": Kind(
             _file(_png(linear16, 16, 2, png_chunk(b"iCCP", b"x\0\0" + zlib.compress(linear_profile())))),
             COLOUR,

@@ -77,8 +77,13 @@ class Decoder:
 
     def decode(self, max_pixels: int, min_side: int, with_metadata: bool) -> Picture:
         """Return the picture; parameters and errors are those of `load`."""
-        with decoding() as caught:
-            image = self._open()
+        try:
+            with decoding() as caught:
+                image = self._open()
+        except MemoryError as error:
+            raise ImageRefused(
+                f"{self._label}: its header needs more memory than is free."
+            ) from error
         size = self._tiff.size if self._tiff is not None else image.size
         self._check_size(size, max_pixels, min_side)
         try:
@@ -91,6 +96,14 @@ class Decoder:
                     shown = (short, long) if pixels.shape[1] < pixels.shape[0] else (long, short)
                     metadata = collect(exif, image.info, image.format, shown, self._sideways, self._notes)
                 caught += more
+            if alpha is not None and alpha.min() == 255:
+                alpha = None
+            if alpha is not None:
+                if alpha.max() == 0:
+                    raise ImageRefused(
+                        f"{self._label}: is fully transparent. Remove its alpha channel to use its colours."
+                    )
+                pixels = fill_hidden(pixels, alpha)
         except ImageRefused:
             raise
         except MemoryError as error:
@@ -101,12 +114,6 @@ class Decoder:
             raise ImageRefused(
                 f"{self._label}: the file is damaged ({printable(str(error))}). Get a complete copy."
             ) from error
-        if alpha is not None and alpha.min() == 255:
-            alpha = None
-        if alpha is not None:
-            if alpha.max() == 0:
-                raise ImageRefused(f"{self._label}: is fully transparent. Remove its alpha channel to use its colours.")
-            pixels = fill_hidden(pixels, alpha)
         problems = dict.fromkeys(f"reads with a warning ({printable(str(flaw.message).strip())})" for flaw in caught)
         notes = (*self._notes, *list(problems)[:_MAX_WARNINGS])
         return Picture(pixels, alpha, hashlib.sha256(self._data).hexdigest(), notes, metadata)

@@ -32,7 +32,10 @@ def to_srgb(image: Image.Image, profile: bytes, notes: list[str]) -> Image.Image
         embedded = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         if image.mode == "L" and embedded.profile.xcolor_space == "RGB ":
             image = image.convert("RGB")
-        converted = ImageCms.profileToProfile(image, embedded, ImageCms.createProfile("sRGB"), outputMode="RGB")
+        target = ImageCms.createProfile("sRGB")
+        # of grey, the optimisation's tables are too coarse for the shadows
+        flags = ImageCms.Flags.NOOPTIMIZE if image.mode == "L" else ImageCms.Flags.NONE
+        converted = ImageCms.profileToProfile(image, embedded, target, outputMode="RGB", flags=flags)
     except Exception:  # from LittleCMS, or a profile with other channels than the image
         notes.append(BROKEN_PROFILE)
         return image
