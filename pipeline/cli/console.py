@@ -32,12 +32,12 @@ def reporter(context: CliContext, *, with_json: bool) -> Iterator[Callable[[Prog
 
             def listener(progress: Progress) -> None:
                 nonlocal total
-                show(progress)
                 if progress.entry is not None:
                     total = progress.total
                     statuses[progress.entry.status] += 1
-                    if with_json:
-                        click.echo(progress.entry.json())
+                show(progress)
+                if with_json and progress.entry is not None:
+                    click.echo(progress.entry.json())
 
             yield listener
     except KeyboardInterrupt:

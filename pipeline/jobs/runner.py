@@ -241,6 +241,8 @@ class Runner:
 
     def _report_finished(self, pairs: list[tuple[PendingImage, Entry]]) -> None:
         for image, entry in pairs:
+            if image.number in self._entries:  # before a signal
+                continue
             self._announce(image)
             self._entries[image.number] = entry
             self._send(Finished, image, entry=entry, seconds_left=self._eta.seconds_left())

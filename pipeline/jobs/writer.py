@@ -26,7 +26,8 @@ class Writer:
     Parameters
     ----------
     on_written
-        Called with the written images and their lines, in the thread that calls `drain` or `wait_for_room`.
+        Called with the written images and their lines, in the thread that calls `drain` or `wait_for_room`;
+        again with the same ones if it raises.
     """
 
     def __init__(self, on_written: Callable[[Pairs], None]) -> None:
@@ -51,12 +52,17 @@ class Writer:
     def wait_for_room(self) -> None:
         """Wait until at most `_MAX_UNWRITTEN` images are left to write."""
         while len(self._pending) > _MAX_UNWRITTEN:
-            self._on_written(self._pending.popleft().result())
+            self._report_next()
 
     def drain(self, *, wait: bool = False) -> None:
         """Report the images that are written, in order; with `wait`, wait for all."""
         while self._pending and (wait or self._pending[0].done()):
-            self._on_written(self._pending.popleft().result())
+            self._report_next()
+
+    def _report_next(self) -> None:
+        """Report the oldest images; they stay until that is done, because a signal may interrupt the report."""
+        self._on_written(self._pending[0].result())
+        self._pending.popleft()
 
     def _write(self, image: PendingImage, result: ImageResult) -> Pairs:
         assert image.picture is not None

@@ -81,9 +81,7 @@ class Decoder:
             with decoding() as caught:
                 image = self._open()
         except MemoryError as error:
-            raise ImageRefused(
-                f"{self._label}: its header needs more memory than is free."
-            ) from error
+            raise ImageRefused(f"{self._label}: its header needs more memory than is free.") from error
         size = self._tiff.size if self._tiff is not None else image.size
         self._check_size(size, max_pixels, min_side)
         try:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import pipeline
+from pipeline.jobs.writer import Writer
 from stylebank.bank import Bank
 from tests.jobs.test_apply import QUICK
 
@@ -21,3 +22,20 @@ def test_a_line_has_the_losses_and_the_timings(bank: Bank, photographs: Path, tm
     assert entry.weights_sha256 == bank.header("wave").fingerprint.weights_sha256
     line = json.loads((tmp_path / "out/stylebank.jsonl").read_text().splitlines()[0])
     assert line["losses"] == entry.losses and "worker" not in line
+
+
+def test_a_report_that_a_signal_interrupts_is_not_lost() -> None:
+    calls: list[int] = []
+
+    def on_written(pairs: list[object]) -> None:
+        calls.append(len(pairs))
+        if len(calls) == 1:
+            raise KeyboardInterrupt
+
+    with Writer(on_written) as writer:
+        writer.record([])
+        with pytest.raises(KeyboardInterrupt):
+            writer.drain(wait=True)
+        writer.drain(wait=True)
+        writer.drain(wait=True)
+    assert calls == [0, 0]
