@@ -25,7 +25,7 @@ _PNG_TYPES = {0: 1, 2: 3, 4: 2, 6: 4}
 
 @dataclass(frozen=True)
 class Kind:
-    """A file: how it is written, the pixels and opacity that it shows, and what the user is told.
+    """A file: how it is written, the pixels and opacity that it shows, and the note that it gets.
 
     `tolerance` is the largest error in levels of 255; 0.01 allows for nothing but rounding to 16 bits.
     """
@@ -457,9 +457,6 @@ def _other_kinds() -> dict[str, Kind]:
         ),
         "without_end.jpg": Kind(_file(whole[:-2]), COLOUR, near, note="lacks its end marker; its pixels are complete"),
         "without_last_byte.jpg": Kind(_file(whole[:-1]), COLOUR, near, note="lacks its end marker"),
-        "progressive_without_end.jpg": Kind(
-            _file(_jpeg(COLOUR, progressive=True)[:-2]), COLOUR, near, note="lacks its end marker"
-        ),
         "xmp_turned.jpg": Kind(_file(_jpeg(COLOUR, xmp=_xmp_turned())), COLOUR, near),
         "xmp_turned.tif": Kind(_tiff(COLOUR, extratags=[(700, 1, len(_xmp_turned()), _xmp_turned(), True)]), COLOUR, 0),
         "xmp_turned.png": Kind(

@@ -15,13 +15,17 @@ _PROBES = (b"\0" * 64, b"\x55" * 64)
 
 
 def with_end(data: bytes) -> bytes | None:
-    """Return a JPEG without its end marker with it; None if compressed pixels are missing, too.
+    """Return a JPEG without its end marker with it; None if compressed pixels are missing, or may be.
 
     A decoder fills missing rows with grey or with what follows. Rows that do not depend on what follows are whole.
+    Of a progressive file whole scans may be missing, which only its end marker rules out.
     """
     data = data.removesuffix(_END[:1])
     whole = data + _END
     try:
+        with Image.open(io.BytesIO(whole), formats=("JPEG",)) as image:
+            if image.info.get("progressive"):
+                return None
         expected = _pixels(whole)
         if all(np.array_equal(_pixels(data + probe + _END), expected) for probe in _PROBES):
             return whole

@@ -19,7 +19,7 @@ def encoded(**options: object) -> bytes:
     return buffer.getvalue()
 
 
-@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"subsampling": 0}, {"restart_marker_rows": 2}])
+@pytest.mark.parametrize("options", [{}, {"subsampling": 0}, {"restart_marker_rows": 2}])
 @pytest.mark.parametrize("lost", [1, 2])
 def test_end_marker_is_put_back(options: dict[str, object], lost: int) -> None:
     data = encoded(**options)
@@ -42,3 +42,13 @@ def test_preview_of_a_picture_without_its_end_is_read(tmp_path: Path) -> None:
     (tmp_path / "x.jpg").write_bytes(encoded()[:-2])
     picture = images.load(tmp_path / "x.jpg", preview=100)
     assert min(picture.size) >= 75 and "lacks its end marker" in picture.notes[0]
+
+
+def test_progressive_picture_is_refused_at_the_end_of_each_scan(tmp_path: Path) -> None:
+    data = encoded(progressive=True)
+    scans = [at for at in range(len(data) - 1) if data[at : at + 2] == b"\xff\xda"]
+    assert len(scans) > 5
+    for end in (*scans[1:], len(data) - 2):
+        (tmp_path / "x.jpg").write_bytes(data[:end])
+        with pytest.raises(ImageRefused, match="damaged"):
+            images.load(tmp_path / "x.jpg")
