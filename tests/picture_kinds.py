@@ -351,6 +351,27 @@ def _png_kinds() -> dict[str, Kind]:
             tolerance=0.1,
             note="is HDR (PQ)",
         ),
+        "cicp_p3_before_profile.png": Kind(
+            _file(_png(_in_p3(COLOUR), 16, 2, png_chunk(b"cICP", bytes([12, 13, 0, 1])) + _profile_chunk())),
+            COLOUR,
+            tolerance=0.1,
+        ),
+        "cicp_srgb_before_profile.png": Kind(
+            _file(_png(COLOUR, 8, 2, png_chunk(b"cICP", bytes([1, 13, 0, 1])) + _profile_chunk())), COLOUR, 0
+        ),
+        "cicp_unknown_with_profile.png": Kind(
+            _file(_png(linear16, 16, 2, png_chunk(b"cICP", bytes([99, 99, 0, 1])) + _profile_chunk())),
+            COLOUR,
+            tolerance=0.05,
+            note="(cICP 99, 99, 0, 1); its profile is used",
+        ),
+        "adobe_rgb_by_exif.png": Kind(
+            lambda path: Image.fromarray(np.rint(_adobe(COLOUR) * 255).astype(np.uint8)).save(
+                path, exif=_adobe_exif(r03=True)
+            ),
+            COLOUR,
+            tolerance=6,
+        ),
         "cicp_unknown.png": Kind(
             _file(_png(COLOUR, 8, 2, png_chunk(b"cICP", bytes([99, 99, 0, 1])))),
             COLOUR,
@@ -367,6 +388,10 @@ def _png_kinds() -> dict[str, Kind]:
             note="has a broken colour profile",
         ),
     }
+
+
+def _profile_chunk() -> bytes:
+    return png_chunk(b"iCCP", b"x\0\0" + zlib.compress(linear_profile()))
 
 
 def _adobe(colour: np.ndarray) -> np.ndarray:

@@ -24,10 +24,12 @@ def fill_hidden(pixels: Floats, alpha: Floats) -> Floats:
     Returns
     -------
     ndarray, float32, shape (H, W, 3)
-        A copy. It does not depend on the values of fully transparent pixels.
+        It does not depend on the values of fully transparent pixels.
     """
     weight = (alpha / np.float32(255))[..., None]
     hidden = weight == 0
+    if not hidden.any():
+        return pixels
     levels = [(np.where(hidden, np.float32(0), pixels) * weight, weight)]
     while max(levels[-1][0].shape[:2]) > 1:
         colors, weight = levels[-1]

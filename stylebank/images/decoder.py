@@ -169,7 +169,9 @@ class Decoder:
                 exif = self._exif(image)
             caught += more
         profile, space = self._profile(image), chunks.space if chunks is not None else None
-        if profile is None and chunks is None:
+        if chunks is not None and chunks.stated == "cICP":
+            profile = None
+        elif profile is None and (chunks is None or not chunks.stated):
             space = self._stated_space(image, exif)
         if space is not None and space.hdr:
             self._notes.append(f"is HDR ({space.hdr}); light above that of paper white is clipped")

@@ -42,6 +42,8 @@ class PngChunks:
         An ICC profile that is left out of `data`.
     space : RgbSpace or None
         Colour space by cICP, or by gAMA and cHRM; None for sRGB.
+    stated : {"", "cICP", "profile", "other"}
+        What states the colour space: a known cICP, which outranks a profile, or sRGB, gAMA or cHRM; else nothing.
     """
 
     data: bytes
@@ -50,6 +52,7 @@ class PngChunks:
     has_profile: bool = False
     profile: bytes | None = None
     space: RgbSpace | None = None
+    stated: str = ""
 
 
 def read_chunks(data: bytes, notes: list[str]) -> PngChunks:
@@ -90,7 +93,7 @@ def read_chunks(data: bytes, notes: list[str]) -> PngChunks:
         notes.append(f"has a text block of more than {_MAX_TEXT >> 20} MiB; it is left out")
     for start, end in reversed(dropped):
         result.data = result.data[:start] + result.data[end:]
-    result.space = _space(statements, result.has_profile, notes)
+    result.space, result.stated = _space(statements, result.has_profile, notes)
     return result
 
 
@@ -130,16 +133,19 @@ def _text_size(kind: bytes, content: bytes) -> int:
     return _MAX_TEXT + 1 if inflated is None else len(inflated)
 
 
-def _space(statements: dict[bytes, bytes], has_profile: bool, notes: list[str]) -> RgbSpace | None:
-    """Return the colour space; cICP comes before iCCP, that before sRGB, and that before gAMA and cHRM."""
+def _space(statements: dict[bytes, bytes], has_profile: bool, notes: list[str]) -> tuple[RgbSpace | None, str]:
+    """Return the colour space and what states it; cICP comes before iCCP, that before sRGB, that before the others."""
     codes = statements.get(b"cICP")
     if codes is not None and len(codes) == 4:
         space = space_of_codes(codes[0], codes[1]) if codes[2] == 0 and codes[3] == 1 else None
-        if space is None:
-            notes.append(f"has a colour space that is not known (cICP {', '.join(map(str, codes))}); sRGB is assumed")
-        return _unless_srgb(space)
-    if has_profile or b"sRGB" in statements:
-        return None
+        if space is not None:
+            return _unless_srgb(space), "cICP"
+        instead = "its profile is used" if has_profile else "sRGB is assumed"
+        notes.append(f"has a colour space that is not known (cICP {', '.join(map(str, codes))}); {instead}")
+    if has_profile:
+        return None, "profile"
+    if b"sRGB" in statements:
+        return None, "other"
     primaries: Primaries | None = None
     if len(chromaticities := statements.get(b"cHRM", b"")) == 32:
         values = [value / 100_000 for value in struct.unpack(">8I", chromaticities)]
@@ -147,15 +153,18 @@ def _space(statements: dict[bytes, bytes], has_profile: bool, notes: list[str]) 
             primaries = tuple(values)  # type: ignore[assignment]
         else:
             notes.append("has impossible chromaticities; those of sRGB are assumed")
+    stated = "other" if primaries is not None else ""
     if len(gamma := statements.get(b"gAMA", b"")) == 4:
         encoding = struct.unpack(">I", gamma)[0] / 100_000
         if not 0.1 <= encoding <= 10:
             notes.append(f"has an impossible gamma of {encoding:g}; sRGB is assumed")
         elif primaries is not None and not RgbSpace(None, primaries).is_srgb:
-            return power_space(1 / encoding, primaries)
+            return power_space(1 / encoding, primaries), "other"
         elif not _SRGB_GAMMA[0] <= encoding <= _SRGB_GAMMA[1]:
-            return power_space(1 / encoding)
-    return _unless_srgb(RgbSpace(None, primaries) if primaries is not None else None)
+            return power_space(1 / encoding), "other"
+        else:
+            stated = "other"
+    return _unless_srgb(RgbSpace(None, primaries) if primaries is not None else None), stated
 
 
 def _unless_srgb(space: RgbSpace | None) -> RgbSpace | None:
