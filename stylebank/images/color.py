@@ -75,9 +75,7 @@ def read_directories(image: Image.Image) -> None:
 
 
 def upright(image: Image.Image, orientation: int) -> Image.Image:
-    """Return a loaded picture turned as EXIF's orientation asks for; Pillow turns a TIFF itself."""
-    if image.format == "TIFF":
-        return image
+    """Return a loaded picture turned as EXIF's orientation asks for."""
     transposed: dict[int, Image.Transpose] = {
         2: Image.Transpose.FLIP_LEFT_RIGHT,
         3: Image.Transpose.ROTATE_180,

@@ -124,6 +124,8 @@ class Decoder:
             data = self._chunks.data
         elif data.startswith(tiff.SIGNATURES):
             self._tiff = tiff.inspect(io.BytesIO(data), data, self._label)
+            if self._tiff is not None and not self._tiff.readable:
+                raise self._unknown_kind()
             data = self._tiff.data if self._tiff is not None else data
         try:
             return Image.open(io.BytesIO(data), formats=plugins.formats())
@@ -178,6 +180,8 @@ class Decoder:
         orientation = exif.get(ORIENTATION, 1)
         if picture is None:
             self._sideways = orientation in SIDEWAYS
+        if image.format == "TIFF":
+            orientation = 1 if picture is None or picture.turned_by_pillow else picture.orientation
         if chunks is not None and chunks.bits == 16:
             deep = png.decode16(image, chunks.data, chunks.color_type).upright(orientation)
             return deep.to_srgb(profile, space, self._notes), deep.alpha

@@ -16,6 +16,8 @@ from .deep import DeepPixels, to_16_bits, with_alpha
 SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 #: Compressions that are read here: none, LZW, deflate (two numbers), PackBits, LZMA, Zstandard.
 _COMPRESSIONS = {1, 5, 8, 32946, 32773, 34925, 50000}
+#: Further compressions that Pillow reads: CCITT (three kinds), JPEG (old and new), raw of 16 bits, ThunderScan.
+_PILLOW_COMPRESSIONS = {2, 3, 4, 6, 7, 32771, 32809}
 #: Channels by photometric interpretation: white is zero, black is zero, RGB, CMYK.
 _CHANNELS = {0: 1, 1: 1, 2: 3, 5: 4}
 _PHOTOMETRICS = {3: "palette", 6: "YCbCr", 8: "Lab", 9: "Lab", 10: "Lab", 32844: "LogL", 32845: "LogLuv"}
@@ -49,6 +51,12 @@ class TiffPicture:
         Channels and bits, for messages.
     deep : bool
         Whether `decode` reads the picture in place of Pillow.
+    decodable : bool
+        Whether `decode` can read the picture.
+    readable : bool
+        Whether Pillow or `decode` knows the compression.
+    turned_by_pillow : bool
+        Whether the picture's own directory has the orientation, which Pillow then applies.
     """
 
     data: bytes
@@ -60,6 +68,8 @@ class TiffPicture:
     kind: str
     deep: bool
     decodable: bool
+    readable: bool
+    turned_by_pillow: bool
 
     @property
     def upright_size(self) -> tuple[int, int]:
@@ -158,17 +168,21 @@ def _describe(data: bytes, page: Any, first: Any, frames: int) -> TiffPicture:
     kind = f"{samples} x {bits}-bit {kind_of_number}".rstrip()
     if photometric in _PHOTOMETRICS:
         kind += f", {_PHOTOMETRICS[photometric]}"
+    compression = int(page.compression)
+    readable = compression in _COMPRESSIONS | _PILLOW_COMPRESSIONS
+    if not readable:
+        kind += f", compression {getattr(page.compression, 'name', compression)}"
     decodable = (
         page.dtype is not None
         and page.dtype.kind in "uf"
         and bits >= 8
         and photometric in _CHANNELS
         and _CHANNELS[photometric] <= samples <= _MAX_SAMPLES
-        and int(page.compression) in _COMPRESSIONS
+        and compression in _COMPRESSIONS
         and int(page.imagedepth) == 1
     )
     # libtiff, which Pillow calls for compressed files, prints its own messages about damaged ones
-    deep = decodable and (bits > 8 or int(page.planarconfig) == 2 or int(page.compression) != 1)
+    deep = decodable and (bits > 8 or int(page.planarconfig) == 2 or compression != 1)
     return TiffPicture(
         data=data,
         page=page,
@@ -179,6 +193,8 @@ def _describe(data: bytes, page: Any, first: Any, frames: int) -> TiffPicture:
         kind=kind,
         deep=deep,
         decodable=decodable,
+        readable=readable,
+        turned_by_pillow=page.tags.valueof(_ORIENTATION) is not None,
     )
 
 

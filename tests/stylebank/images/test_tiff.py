@@ -120,3 +120,33 @@ def test_metadata_stands_in_the_first_directory_and_pixels_in_another(tmp_path: 
         writer.write(COLOUR, **options)
     picture = images.load(tmp_path / "x.tif", metadata=True)
     assert np.array_equal(picture.pixels, COLOUR) and b"Ansel" in picture.metadata.exif
+
+
+@pytest.mark.parametrize("in_subdirectory", [True, False])
+@pytest.mark.parametrize(
+    ("compression", "deep"),
+    [(None, False), ("jpeg", False), ("lzw", False), ("zlib", False), (None, True), ("lzw", True), ("zlib", True)],
+)
+def test_orientation_of_the_first_directory_turns_the_picture_behind_it(
+    compression: str | None, deep: bool, in_subdirectory: bool, tmp_path: Path
+) -> None:
+    array = COLOUR.astype(np.uint16) * 257 if deep else COLOUR
+    with tifffile.TiffWriter(tmp_path / "x.tif") as writer:
+        options: dict[str, Any] = {"photometric": "rgb", "metadata": None}
+        more = {"subifds": 1} if in_subdirectory else {}
+        tags = [(274, 3, 1, 6, True)]
+        writer.write(COLOUR[::4, ::4], subfiletype=1, extratags=tags, **options, **more)
+        writer.write(array, compression=compression, **options)
+    picture = images.load(tmp_path / "x.tif")
+    assert picture.size == images.shown_size(tmp_path / "x.tif") == (48, 64)
+    error = np.abs(picture.pixels - np.rot90(COLOUR, -1).astype(np.float32))
+    assert error.mean() < 8 if compression == "jpeg" else error.max() == 0
+
+
+@pytest.mark.parametrize("compression", ["webp", "jpegxl", "jpeg2000"])
+def test_compressions_that_are_not_read_are_named_without_a_message_of_libtiff(
+    compression: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    tifffile.imwrite(tmp_path / "x.tif", COLOUR, photometric="rgb", compression=compression, metadata=None)
+    assert "a TIFF of a kind that is not read (3 x 8-bit integer, compression " in refusal(tmp_path / "x.tif")
+    assert capfd.readouterr() == ("", "")
