@@ -14,9 +14,9 @@ from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import ExifTags, Image, PngImagePlugin, TiffImagePlugin
+from PIL import Image, PngImagePlugin, TiffImagePlugin
 
-from .exif import Metadata, with_dpi
+from .exif import Metadata, parsed, with_dpi
 from .icc import srgb_profile
 
 #: Formats by name: Pillow's name, suffix, whether the format has alpha.
@@ -142,11 +142,9 @@ def _write_tiff(file: IO[bytes], values: Values, exif_block: bytes, xmp: bytes) 
     rows_per_strip = min(height, max(1, _STRIP_BYTES // (width * channels * values.dtype.itemsize)))
     strips = [_strip(values[start : start + rows_per_strip]) for start in range(0, height, rows_per_strip)]
     directory = TiffImagePlugin.ImageFileDirectory_v2(prefix=b"II")
-    exif = Image.Exif()
-    exif.load(exif_block)
+    exif = parsed(exif_block)
     for tag in exif:
-        nested = tag in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
-        directory[tag] = exif.get_ifd(tag) if nested else exif[tag]
+        directory[tag] = exif[tag]
     starts = np.cumsum([0, *(len(strip) for strip in strips)]).tolist()
     structure: dict[int, Any] = {
         256: width,

@@ -160,11 +160,35 @@ def _plausible(dpi: Any) -> tuple[float, float] | None:
     return (x, y) if low < x <= high and low < y <= high else None
 
 
+class _Text(str):
+    """Text as Pillow reads it from EXIF, a character per byte. Pillow writes those beyond ASCII as question marks."""
+
+    def encode(self, encoding: str = "", errors: str = "") -> bytes:
+        """Return the bytes that were read, such as UTF-8, whatever encoding is asked for."""
+        return super().encode("latin-1", "replace")
+
+
+def _exact(value: Any) -> Any:
+    return _Text(value) if isinstance(value, str) else value
+
+
+def parsed(block: bytes) -> Image.Exif:
+    """Return the entries of an EXIF block, which may be empty, so that they can be written with the same bytes."""
+    read, result = Image.Exif(), Image.Exif()
+    if block:
+        read.load(block)
+        result.endian = read.endian  # some comments depend on it
+    for tag in read:
+        if tag in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
+            result[tag] = {inner: _exact(value) for inner, value in read.get_ifd(tag).items()}
+        else:
+            result[tag] = _exact(read[tag])
+    return result
+
+
 def with_dpi(exif: bytes, dpi: tuple[float, float]) -> bytes:
     """Return an EXIF block, which may be empty, with this many dots per inch."""
-    block = Image.Exif()
-    if exif:
-        block.load(exif)
+    block = parsed(exif)
     for tag, value in ((_X_RESOLUTION, dpi[0]), (_Y_RESOLUTION, dpi[1])):
         block[tag] = TiffImagePlugin.IFDRational(round(value * 10_000), 10_000)
     block[_RESOLUTION_UNIT] = 2
@@ -198,7 +222,7 @@ def _exif(source: Image.Exif) -> bytes:
     copied.endian = source.endian  # some comments depend on it
     for tag in sorted(_DESCRIPTIVE & set(source)):
         if _writable(copied, tag, source[tag]):
-            copied[tag] = source[tag]
+            copied[tag] = _exact(source[tag])
     if hasattr(source, "fp"):
         source.fp = _Bounded(source.fp)  # type: ignore[assignment]
     for directory, kept in ((ExifTags.IFD.Exif, _PHOTOGRAPHIC), (ExifTags.IFD.GPSInfo, _GPS)):
@@ -206,7 +230,9 @@ def _exif(source: Image.Exif) -> bytes:
             continue
         read = source.get_ifd(directory)
         entries = {
-            tag: value for tag, value in read.items() if tag in kept and _writable(copied, directory, {tag: value})
+            tag: _exact(value)
+            for tag, value in read.items()
+            if tag in kept and _writable(copied, directory, {tag: value})
         }
         if directory == ExifTags.IFD.Exif and _COLOR_SPACE in read:
             entries[_COLOR_SPACE] = _SRGB

@@ -245,3 +245,24 @@ def test_preview_has_the_print_size_of_its_picture(tmp_path: Path) -> None:
     pictures.sample().resize((640, 480)).save(tmp_path / "x.jpg", dpi=(320, 320))
     preview = images.load(tmp_path / "x.jpg", metadata=True, preview=64)
     assert preview.size[0] < 640 and preview.metadata.print_size == (2, 1.5)
+
+
+@pytest.mark.parametrize("text", ["Zo\u00eb M\u00fcller Stra\u00dfe", "\u5199\u771f"])
+@pytest.mark.parametrize("dpi", [None, 300.0])
+@pytest.mark.parametrize(("format", "depth"), [("jpg", 8), ("png", 8), ("webp", 8), ("tiff", 8), ("png", 16)])
+def test_text_beyond_ascii_keeps_its_bytes(
+    format: str, depth: int, dpi: float | None, text: str, tmp_path: Path
+) -> None:
+    encoded = text.encode()
+    stand_in = b"?" * len(encoded)
+    exif = Image.Exif()
+    exif[0x013B] = stand_in.decode()
+    exif[0x8769] = {0xA430: stand_in.decode(), 0x9003: "2026:05:04 03:02:01"}
+    pictures.sample().save(tmp_path / "x.jpg", exif=exif.tobytes().replace(stand_in, encoded))
+    picture = images.load(tmp_path / "x.jpg", metadata=True)
+    target = tmp_path / f"out.{format}"
+    options = {"format": format, "quality": 95, "depth": depth, "metadata": picture.metadata, "dpi": dpi}
+    images.save(target, picture.pixels, **options)  # type: ignore[arg-type]
+    assert target.read_bytes().count(encoded) == 2
+    with Image.open(target) as image:  # a text, not bytes
+        assert image.getexif()[0x013B] == image.getexif().get_ifd(0x8769)[0xA430] == encoded.decode("latin-1")
