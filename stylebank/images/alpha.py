@@ -26,28 +26,34 @@ def fill_hidden(pixels: Floats, alpha: Floats) -> Floats:
     ndarray, float32, shape (H, W, 3)
         It does not depend on the values of fully transparent pixels.
     """
-    weight = (alpha / np.float32(255))[..., None]
-    hidden = weight == 0
+    hidden = alpha == 0
     if not hidden.any():
         return pixels
-    levels = [(np.where(hidden, np.float32(0), pixels) * weight, weight)]
-    while max(levels[-1][0].shape[:2]) > 1:
-        colors, weight = levels[-1]
-        levels.append((_halved(colors), _halved(weight)))
-    colors, weight = levels.pop()
-    filled = colors / weight
-    while levels:
-        colors, weight = levels.pop()
-        larger = _doubled(filled, colors.shape[:2])
-        with np.errstate(divide="ignore", invalid="ignore"):
-            filled = np.where(weight > 0, colors / weight, larger)
-    return np.where(hidden, filled, pixels)
+    weights = [alpha / np.float32(255)]
+    while max(weights[-1].shape) > 1:
+        weights.append(_halved(weights[-1]))
+    result: Floats = pixels.copy()
+    for channel in range(pixels.shape[2]):  # one at a time, for memory
+        result[hidden, channel] = _averaged(np.where(hidden, np.float32(0), pixels[..., channel]), weights)[hidden]
+    return result
+
+
+def _averaged(plane: Floats, weights: list[Floats]) -> Floats:
+    """Return a channel's averages where its weight is 0, by the weights of each level; the visible values elsewhere."""
+    sums = [plane * weights[0]]
+    for _level in weights[1:]:
+        sums.append(_halved(sums[-1]))
+    filled = np.asarray(sums.pop() / weights[-1])
+    for weight in weights[-2::-1]:
+        filled = _doubled(filled, weight.shape)
+        np.divide(sums.pop(), weight, out=filled, where=weight > 0)
+    return filled
 
 
 def _halved(plane: Floats) -> Floats:
     """Return the sums of squares of 2 x 2, with zeros beyond an odd edge."""
-    height, width = plane.shape[:2]
-    padded = np.pad(plane, ((0, height % 2), (0, width % 2), (0, 0)))
+    height, width = plane.shape
+    padded = np.pad(plane, ((0, height % 2), (0, width % 2)))
     rows = padded[::2] + padded[1::2]
     return np.asarray(rows[:, ::2] + rows[:, 1::2])
 
@@ -55,12 +61,12 @@ def _halved(plane: Floats) -> Floats:
 def _doubled(plane: Floats, shape: tuple[int, ...]) -> Floats:
     """Enlarge twice by linear interpolation, and crop to `shape`."""
     for axis in (0, 1):
-        edges = [(1, 1) if axis == k else (0, 0) for k in range(3)]
-        padded = np.pad(plane, edges, mode="edge")
-        length = plane.shape[axis]
-        before, middle, after = (padded.take(range(k, k + length), axis) for k in range(3))
-        pairs = np.stack([0.75 * middle + 0.25 * before, 0.75 * middle + 0.25 * after], axis + 1)
-        doubled = list(plane.shape)
-        doubled[axis] *= 2
-        plane = pairs.reshape(doubled)
-    return plane[: shape[0], : shape[1]].astype(np.float32)
+        lines = np.moveaxis(plane, axis, 0)
+        doubled = np.repeat(lines * np.float32(0.75), 2, axis=0)
+        quarter = lines * np.float32(0.25)
+        doubled[2::2] += quarter[:-1]
+        doubled[0] += quarter[0]
+        doubled[1:-1:2] += quarter[1:]
+        doubled[-1] += quarter[-1]
+        plane = np.moveaxis(doubled, 0, axis)[: shape[0], : shape[1]]
+    return plane

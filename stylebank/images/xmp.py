@@ -93,15 +93,7 @@ def kept_properties(packet: bytes) -> bytes:
 def statements(packet: bytes) -> Iterator[minidom.Attr | minidom.Element]:
     """Yield the properties that a packet states, each an attribute or an element of an rdf:Description.
 
-    Parameters
-    ----------
-    packet
-        XML in UTF-8.
-
-    Raises
-    ------
-    Exception
-        If it is no XML, or declares a document type or entities.
+    Parameter and errors are those of `kept_properties`.
     """
     text = packet.decode("utf-8")
     if "<!" in text.replace("<!--", "").replace("<![CDATA[", ""):
