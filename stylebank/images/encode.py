@@ -96,7 +96,21 @@ def encode(
         options |= {"subsampling": 0, "optimize": True} if format == "jpg" else {"method": 4}
         if metadata.xmp:
             options["xmp"] = metadata.xmp
-    Image.fromarray(values).save(file, format=WRITE_FORMATS[format][0], **options)
+    file.write(_encoded(values, WRITE_FORMATS[format][0], options))
+
+
+def _encoded(values: Values, format: str, options: dict[str, Any]) -> memoryview:
+    """Return a file in memory: Pillow, writing to a file's descriptor, calls a full disk a broken data stream."""
+    image, buffer = Image.fromarray(values), io.BytesIO()
+    try:
+        image.save(buffer, format=format, **options)
+    except OSError:
+        if not options.pop("optimize", False):
+            raise
+        # optimising needs the whole file in a buffer of Pillow's, which noise at a high quality exceeds
+        buffer = io.BytesIO()
+        image.save(buffer, format=format, **options)
+    return buffer.getbuffer()
 
 
 def _write_deep_png(file: IO[bytes], values: Values, options: dict[str, Any]) -> None:

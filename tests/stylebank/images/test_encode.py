@@ -184,3 +184,10 @@ def test_nothing_is_stated_where_no_density_can_be(
     metadata = images.Metadata(_EXIF.tobytes(), print_size=inches)
     images.save(path, fine(), format=format, quality=95, depth=depth, metadata=metadata)
     assert _stated(path) == {}
+
+
+@pytest.mark.parametrize("quality", [90, 95, 100])
+def test_noise_becomes_a_jpeg_at_every_quality(quality: int, tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).uniform(0, 255, (300, 400, 3)).astype(np.float32)
+    images.save(tmp_path / "x.jpg", noise, format="jpg", quality=quality)
+    assert np.abs(images.load(tmp_path / "x.jpg").pixels - noise).mean() < 16

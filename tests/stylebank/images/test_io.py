@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -127,3 +129,22 @@ def test_animation_where_it_cannot_be_leaves_nothing(tmp_path: Path) -> None:
         with pytest.raises(OutputRefused, match="Choose a smaller --size"):
             images.save_animation(tmp_path / name, [np.zeros((32, width, 3), np.float32)] * 2, (width, 32))
     assert names_in(tmp_path) == []
+
+
+@pytest.mark.parametrize(("format", "depth"), [("jpg", 8), ("webp", 8), ("png", 8), ("png", 16), ("tiff", 16)])
+def test_file_that_grows_too_large_for_the_system_is_named_so_and_leaves_nothing(
+    format: str, depth: int, tmp_path: Path
+) -> None:
+    code = (
+        "import resource, signal, sys; from pathlib import Path; import numpy as np\n"
+        "from stylebank import images, errors\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))\n"
+        "pixels = np.random.default_rng(0).uniform(0, 255, (300, 400, 3)).astype('f4')\n"
+        f"try: images.save(Path(sys.argv[1]), pixels, format={format!r}, quality=95, depth={depth})\n"
+        "except errors.StylebankError as error: print(error)\n"
+    )
+    target = tmp_path / f"x.{format}"
+    done = subprocess.run([sys.executable, "-c", code, str(target)], capture_output=True, text=True, check=False)
+    assert done.stdout.startswith(f"{target}: ") and "too large" in done.stdout.lower(), done.stdout + done.stderr
+    assert "--format" not in done.stdout and list(tmp_path.iterdir()) == []
