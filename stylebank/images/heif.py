@@ -9,8 +9,6 @@ from dataclasses import dataclass, field
 #: Boxes read at most per level; a file of a phone has some hundreds.
 _MAX_BOXES = 10_000
 _MAX_ITEMS = 4096
-#: Encoders for video mark ordinary pictures with these curves; Firefox reads them as sRGB, too.
-_CAMERA_CURVES, _SRGB = frozenset({1, 6, 14, 15}), 13
 #: Parts of the names of auxiliary images (auxC), and what they are; transparency is read, so it has no note.
 _AUXILIARY = (
     ("alpha", ""),
@@ -36,8 +34,6 @@ class _Items:
 def nclx(data: bytes) -> tuple[int, int, int] | None:
     """Return the codes of primaries, transfer curve and matrix (ITU-T H.273) of a file's main image.
 
-    The curves of video cameras (1, 6, 14, 15) count as that of sRGB, 13, as in web browsers.
-
     Parameters
     ----------
     data
@@ -54,7 +50,7 @@ def nclx(data: bytes) -> tuple[int, int, int] | None:
             name, content = items.properties[number - 1] if 0 < number <= len(items.properties) else (b"", b"")
             if name == b"colr" and content[:4] == b"nclx" and len(content) >= 10:
                 primaries, transfer, matrix = struct.unpack_from(">HHH", content, 4)
-                return primaries, _SRGB if transfer in _CAMERA_CURVES else transfer, matrix
+                return primaries, transfer, matrix
     return None
 
 

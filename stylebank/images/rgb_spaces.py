@@ -91,7 +91,7 @@ ADOBE_RGB = power_space(563 / 256, (*_D65, 0.64, 0.33, 0.21, 0.71, 0.15, 0.06))
 def space_of_codes(primaries: int, transfer: int) -> RgbSpace | None:
     """Return the space of two codes of ITU-T H.273; None if a code is unknown. 2 is unspecified and counts as sRGB."""
     known: dict[int, tuple[Callable[[Floats], Floats] | None, str]] = {
-        **dict.fromkeys((1, 6, 14, 15), (_bt709_to_linear, "")),
+        **dict.fromkeys((1, 6, 14, 15), (None, "")),  # encoders for video mark ordinary pictures so; browsers agree
         2: (None, ""),
         4: (lambda values: values ** np.float32(2.2), ""),
         5: (lambda values: values ** np.float32(2.8), ""),
@@ -131,11 +131,6 @@ def _to_xyz(primaries: Primaries) -> tuple[npt.NDArray[np.float64], npt.NDArray[
     white, *colors = (np.array([x, y, 1 - x - y]) / y for x, y in zip(primaries[::2], primaries[1::2], strict=True))
     columns = np.stack(colors, axis=1)
     return columns * np.linalg.solve(columns, white), white
-
-
-def _bt709_to_linear(values: Floats) -> Floats:
-    """Return linear light by the inverse of the camera's curve (ITU-R BT.709)."""
-    return np.where(values < 0.081, values / 4.5, ((values + 0.099) / 1.099) ** np.float32(1 / 0.45))
 
 
 def _pq_to_linear(values: Floats) -> Floats:

@@ -58,6 +58,12 @@ def test_srgb_is_recognised_and_kept() -> None:
     assert np.abs(space.to_srgb(VALUES) - VALUES / 257).max() < 2e-3
 
 
+@pytest.mark.parametrize("transfer", [1, 2, 6, 14, 15])
+def test_curves_of_video_cameras_count_as_srgb_as_in_browsers(transfer: int) -> None:
+    space = space_of_codes(1, transfer)
+    assert space is not None and space.is_srgb
+
+
 def test_unknown_codes_are_no_space() -> None:
     assert space_of_codes(99, 13) is None and space_of_codes(1, 99) is None
 
