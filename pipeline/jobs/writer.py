@@ -27,7 +27,7 @@ class Writer:
     ----------
     on_written
         Called with the written images and their lines, in the thread that calls `drain` or `wait_for_room`;
-        again with the same ones if it raises.
+        again with the same ones if a signal interrupts it.
     """
 
     def __init__(self, on_written: Callable[[Pairs], None]) -> None:
@@ -60,8 +60,12 @@ class Writer:
             self._report_next()
 
     def _report_next(self) -> None:
-        """Report the oldest images; they stay until that is done, because a signal may interrupt the report."""
-        self._on_written(self._pending[0].result())
+        """Report the oldest images; they stay if a signal interrupts the report, and go if it raises an error."""
+        try:
+            self._on_written(self._pending[0].result())
+        except Exception:
+            self._pending.popleft()
+            raise
         self._pending.popleft()
 
     def _write(self, image: PendingImage, result: ImageResult) -> Pairs:

@@ -39,3 +39,18 @@ def test_a_report_that_a_signal_interrupts_is_not_lost() -> None:
         writer.drain(wait=True)
         writer.drain(wait=True)
     assert calls == [0, 0]
+
+
+def test_a_report_that_raises_an_error_is_not_repeated() -> None:
+    calls: list[int] = []
+
+    def on_written(pairs: list[object]) -> None:
+        calls.append(len(pairs))
+        raise ValueError
+
+    with Writer(on_written) as writer:
+        writer.record([])
+        with pytest.raises(ValueError):
+            writer.drain(wait=True)
+        writer.drain(wait=True)
+    assert calls == [0]
