@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import contextlib
 import ctypes
 import gc
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -215,9 +217,33 @@ def test_a_batch_gives_the_images_of_single_runs_within_rounding(bank: Bank, pho
         assert np.abs(pixels - images.load(tmp_path / "together" / other.output).pixels).mean() < 0.5
 
 
+def _memory_after_each(bank_folder: Path, folder: Path, out: Path) -> list[int]:
+    """Stylize the pictures of a folder in four runs; return the memory of this process in bytes after each picture."""
+    count = len(list(folder.iterdir()))
+    held: list[int] = []
+
+    def listen(progress: Progress) -> None:
+        if progress.kind == "end":
+            if (len(held) + 1) % count == 0:
+                gc.collect()
+                with contextlib.suppress(AttributeError):  # glibc keeps what is free; it is no leak
+                    ctypes.CDLL(None).malloc_trim(0)
+            fields = Path("/proc/self/statm").read_text().split()
+            held.append(int(fields[1]) * os.sysconf("SC_PAGE_SIZE"))
+
+    bank = Bank(bank_folder)
+    runs = [batch.prepare(bank, "wave", [folder], out / f"out{number}", size=64, steps=2) for number in range(4)]
+    entries = batch.execute(runs, InProcessExecutor(), listener=listen)
+    assert [entry.status for entry in entries] == ["done"] * 4 * count
+    return held
+
+
 @pytest.mark.parametrize("count", [24, pytest.param(200, marks=pytest.mark.soak)])
-def test_memory_stays_flat(bank: Bank, tmp_path: Path, count: int) -> None:
-    """Four runs over the same pictures of six sizes: whatever the first two met, the others meet again."""
+def test_memory_stays_flat(bank_folder: Path, tmp_path: Path, count: int) -> None:
+    """Four runs over the same pictures of six sizes: whatever the first two met, the others meet again.
+
+    They run in a process of their own: the allocators of one that has run other tests fill by themselves.
+    """
     folder = tmp_path / "in"
     folder.mkdir()
     noise = np.random.default_rng(0).uniform(0, 255, (128, 128, 3)).astype(np.float32)
@@ -225,20 +251,8 @@ def test_memory_stays_flat(bank: Bank, tmp_path: Path, count: int) -> None:
     for number in range(count // 4):
         height, width = shapes[number % len(shapes)]
         images.save(folder / f"{number:03d}.jpg", noise[:height, :width], format="jpg", quality=80)
-    held: list[int] = []
-
-    def listen(progress: Progress) -> None:
-        if progress.kind == "end":
-            if (len(held) + 1) % (count // 4) == 0:
-                gc.collect()  # a large process, as of many tests, puts that off
-                with contextlib.suppress(AttributeError):  # glibc keeps what is free; it is no leak
-                    ctypes.CDLL(None).malloc_trim(0)
-            fields = Path("/proc/self/statm").read_text().split()
-            held.append(int(fields[1]) * os.sysconf("SC_PAGE_SIZE"))
-
-    runs = [batch.prepare(bank, "wave", [folder], tmp_path / f"out{number}", size=64, steps=2) for number in range(4)]
-    entries = batch.execute(runs, InProcessExecutor(), listener=listen)
-    assert [entry.status for entry in entries] == ["done"] * count
+    with concurrent.futures.ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        held = pool.submit(_memory_after_each, bank_folder, folder, tmp_path).result()
     report = ", ".join(f"{held[end - 1] / 1e6:.0f} MB after {end}" for end in range(count // 4, count + 1, count // 4))
     print(report)
     # from the second run on: during it the pools of allocators and threads still fill, 4 to 13 MB in a new process
