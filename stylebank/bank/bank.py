@@ -13,11 +13,12 @@ from typing import Any, TypeVar, cast, overload
 import filelock
 import platformdirs
 
-from ..errors import BankBusy, NameRefused, OutputRefused, StyleDamaged, StyleExists, StyleNotFound, printable
-from ..files import describe_os_error, fsync, make_folder, remove_temporaries, replace_file
+from ..errors import BankBusy, NameRefused, OutputRefused, StyleExists, StyleNotFound, printable
+from ..files import describe_os_error, fsync, make_folder, remove_temporaries
 from ..names import casefold_key, check_name, file_name
-from ..storage import reader, writer
+from ..storage import reader
 from ..style import Header, Style
+from .commit import commit
 from .index import StyleIndex, read_name
 
 _Default = TypeVar("_Default")
@@ -168,7 +169,7 @@ class Bank(StyleIndex):
         with self._writing():
             name = self.ensure_available(style.name, replace=replace)
             target = self.find(name, thorough=replace) or self._free_path(name)
-            _commit(target, dataclasses.replace(style, header=dataclasses.replace(style.header, name=name)))
+            commit(target, dataclasses.replace(style, header=dataclasses.replace(style.header, name=name)))
             return reader.read_header(target)
 
     def remove(self, *names: str) -> None:
@@ -207,7 +208,7 @@ class Bank(StyleIndex):
             if target != path:
                 target = self._free_path(new)
             style = reader.read(path)
-            _commit(target, dataclasses.replace(style, header=dataclasses.replace(style.header, name=new)))
+            commit(target, dataclasses.replace(style, header=dataclasses.replace(style.header, name=new)))
             if target != path:
                 path.unlink()
                 fsync(self.folder)
@@ -239,7 +240,7 @@ class Bank(StyleIndex):
             style = reader.read(path)
             changed = change(style)
             if changed is not style:
-                _commit(path, changed)
+                commit(path, changed)
             return reader.read_header(path)
 
     def _require_new(self, name: str) -> None:
@@ -279,22 +280,3 @@ class Bank(StyleIndex):
             ) from error
         except OSError as error:
             raise OutputRefused(f"{printable(self.folder)}: {describe_os_error(error)}") from error
-
-
-def _commit(target: Path, style: Style) -> None:
-    """Write a style file, and read it back before the rename."""
-    data = writer.encode(style)
-
-    def write(path: Path) -> None:
-        path.write_bytes(data)
-
-    def check(path: Path) -> None:
-        try:
-            reader.read(path)
-        except StyleDamaged as error:
-            raise OutputRefused(
-                f"{printable(target)}: not written, because it reads back damaged ({error.__cause__}). "
-                "Check the disk, or measure the painting again."
-            ) from error
-
-    replace_file(target, write, check)

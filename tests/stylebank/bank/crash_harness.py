@@ -26,7 +26,7 @@ from typing import Any
 
 from stylebank import files
 from stylebank.bank import Bank, transfer
-from stylebank.bank import bank as bank_module
+from stylebank.bank import commit as commit_module
 from stylebank.errors import StylebankError
 from stylebank.storage import writer
 from tests.styles import style
@@ -184,7 +184,7 @@ def copied_bank(base: str, trial: object) -> Path:
 def stopped(base: str, action: str, how: str, mutant: str = "", unsynced: str = "", last: int = 1000) -> None:
     """Do an action once to see its operations, then once for each of them up to `last`, stopped there."""
     if mutant:
-        bank_module.replace_file = MUTANTS[mutant]
+        commit_module.replace_file = MUTANTS[mutant]
     act = ACTIONS[action][0]
     act(Bank(copied_bank(base, "warm")))
 
@@ -207,7 +207,7 @@ def stopped(base: str, action: str, how: str, mutant: str = "", unsynced: str = 
 def torn(base: str, action: str, limits: list[int], killed: bool, mutant: str = "") -> None:
     """Do an action where a file may have so many bytes; the one too many is an error, or the end."""
     if mutant:
-        bank_module.replace_file = MUTANTS[mutant]
+        commit_module.replace_file = MUTANTS[mutant]
     act = ACTIONS[action][0]
     act(Bank(copied_bank(base, "warm")))
 
