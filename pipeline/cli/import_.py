@@ -31,7 +31,8 @@ def command(
 ) -> int:
     """Check style files and add them to the bank.
 
-    Each file is checked in full first: structure, digests, finite numbers, valid covariances.
+    Each file is checked in full first, in a process with limits of memory and time: structure,
+    digests, finite numbers, valid covariances.
     Only a digest from the author of the file proves its origin: give it with --expect-sha256.
 
     \b
@@ -60,7 +61,7 @@ def command(
         except StylebankError as error:
             if len(files) == 1:
                 raise
-            click.echo(f"Error: {error}", err=True)
+            context.error(error)
             code = 1
         else:
             click.echo(f"{header.name}: imported, {header.content_sha256}")

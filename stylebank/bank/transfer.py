@@ -10,7 +10,7 @@ from pathlib import Path
 from ..errors import ImportRefused, OutputRefused, StyleDamaged, UsageError, printable
 from ..files import digest_file, make_folder, replace_file
 from ..names import SUFFIX, check_name, file_name
-from ..storage import reader, writer
+from ..storage import isolated, reader, writer
 from ..style import Header, Style
 from .bank import Bank
 
@@ -94,8 +94,9 @@ def import_style(
 ) -> Header:
     """Add a style file to a bank.
 
-    The file may be hostile: it is checked completely, as by `verify`. The bank gets a new file with the values read,
-    not a copy of the bytes.
+    The file may be hostile. A child process with limits parses it first: a file that ends the process, or takes too
+    much memory or time, is refused. Then it is checked completely, as by `verify`. The bank gets a new file with the
+    values read, not a copy of the bytes.
 
     Parameters
     ----------
@@ -118,13 +119,14 @@ def import_style(
     Raises
     ------
     ImportRefused
-        If the file is damaged, or has another digest than expected.
+        If the file is damaged, cannot be parsed within the limits, or has another digest than expected.
     NameRefused, StyleExists, BankBusy, OutputRefused
     """
     path = Path(path)
     if not path.exists():
         raise ImportRefused(f"{printable(path)}: no such file. Check the path.")
     try:
+        isolated.parse(path)
         header = reader.read_header(path)
         name = bank.ensure_available(header.name if rename is None else rename, replace=replace)
         style = reader.read(path)
