@@ -94,6 +94,22 @@ class BankBusy(StylebankError):
     exit_code = 4
 
 
+class LockTimeout(StylebankError):
+    """Another process holds a lock.
+
+    Attributes
+    ----------
+    holder : str
+        The process, in words.
+    """
+
+    exit_code = 4
+
+    def __init__(self, message: str, holder: str = "another process") -> None:
+        super().__init__(message)
+        self.holder = holder
+
+
 def printable(text: str | os.PathLike[str]) -> str:
     """Return `text` with control characters and undecodable bytes escaped, so that a terminal can show it.
 

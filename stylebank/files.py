@@ -12,6 +12,7 @@ import errno
 import hashlib
 import os
 import secrets
+import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -97,6 +98,18 @@ def describe_os_error(error: OSError) -> str:
     if reason is None and "errno = 27" in str(error):
         reason = advice[errno.EFBIG]
     return reason or f"{error.strerror or error}. Check the path and the disk."
+
+
+def follow_group(path: Path) -> None:
+    """Let the group read and write a file where it may change the folder, whatever the umask.
+
+    Nothing changes if the file has another group than its folder, as without the set-group-ID bit.
+    """
+    with contextlib.suppress(OSError):
+        folder, file = path.parent.stat(), path.stat()
+        mode = stat.S_IMODE(file.st_mode)
+        if folder.st_mode & stat.S_IWGRP and folder.st_gid == file.st_gid and mode & 0o060 != 0o060:
+            path.chmod(mode | 0o060)
 
 
 def digest_file(path: Path, algorithm: str = "sha256") -> str:

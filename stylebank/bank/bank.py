@@ -10,11 +10,19 @@ from collections.abc import Callable, ItemsView, Iterator, KeysView, Mapping, Se
 from pathlib import Path
 from typing import Any, TypeVar, cast, overload
 
-import filelock
 import platformdirs
 
-from ..errors import BankBusy, NameRefused, OutputRefused, StyleExists, StyleNotFound, printable
+from ..errors import (
+    BankBusy,
+    LockTimeout,
+    NameRefused,
+    OutputRefused,
+    StyleExists,
+    StyleNotFound,
+    printable,
+)
 from ..files import describe_os_error, fsync, make_folder, remove_temporaries
+from ..locks import exclusive_lock
 from ..names import casefold_key, check_name, file_name
 from ..storage import reader
 from ..style import Header, Style
@@ -268,14 +276,13 @@ class Bank(StyleIndex):
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:
         make_folder(self.folder)
-        lock = filelock.FileLock(self.folder / ".lock", timeout=self.lock_timeout)
         try:
-            with lock:
+            with exclusive_lock(self.folder / ".lock", timeout=self.lock_timeout):
                 remove_temporaries(self.folder)
                 yield
-        except filelock.Timeout as error:
+        except LockTimeout as error:
             raise BankBusy(
-                f"{printable(self.folder)}: another process has been writing for {self.lock_timeout:g} seconds. "
+                f"{printable(self.folder)}: {error.holder} has been writing for {self.lock_timeout:g} seconds. "
                 "Wait until it ends, and run this again."
             ) from error
         except OSError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..errors import OutputRefused, StyleDamaged, printable
-from ..files import replace_file
+from ..files import follow_group, replace_file
 from ..storage import reader, writer
 from ..style import Style
 
@@ -16,6 +16,7 @@ def commit(target: Path, style: Style) -> None:
 
     def write(path: Path) -> None:
         path.write_bytes(data)
+        follow_group(path)
 
     def check(path: Path) -> None:
         try:

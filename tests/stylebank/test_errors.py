@@ -53,6 +53,7 @@ def test_exit_codes_are_those_promised() -> None:
         "FingerprintMismatch": 2,
         "StyleDamaged": 3,
         "BankBusy": 4,
+        "LockTimeout": 4,
     }
 
 

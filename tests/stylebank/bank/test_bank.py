@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from pathlib import Path
 
 import pytest
@@ -206,3 +207,25 @@ def test_a_damaged_style_can_be_replaced_or_removed_by_its_name(two: Bank) -> No
     damage(two.path("wave"))
     two.remove("wave")
     assert [path.name for path in two.paths()] == [file_name("poppies")]
+
+
+@pytest.mark.parametrize(
+    ("folder", "umask", "file"),
+    [
+        (0o2775, 0o022, 0o664),
+        (0o2770, 0o077, 0o660),
+        (0o2755, 0o022, 0o644),  # the group may not write to the folder
+        (0o700, 0o077, 0o600),
+    ],
+)
+def test_style_files_follow_the_folders_rights_of_the_group(bank: Bank, folder: int, umask: int, file: int) -> None:
+    bank.folder.mkdir()
+    bank.folder.chmod(folder)
+    before = os.umask(umask)
+    try:
+        bank.add(style(layers=SMALL))
+        bank.rename("wave", "tide")
+    finally:
+        os.umask(before)
+    modes = {path.name: path.stat().st_mode & 0o777 for path in bank.folder.iterdir()}
+    assert modes == {file_name("tide"): file, ".lock": file}
