@@ -110,6 +110,12 @@ class LockTimeout(StylebankError):
         self.holder = holder
 
 
+class OutOfMemory(StylebankError):
+    """The memory of the machine, of the process or of the device is used up."""
+
+    exit_code = 6
+
+
 def printable(text: str | os.PathLike[str]) -> str:
     """Return `text` with control characters and undecodable bytes escaped, so that a terminal can show it.
 

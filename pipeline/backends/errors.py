@@ -5,13 +5,9 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
-from stylebank.errors import StylebankError
+from stylebank.errors import OutOfMemory
 
 _OUT_OF_MEMORY_TEXTS = ("ResourceExhaustedError", "OutOfMemoryError", "RESOURCE_EXHAUSTED", "out of memory")
-
-
-class OutOfMemory(StylebankError):
-    """The device has too little memory for the computation."""
 
 
 @contextlib.contextmanager
