@@ -12,6 +12,7 @@ The types are in ``__init__.pyi``.
 from __future__ import annotations
 
 import importlib
+import logging
 from typing import Any
 
 _MODULES = {
@@ -24,6 +25,8 @@ _MODULES = {
     "run_jobs": "jobs.job_file",
     "similar": "ingest.similar",
 }
+
+logging.getLogger(__name__).addHandler(logging.NullHandler())  # nothing is printed unless the host program asks
 
 __all__ = [*_MODULES, "MeasureSettings", "report"]
 

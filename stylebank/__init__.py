@@ -10,6 +10,7 @@ Names load when they are used: ``import stylebank`` loads no NumPy, h5py or Kera
 """
 
 import importlib
+import logging
 from typing import Any
 
 __version__ = "0.1.0"
@@ -31,6 +32,8 @@ _SUBMODULES = {
     "similarity": "bank.similarity",
 }
 
+logging.getLogger(__name__).addHandler(logging.NullHandler())  # nothing is printed unless the host program asks
+
 __all__ = [*_MODULES, *_FROM_PIPELINE, "__version__"]
 
 
@@ -48,4 +51,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__, *_SUBMODULES} - {"Any", "importlib"})
+    return sorted({*globals(), *__all__, *_SUBMODULES} - {"Any", "importlib", "logging"})

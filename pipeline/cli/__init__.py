@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Any
 
 import click
 
+from . import logs, streams
 from .commands import group
 from .errors import report_error
 from .signals import terminated_like_interrupted
 
 __all__ = ["group", "main"]
+
+_TRUE = {"1", "true", "t", "yes", "y", "on"}
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -22,13 +26,14 @@ def main(arguments: list[str] | None = None) -> None:
     arguments
         Words after the command's name; by default those of the process.
     """
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # a file name that the terminal's encoding lacks must not crash it
-            stream.reconfigure(errors="backslashreplace")
-    try:
-        with terminated_like_interrupted():
-            result: Any = group.main(args=arguments, prog_name="stylebank", standalone_mode=False)
-        code = result if isinstance(result, int) else 0
-    except (Exception, KeyboardInterrupt, click.Abort) as error:
-        code = report_error(error)
+    streams.prepare()
+    words = sys.argv[1:] if arguments is None else arguments
+    as_json = "--log-json" in words or os.environ.get("STYLEBANK_LOG_JSON", "").lower() in _TRUE
+    with logs.handled(as_json=as_json):  # errors in the options themselves are JSON, too
+        try:
+            with terminated_like_interrupted():
+                result: Any = group.main(args=arguments, prog_name="stylebank", standalone_mode=False)
+            code = result if isinstance(result, int) else 0
+        except (Exception, KeyboardInterrupt, click.Abort) as error:
+            code = report_error(error)
     sys.exit(code)

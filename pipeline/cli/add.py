@@ -82,7 +82,7 @@ def command(
         except StylebankError as error:
             if len(images) == 1:
                 raise
-            click.echo(f"Error: {error}", err=True)
+            context.error(error, subject=image)
             code = 1
         else:
             scales = ", ".join(map(str, header.sizes))

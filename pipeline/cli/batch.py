@@ -107,7 +107,7 @@ def _print_plan(context: options.CliContext, runs: Any, workers: int, *, with_js
             f"{format_duration(setup)} of it set-up, {disk / 1e6:.1f} MB of {free / 1e6:,.0f} MB free"
         )
     if disk > free:
-        click.echo("Warning: the disk has too little space. Free some, or give another --output.", err=True)
+        context.warn("the disk has too little space. Free some, or give another --output.")
     return 0
 
 

@@ -13,6 +13,8 @@ from click.shell_completion import CompletionItem
 import stylebank
 from stylebank.errors import StylebankError, plural, printable
 
+from . import logs
+
 #: Every command with the first sentence of its help, so that a list of commands loads none of them.
 COMMANDS = {
     "add": "Measure paintings and keep them in the bank.",
@@ -76,6 +78,9 @@ class _LazyGroup(click.Group):
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
+        logs.configure(
+            verbose=ctx.params["verbose"], quiet=ctx.params["quiet"], as_json=ctx.params["log_json"]
+        )  # before a command is looked up, so that its errors are printed so, too
         try:
             return super().invoke(ctx)
         except click.NoSuchOption as error:
@@ -134,9 +139,12 @@ def _missing_style(error: click.MissingParameter) -> click.UsageError | None:
     help="Print details: device, precision, network; a traceback for unexpected errors.",
 )
 @click.option("-q", "--quiet", is_flag=True, help="Print errors and results only.")
+@click.option(
+    "--log-json", is_flag=True, help="Print progress and errors on stderr as JSON, one event a line with its time."
+)
 @click.version_option(stylebank.__version__, prog_name="stylebank")
 @click.pass_context
-def group(ctx: click.Context, bank: Path | None, verbose: bool, quiet: bool) -> None:
+def group(ctx: click.Context, bank: Path | None, verbose: bool, quiet: bool, log_json: bool) -> None:
     """Style transfer as optimal transport, with a bank of styles.
 
     \b
@@ -148,7 +156,8 @@ def group(ctx: click.Context, bank: Path | None, verbose: bool, quiet: bool) -> 
 
     \b
     Exit codes: 0 done, 1 some items failed, 2 wrong usage, 3 the bank is
-    damaged, 4 the bank is busy, 130 interrupted, 143 or 129 ended by a signal.
+    damaged, 4 the bank is busy, 6 out of memory, 130 interrupted, 143 or 129
+    ended by a signal.
     """
     if verbose and quiet:
         raise click.UsageError("--verbose and --quiet exclude each other. Give one of them.")
@@ -156,4 +165,4 @@ def group(ctx: click.Context, bank: Path | None, verbose: bool, quiet: bool) -> 
 
     from .options import CliContext
 
-    ctx.obj = CliContext(Bank(bank), verbose, quiet)
+    ctx.obj = CliContext(Bank(bank), verbose, quiet, log_json)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,6 +16,7 @@ from ..jobs.events import Progress
 from ..jobs.record import Entry
 from ..jobs.summary import summary
 from .options import CliContext
+from .streams import shows_bars
 
 _SECONDS_BETWEEN_LINES = 10.0
 _VERBOSE_SECONDS_BETWEEN_LINES = 1.0
@@ -37,20 +37,23 @@ def reporter(context: CliContext, *, with_json: bool) -> Iterator[Callable[[Prog
                     statuses[progress.entry.status] += 1
                 show(progress)
                 if with_json and progress.entry is not None:
-                    click.echo(progress.entry.json())
+                    context.print_result(progress.entry.json())
 
             yield listener
     except KeyboardInterrupt:
         if total > 1:
-            context.print(f"{statuses.total()} of {total} pictures: {_counted(statuses)}")
+            text = f"{statuses.total()} of {total} pictures: {_counted(statuses)}"
+            context.print(text, event="summary", total=total, **statuses)
         raise
 
 
 @contextlib.contextmanager
 def _progress_listener(context: CliContext) -> Iterator[Callable[[Progress], None]]:
-    if context.quiet:
+    if context.log_json:
+        yield lambda progress: None  # the events are logged
+    elif context.quiet:
         yield _print_error
-    elif sys.stderr.isatty():
+    elif shows_bars():
         with _progress_bars(context.verbose) as listener:
             yield listener
     else:
@@ -62,10 +65,17 @@ def _progress_listener(context: CliContext) -> Iterator[Callable[[Progress], Non
 def print_summary(context: CliContext, entries: Sequence[Entry], seconds: float) -> int:
     """Print the totals of a run and return its exit code."""
     totals = summary(entries, seconds)
-    if len(entries) > 1:
+    if len(entries) > 1 and not context.log_json:
         for line in totals.lines():
             context.print(line)
-    context.print(_counted({"done": totals.done, "failed": totals.failed, "skipped": totals.skipped}))
+    counts = {"done": totals.done, "failed": totals.failed, "skipped": totals.skipped}
+    context.print(_counted(counts), event="summary", total=len(entries), **counts, seconds=round(seconds, 3))
+    if context.stdout_error is not None:
+        context.error(
+            f"stdout: {context.stdout_error.strerror}; lines of the record are missing there. "
+            "The record in the output folder has all of them."
+        )
+        return 1
     return 1 if totals.failed else 0
 
 
@@ -83,10 +93,12 @@ def scale_reporter(
     def line(scale: int, done: int, scales: int) -> str:
         return f"[{number}/{total}] {name}: measuring at {scale}, {done} of {scales}"
 
-    if context.quiet or not (context.verbose or sys.stderr.isatty()):
+    if context.quiet or not (context.verbose or context.log_json or shows_bars()):
         yield lambda scale, done, scales: None
-    elif not sys.stderr.isatty():
-        yield lambda scale, done, scales: context.print(line(scale, done, scales))
+    elif context.log_json or not shows_bars():
+        yield lambda scale, done, scales: context.print(
+            line(scale, done, scales), event="measure", subject=image, number=number, total=total
+        )
     else:
         from rich.console import Console
         from rich.markup import escape

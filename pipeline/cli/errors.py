@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import errno
+import logging
 import os
 import sys
 import traceback
+from typing import Any
 
 import click
 
-from stylebank.errors import StylebankError, printable
+from stylebank.errors import OutOfMemory, StylebankError, printable
 
+from . import logs, streams
 from .signals import Terminated
 
 _INTERRUPTED = 130
+#: Parts of the messages of the dynamic loader and of threads that find no memory.
+_OUT_OF_MEMORY_TEXTS = ("Cannot allocate memory", "failed to map segment", "can't start new thread")
 
 
 def report_error(error: BaseException) -> int:
@@ -32,34 +38,66 @@ def report_error(error: BaseException) -> int:
         error = error.__cause__
     if isinstance(error, click.exceptions.Exit):
         return int(error.exit_code)
-    if isinstance(error, click.ClickException):
-        error.show()
-        return int(error.exit_code)
-    if isinstance(error, StylebankError):
-        click.echo(f"Error: {error}", err=True)
-        return error.exit_code
     if isinstance(error, Terminated):
-        click.echo(f"Ended by {error.signal.name}. What was finished is kept.", err=True)
-        return 128 + error.signal
+        return _log_interrupted(f"Ended by {error.signal.name}. What was finished is kept.", 128 + error.signal)
     if isinstance(error, KeyboardInterrupt | click.Abort):
-        click.echo("Interrupted. What was finished is kept.", err=True)
-        return _INTERRUPTED
+        return _log_interrupted("Interrupted. What was finished is kept.", _INTERRUPTED)
+    if isinstance(error, click.ClickException):
+        if isinstance(error, click.UsageError) and not logs.is_json():
+            error.show()  # with the usage of the command
+            return int(error.exit_code)
+        return _log(error.format_message(), int(error.exit_code))
+    if isinstance(error, StylebankError):
+        return _log(str(error), error.exit_code)
     if isinstance(error, BrokenPipeError):  # the reader of our output, such as head, has ended
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        streams.silence_stdout()
         return 1
     return _report_unexpected(error)
 
 
 def _report_unexpected(error: BaseException) -> int:
     """Print an unexpected error as one line, and with ``--verbose`` its traceback."""
+    fields: dict[str, Any] = {}
     if {"-v", "--verbose"} & set(sys.argv):
-        traceback.print_exception(error)
-    if isinstance(error, OSError):
-        where = f"{printable(error.filename)}: " if isinstance(error.filename, str | os.PathLike) else ""
-        click.echo(f"Error: {where}{error.strerror or error}. Check the path and the permissions.", err=True)
-    else:
-        reason = printable(str(error).strip().split("\n")[0]) or "no reason given"
-        click.echo(
-            f"Error: {type(error).__name__}: {reason}. Run it again with -v and report what it prints.", err=True
+        if logs.is_json():
+            fields["traceback"] = "".join(traceback.format_exception(error))
+        else:
+            traceback.print_exception(error)
+    if _lacks_memory(error):
+        return _log(
+            "the memory of this machine, or its limit for this process, is used up. "
+            "Close other programs, raise the limit (ulimit -v), or use smaller pictures and fewer --jobs.",
+            OutOfMemory.exit_code,
+            **fields,
         )
-    return 1
+    if isinstance(error, OSError):
+        if error.filename == streams.STDOUT:
+            streams.silence_stdout()
+            text = f"stdout: {error.strerror}; results are missing there. Send them elsewhere, or free some space."
+            return _log(text, 1, **fields)
+        where = f"{printable(error.filename)}: " if isinstance(error.filename, str | os.PathLike) else ""
+        return _log(f"{where}{error.strerror or error}. Check the path and the permissions.", 1, **fields)
+    reason = printable(str(error).strip().split("\n")[0]) or "no reason given"
+    return _log(f"{type(error).__name__}: {reason}. Run it again with -v and report what it prints.", 1, **fields)
+
+
+def _lacks_memory(error: BaseException) -> bool:
+    """Return whether an error, or one that it comes from, says that memory is used up."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, MemoryError) or (isinstance(cause, OSError) and cause.errno == errno.ENOMEM):
+            return True
+        if any(text in str(cause) for text in _OUT_OF_MEMORY_TEXTS):
+            return True
+        cause = cause.__cause__
+    return False
+
+
+def _log(text: str, code: int, **fields: Any) -> int:
+    logs.log(logging.ERROR, "error", text, exit_code=code, **fields)
+    return code
+
+
+def _log_interrupted(text: str, code: int) -> int:
+    logs.log(logging.WARNING, "interrupted", text, exit_code=code)
+    return code

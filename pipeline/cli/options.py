@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as json_text
+import logging
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,29 +17,59 @@ from stylebank.errors import StyleDamaged
 from stylebank.images import MAX_PIXELS
 
 from ..settings import MEASURE_PRESETS
+from . import logs, streams
 
 
 @dataclass
 class CliContext:
-    """The bank and the verbosity, which the group passes to its commands."""
+    """The bank and the verbosity, which the group passes to its commands.
+
+    The messages go through `logs.log`. They have the same text as plain lines and as events of ``--log-json``.
+
+    Attributes
+    ----------
+    bank : Bank
+    verbose, quiet : bool
+    log_json : bool
+        Whether messages are JSON.
+    stdout_error : OSError or None
+        The first error of `print_result`.
+    """
 
     bank: Bank
     verbose: bool
     quiet: bool
+    log_json: bool = False
+    stdout_error: OSError | None = None
 
-    def print(self, text: str) -> None:
-        """Print a line on stderr, unless ``--quiet`` is given."""
-        if not self.quiet:
-            click.echo(text, err=True)
+    def print(self, text: str, *, event: str = "message", **fields: Any) -> None:
+        """Print a line on stderr, unless ``--quiet`` is given; `event` and `fields` are those of its JSON."""
+        logs.log(logging.INFO, event, text, **fields)
 
     def note(self, text: str) -> None:
         """Print a remark on stderr, unless ``--quiet`` is given."""
-        self.print(f"note: {text}")
+        logs.log(logging.INFO, "note", text)
 
     def detail(self, text: str) -> None:
         """Print a remark on stderr if ``--verbose`` is given."""
-        if self.verbose:
-            self.print(f"detail: {text}")
+        logs.log(logging.DEBUG, "detail", text)
+
+    def warn(self, text: str) -> None:
+        """Print a warning on stderr."""
+        logs.log(logging.WARNING, "warning", text)
+
+    def error(self, error: object, **fields: Any) -> None:
+        """Print an error on stderr that does not end the command."""
+        logs.log(logging.ERROR, "error", str(error), **fields)
+
+    def print_result(self, line: str) -> None:
+        """Print a line of a run on stdout; keep the error of the first that cannot be printed, and drop the rest."""
+        if self.stdout_error is None:
+            try:
+                click.echo(line)
+            except OSError as error:
+                streams.silence_stdout()
+                self.stdout_error = error
 
 
 class StyleName(click.ParamType):  # type: ignore[type-arg]
@@ -217,7 +248,7 @@ def print_json(content: Any) -> None:
 def print_damaged(damaged: list[StyleDamaged]) -> int:
     """Print damaged styles on stderr and return the exit code."""
     for error in damaged:
-        click.echo(f"Error: {error}", err=True)
+        logs.log(logging.ERROR, "error", str(error))
     return StyleDamaged.exit_code if damaged else 0
 
 

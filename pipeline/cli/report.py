@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
 
 from stylebank.errors import printable
 
 from . import options
+from .streams import shows_bars
 
 
 @click.command("report")
@@ -30,7 +29,7 @@ def command(context: options.CliContext, folder: str, output: str | None) -> Non
     from ..jobs import report
 
     def on_card(number: int, total: int) -> None:
-        if number % 50 == 0 and number < total and (context.verbose or sys.stderr.isatty()):
+        if number % 50 == 0 and number < total and (context.verbose or shows_bars()):
             context.print(f"{number} of {total} pictures read")
 
     page = report.write(folder, output, on_card=on_card)

@@ -36,7 +36,7 @@ def command(context: options.CliContext, names: tuple[str, ...], json: bool) -> 
             click.echo(f"{result.name}: whole")
         else:
             name = f"{result.name}: " if result.name else ""
-            click.echo(f"Error: {name}{printable(result.file)}: {result.reason}", err=True)
+            context.error(f"{name}{printable(result.file)}: {result.reason}")
     if json:
         options.print_json(results)
     if damaged:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from stylebank.errors import printable
+
 from .record import Entry
+
+_logger = logging.getLogger("stylebank")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,6 +96,42 @@ class Notice(Progress):
 
 
 Listener = Callable[[Progress], None]
+
+
+def logged(listener: Listener) -> Listener:
+    """Return a listener that also sends each event to the logger ``stylebank``.
+
+    The level is ERROR for a failed image, DEBUG for steps and details, and INFO for the rest. A log record has the
+    attributes `event`, the kind of the event, and `progress`, the event.
+    """
+
+    def log_and_listen(progress: Progress) -> None:
+        level = _level(progress)
+        if _logger.isEnabledFor(level):
+            _logger.log(level, "%s", _message(progress), extra={"event": progress.kind, "progress": progress})
+        listener(progress)
+
+    return log_and_listen
+
+
+def _level(progress: Progress) -> int:
+    if progress.entry is not None and progress.entry.status == "failed":
+        return logging.ERROR
+    return logging.DEBUG if progress.kind in {"step", "detail"} else logging.INFO
+
+
+def _message(progress: Progress) -> str:
+    """Return an event as a sentence."""
+    if progress.subject is None or progress.kind in {"note", "detail"}:
+        return progress.text
+    name, entry = printable(progress.subject.name), progress.entry
+    if entry is None:
+        step = f"step {progress.step} of {progress.steps}, loss {progress.loss:.4g}"
+        return f"{name}: {step if progress.kind == 'step' else 'started'}"
+    if entry.status == "failed":
+        return str(entry.error)
+    done = f"{printable(entry.output)}: {'already finished' if entry.status == 'skipped' else 'done'}"
+    return f"{name}: {done}"
 
 
 class EtaEstimator:

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import logging
+from pathlib import Path
+
 import pytest
 
 import pipeline
@@ -40,3 +43,30 @@ def test_a_listener_can_read_the_kind_and_every_field_of_every_event(event: Prog
     assert event.text == ("a" if isinstance(event, Notice) else "")
     with pytest.raises(AttributeError):
         event.step = 1  # type: ignore[misc]
+
+
+def test_a_host_program_catches_events_by_logging(caplog: pytest.LogCaptureFixture) -> None:
+    seen: list[Progress] = []
+    listener = events.logged(seen.append)
+    sent = [
+        Notice(text="a note"),
+        Notice(text="a detail", verbose=True),
+        Started(subject=Path("in/a.png"), number=1, total=2),
+        Stepped(subject=Path("in/a.png"), step=3, steps=40, loss=0.25),
+    ]
+    with caplog.at_level(logging.DEBUG, "stylebank"):
+        for event in sent:
+            listener(event)
+    assert seen == sent
+    assert [(record.name, record.levelname, record.message) for record in caplog.records] == [
+        ("stylebank", "INFO", "a note"),
+        ("stylebank", "DEBUG", "a detail"),
+        ("stylebank", "INFO", "a.png: started"),
+        ("stylebank", "DEBUG", "a.png: step 3 of 40, loss 0.25"),
+    ]
+    assert [vars(record)["progress"] for record in caplog.records] == sent
+
+
+@pytest.mark.parametrize("name", ["stylebank", "pipeline"])
+def test_a_library_prints_nothing_unasked(name: str) -> None:
+    assert [type(handler) for handler in logging.getLogger(name).handlers] == [logging.NullHandler]
