@@ -2,7 +2,8 @@
 
 `replace_file` writes every file of this project. It writes a temporary file in the same folder, calls fsync, checks
 the file, renames it over the target, and calls fsync for the folder. A process that is killed at any point leaves
-the old file or the new one.
+the old file or the new one. After the rename the file counts as written: a file system that cannot flush a folder, or
+fails to, makes no error of it.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
+import logging
 import os
 import secrets
 import stat
@@ -19,6 +21,9 @@ from pathlib import Path
 from .errors import OutputRefused, printable
 
 TEMPORARY_PREFIX = ".stylebank-tmp-"
+#: Answers of file systems that flush no folders, as CIFS and some FUSE.
+_NO_FSYNC = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
+_log = logging.getLogger(__name__)
 
 
 def replace_file(target: Path, write: Callable[[Path], None], check: Callable[[Path], None] | None = None) -> None:
@@ -50,9 +55,9 @@ def replace_file(target: Path, write: Callable[[Path], None], check: Callable[[P
             with contextlib.suppress(OSError):
                 temporary.unlink()
             raise
-        fsync(target.parent)
     except OSError as error:
         raise OutputRefused(f"{printable(target)}: {describe_os_error(error)}") from error
+    flush_folder(target.parent)
 
 
 def remove_temporaries(folder: Path) -> None:
@@ -122,10 +127,40 @@ def digest_file(path: Path, algorithm: str = "sha256") -> str:
 
 
 def fsync(path: Path) -> None:
-    """Flush a file, or the entries of a folder, to the disk."""
+    """Flush a file to the disk, where its file system can."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
+        flush(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def flush(descriptor: int) -> None:
+    """Flush an open file or folder to the disk; pass if the file system has no such operation."""
+    try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _NO_FSYNC:
+            raise
+
+
+def flush_folder(folder: Path) -> None:
+    """Flush the entries of a folder, after a change that all programs see already.
+
+    What cannot be flushed is not undone: the disk's error is a warning of the log. Windows opens no folders.
+    """
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError:  # for example a folder in which others may write, and not list
+        return
+    try:
+        flush(descriptor)
+    except OSError as error:
+        _log.warning(
+            "%s: written, but the disk did not confirm it (%s). Check the disk.",
+            printable(folder),
+            error.strerror or error,
+        )
     finally:
         os.close(descriptor)
 

@@ -21,12 +21,12 @@ from ..errors import (
     StyleNotFound,
     printable,
 )
-from ..files import describe_os_error, fsync, make_folder, remove_temporaries
+from ..files import describe_os_error, flush_folder, make_folder, remove_temporaries
 from ..locks import exclusive_lock
 from ..names import casefold_key, check_name, file_name
 from ..storage import reader
 from ..style import Header, Style
-from .commit import commit
+from .commit import commit, finish_renames, rename_note
 from .index import StyleIndex, read_name
 
 _Default = TypeVar("_Default")
@@ -192,7 +192,7 @@ class Bank(StyleIndex):
         with self._writing():
             for path in [self.path(name) for name in names]:
                 path.unlink(missing_ok=True)
-            fsync(self.folder)
+            flush_folder(self.folder)
 
     def rename(self, old: str, new: str) -> Header:
         """Rename a style. Its content digest stays the same.
@@ -216,11 +216,13 @@ class Bank(StyleIndex):
             if target != path:
                 target = self._free_path(new)
             style = reader.read(path)
-            commit(target, dataclasses.replace(style, header=dataclasses.replace(style.header, name=new)))
-            if target != path:
-                path.unlink()
-                fsync(self.folder)
-            return reader.read_header(target)
+            renamed = dataclasses.replace(style, header=dataclasses.replace(style.header, name=new))
+            if target == path:
+                commit(path, renamed)
+            else:
+                with rename_note(path):
+                    commit(path, renamed)
+            return reader.read_header(self.find(new) or target)
 
     def update(self, name: str, change: Callable[[Style], Style]) -> Header:
         """Change a style, for example its tags.
@@ -279,6 +281,7 @@ class Bank(StyleIndex):
         try:
             with exclusive_lock(self.folder / ".lock", timeout=self.lock_timeout):
                 remove_temporaries(self.folder)
+                finish_renames(self.folder)
                 yield
         except LockTimeout as error:
             raise BankBusy(

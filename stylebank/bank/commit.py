@@ -1,13 +1,21 @@
-"""Write a style file into a bank."""
+"""Write style files into a bank, and rename them."""
 
 from __future__ import annotations
 
+import contextlib
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from ..errors import OutputRefused, StyleDamaged, printable
-from ..files import follow_group, replace_file
+from ..files import flush_folder, follow_group, replace_file
+from ..names import SUFFIX, file_name
 from ..storage import reader, writer
 from ..style import Style
+from .index import read_name
+
+#: Begins the name of an empty file; the rest of it is the name of a file that is being renamed.
+_RENAME_NOTE = ".renaming-"
 
 
 def commit(target: Path, style: Style) -> None:
@@ -28,3 +36,40 @@ def commit(target: Path, style: Style) -> None:
             ) from error
 
     replace_file(target, write, check)
+
+
+@contextlib.contextmanager
+def rename_note(path: Path) -> Iterator[None]:
+    """Give `path`, into which the block writes a style of another name, the file name of that style.
+
+    So there is one file at any time, and it holds the style under its old name or its new one. The block and the
+    change of the file name are two steps; if the second one fails or never happens, the next writer does it.
+    """
+    note = path.parent / f"{_RENAME_NOTE}{path.name}"
+    with contextlib.suppress(OSError):  # without a note, only the file name stays the old one
+        note.touch()
+    try:
+        yield
+    except Exception:
+        with contextlib.suppress(OSError):
+            note.unlink()
+        raise
+    _finish_rename(note)
+    flush_folder(path.parent)
+
+
+def finish_renames(folder: Path) -> None:
+    """Give the file of a rename that was cut short its new file name."""
+    for note in folder.glob(f"{_RENAME_NOTE}*{SUFFIX}"):
+        _finish_rename(note)
+
+
+def _finish_rename(note: Path) -> None:
+    """Give a file the file name of the style in it, unless another file has it; keep the note if that fails."""
+    path = note.with_name(note.name.removeprefix(_RENAME_NOTE))
+    name = read_name(path)
+    target = path.with_name(file_name(name)) if name else path
+    with contextlib.suppress(OSError):
+        if target != path and not os.path.lexists(target):
+            path.rename(target)
+        note.unlink()

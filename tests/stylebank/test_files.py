@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -77,6 +79,49 @@ def test_a_systems_error_becomes_a_reason_and_what_to_do(error: OSError, advice:
 def test_the_digest_of_a_file_is_that_of_its_bytes(tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(b"abc")
     assert files.digest_file(tmp_path / "x") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+class FoldersFail:
+    """`os.fsync` of a file system that answers a folder's with an error."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, number: int, *, files_too: bool = False) -> None:
+        self.number, self.files_too, self.fsync = number, files_too, os.fsync
+        monkeypatch.setattr(os, "fsync", self)
+
+    def __call__(self, descriptor: int) -> None:
+        if self.files_too or stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(self.number, os.strerror(self.number))
+        self.fsync(descriptor)
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP])
+@pytest.mark.parametrize("files_too", [False, True])
+def test_a_file_system_without_fsync_is_no_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, number: int, files_too: bool
+) -> None:
+    FoldersFail(monkeypatch, number, files_too=files_too)
+    files.replace_file(tmp_path / "out.txt", lambda path: path.write_text("new") and None)
+    assert (tmp_path / "out.txt").read_text() == "new" and caplog.records == []
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ENOSPC])
+def test_a_renamed_file_counts_as_written_whatever_the_folder_answers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, number: int
+) -> None:
+    FoldersFail(monkeypatch, number)
+    files.replace_file(tmp_path / "out.txt", lambda path: path.write_text("new") and None)
+    assert (tmp_path / "out.txt").read_text() == "new"
+    assert [record.getMessage() for record in caplog.records] == [
+        f"{tmp_path}: written, but the disk did not confirm it ({os.strerror(number)}). Check the disk."
+    ]
+
+
+def test_a_file_that_the_disk_does_not_take_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "out.txt").write_text("old")
+    FoldersFail(monkeypatch, errno.EIO, files_too=True)
+    with pytest.raises(OutputRefused, match="Input/output error"):
+        files.replace_file(tmp_path / "out.txt", lambda path: path.write_text("new") and None)
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["old"]
 
 
 def test_several_runs_hold_a_folder_and_the_first_alone_tidies(tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ ACTIONS: dict[str, tuple[Callable[[Bank], object], list[set[str]]]] = {
     ),
     "rename": (
         lambda bank: bank.rename("wave", "ebb"),
-        [{"poppies", "wave"}, {"poppies", "wave", "ebb"}, {"poppies", "ebb"}],
+        [{"poppies", "wave"}, {"poppies", "ebb"}],
     ),
     "import": (
         lambda bank: transfer.import_style(bank, gift()),

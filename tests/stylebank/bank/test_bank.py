@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import os
 from pathlib import Path
 
@@ -229,3 +230,22 @@ def test_style_files_follow_the_folders_rights_of_the_group(bank: Bank, folder: 
         os.umask(before)
     modes = {path.name: path.stat().st_mode & 0o777 for path in bank.folder.iterdir()}
     assert modes == {file_name("tide"): file, ".lock": file}
+
+
+def test_a_rename_that_cannot_change_the_file_name_has_renamed_the_style(
+    two: Bank, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rename = Path.rename
+
+    def refuse(path: Path, target: Path) -> Path:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    assert two.rename("wave", "tide").name == "tide"
+    assert two.names() == ["poppies", "tide"] and two.get("tide").name == "tide"
+    with pytest.raises(StyleNotFound):
+        two.get("wave")
+    monkeypatch.setattr(Path, "rename", rename)
+    two.add(style("ebb", layers=SMALL))  # the next writer
+    names = {*map(file_name, ("poppies", "tide", "ebb"))}
+    assert {path.name for path in two.folder.iterdir()} == {*names, ".lock"}

@@ -19,6 +19,7 @@ import pytest
 
 from stylebank import files
 from stylebank.bank import Bank
+from stylebank.bank.index import read_name
 from stylebank.errors import StylebankError
 from stylebank.names import file_name
 from stylebank.storage import integrity as digests
@@ -60,7 +61,8 @@ def harm(folder: Path, action: str, before: dict[str, bytes], done: bool) -> lis
     if there not in (names[-1:] if done else names):
         found.append(f"holds {sorted(there)}")
     bank.add(style("next", 4, layers=SMALL))
-    left = [path.name for path in folder.iterdir() if path.name.startswith(files.TEMPORARY_PREFIX)]
+    left = [path.name for path in folder.iterdir() if path.name.startswith((files.TEMPORARY_PREFIX, ".renaming"))]
+    left += [path.name for path in bank.paths() if path.name != file_name(read_name(path) or "")]
     if left:
         found.append(f"left {left}")
     if set(bank.names()) != there | {"next"}:
@@ -147,7 +149,7 @@ def test_a_disk_that_fails_at_any_operation_is_reported_and_harms_nothing(
     trials = harness(f"stopped({str(tmp_path)!r}, {action!r}, 'fail')")
     assert [trial for trial in trials if trial.get("unexpected")] == []
     refused = [trial for trial in trials if trial["ended"] != "done"]
-    assert len(refused) > 4
+    assert len(refused) >= 4
     assert all("The disk is full; free some space" in trial["message"] for trial in refused)
     assert all_harm(trials, action, before) == []
 
@@ -185,7 +187,7 @@ def test_where_no_more_bytes_fit_a_writer_says_so_and_leaves_nothing(
     limits = [0, 1, 512, 4096, size // 4, size // 2, size - 1, size]
     *trials, enough = harness(f"torn({str(tmp_path)!r}, {action!r}, {limits}, killed=False)")
     assert enough["ended"] == "done"
-    target = {"add": "tide", "replace": "wave", "rename": "ebb", "import": "tide"}[action]
+    target = {"add": "tide", "replace": "wave", "rename": "wave", "import": "tide"}[action]
     for trial in trials:
         folder = Path(trial["folder"])
         assert trial["ended"] == "OutputRefused"
