@@ -223,7 +223,7 @@ class Decoder:
             with _limit_lifted(image.size):
                 image.load()
         except OSError:
-            whole = jpeg.with_end(self._data) if self._data.startswith(jpeg.SIGNATURE) else None
+            whole = jpeg.with_end(self._data, decoding) if self._data.startswith(jpeg.SIGNATURE) else None
             if whole is None:
                 raise
             self._notes.append("lacks its end marker; its pixels are complete")

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -14,20 +17,27 @@ _PROFILE_MARKER = b"ICC_PROFILE\0"
 _PROBES = (b"\0" * 64, b"\x55" * 64)
 
 
-def with_end(data: bytes) -> bytes | None:
+def with_end(data: bytes, opening: Callable[[], AbstractContextManager[Any]]) -> bytes | None:
     """Return a JPEG without its end marker with it; None if compressed pixels are missing, or may be.
 
     A decoder fills missing rows with grey or with what follows. Rows that do not depend on what follows are whole.
     Of a progressive file whole scans may be missing, which only its end marker rules out.
+
+    Parameters
+    ----------
+    data
+        Bytes of the file.
+    opening
+        Context for Pillow's reading of headers, which warns.
     """
     data = data.removesuffix(_END[:1])
     whole = data + _END
     try:
-        with Image.open(io.BytesIO(whole), formats=("JPEG",)) as image:
+        with _opened(whole, opening) as image:
             if image.info.get("progressive"):
                 return None
-        expected = _pixels(whole)
-        if all(np.array_equal(_pixels(data + probe + _END), expected) for probe in _PROBES):
+        expected = _pixels(whole, opening)
+        if all(np.array_equal(_pixels(data + probe + _END, opening), expected) for probe in _PROBES):
             return whole
     except MemoryError:
         raise
@@ -36,8 +46,13 @@ def with_end(data: bytes) -> bytes | None:
     return None
 
 
-def _pixels(data: bytes) -> np.ndarray:
-    with Image.open(io.BytesIO(data), formats=("JPEG",)) as image:
+def _opened(data: bytes, opening: Callable[[], AbstractContextManager[Any]]) -> Image.Image:
+    with opening():
+        return Image.open(io.BytesIO(data), formats=("JPEG",))
+
+
+def _pixels(data: bytes, opening: Callable[[], AbstractContextManager[Any]]) -> np.ndarray:
+    with _opened(data, opening) as image:
         return np.asarray(image)
 
 

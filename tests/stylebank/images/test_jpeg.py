@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import contextlib
 import io
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +25,7 @@ def encoded(**options: object) -> bytes:
 @pytest.mark.parametrize("lost", [1, 2])
 def test_end_marker_is_put_back(options: dict[str, object], lost: int) -> None:
     data = encoded(**options)
-    mended = with_end(data[:-lost])
+    mended = with_end(data[:-lost], contextlib.nullcontext)
     assert mended is not None
     with Image.open(io.BytesIO(mended)) as image, Image.open(io.BytesIO(data)) as whole:
         assert np.array_equal(np.asarray(image), np.asarray(whole))
@@ -52,3 +54,18 @@ def test_progressive_picture_is_refused_at_the_end_of_each_scan(tmp_path: Path) 
         (tmp_path / "x.jpg").write_bytes(data[:end])
         with pytest.raises(ImageRefused, match="damaged"):
             images.load(tmp_path / "x.jpg")
+
+
+def test_broken_metadata_of_a_picture_without_its_end_prints_no_warning(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x010E] = "a description"
+    block = exif.tobytes()
+    whole = encoded(exif=exif)
+    directory = block.index(b"*", 6) + 6  # its number of entries, in two bytes
+    broken = block[:directory] + b"\x7f\x7f" + block[directory + 2 :]
+    for lost in (1, 2, 500):
+        (tmp_path / "x.jpg").write_bytes(whole.replace(block, broken)[:-lost])
+        with warnings.catch_warnings(record=True) as caught, contextlib.suppress(ImageRefused):
+            warnings.simplefilter("always")
+            images.load(tmp_path / "x.jpg")
+        assert [str(each.message) for each in caught] == []
