@@ -136,3 +136,13 @@ def slow_work(config: WorkerConfig, context: WorkerContext, batch: ImageBatch) -
 def broken_work(config: WorkerConfig, context: WorkerContext, batch: ImageBatch) -> BatchResult:
     """Raise an error that is not about one image."""
     raise OSError("no space left on the device")
+
+
+def environment_work(config: WorkerConfig, context: WorkerContext, batch: ImageBatch) -> BatchResult:
+    """Return the process and its threads, set up as a worker's; a subject of 1 raises."""
+    process.init_process(config)
+    if batch.subjects[0][0, 0, 0] == 1:
+        raise OSError("no space left on the device")
+    names = ("TF_NUM_INTRAOP_THREADS", "CUDA_VISIBLE_DEVICES", "KERAS_BACKEND")
+    values = ",".join(f"{name}={os.environ.get(name)}" for name in names)
+    return BatchResult({number: ImageResult(steps=1) for number in batch.indices}, worker=values)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import contextvars
 import importlib.metadata
 import os
 import time
@@ -15,7 +16,7 @@ import numpy as np
 from stylebank.errors import UsageError
 
 from .compile import compile_bound
-from .runtime import NAME, keras, ops, to_numpy, to_tensors
+from .runtime import NAME, backend_settings, keras, ops, to_numpy, to_tensors
 
 if NAME == "tensorflow":
     import tensorflow as tf
@@ -29,21 +30,24 @@ _MAX_TIME_RATIO = 0.8
 _TIMED_CHANNELS, _TIMED_SIDE, _TIMED_RUNS = 128, 96, 5
 #: Assume 4 GiB where NVML is missing: a batch too large is halved on out-of-memory, one too small is never enlarged.
 _ASSUMED_BYTES = 4 << 30
+_selected: contextvars.ContextVar[str | None] = contextvars.ContextVar("stylebank_device", default=None)
 
 
-@lru_cache(maxsize=8)
 def resolve_precision(precision: str) -> str:
     """Return ``float32`` or ``bfloat16``.
 
     Parameters
     ----------
     precision : {"auto", "float32", "bfloat16"}
-        ``auto`` times one convolution in both precisions, once per process. bfloat16 wins on GPUs since
+        ``auto`` times one convolution in both precisions, once per device and process. bfloat16 wins on GPUs since
         Ampere and on CPUs with AVX512-BF16 or AMX. Where bfloat16 is emulated, float32 wins by a wide margin.
         In a run, one worker measures for all workers.
     """
-    if precision != "auto":
-        return precision
+    return _fastest_precision(selected_device()) if precision == "auto" else precision
+
+
+@lru_cache(maxsize=8)
+def _fastest_precision(_device: str | None) -> str:
     seconds = {kind: _convolution_seconds(kind) for kind in ("float32", "bfloat16")}
     return "bfloat16" if seconds["bfloat16"] < _MAX_TIME_RATIO * seconds["float32"] else "float32"
 
@@ -73,8 +77,16 @@ def _convolution_seconds(precision: str) -> float:
 
 
 def device() -> str:
-    """Return the kind of device that computes, ``cpu`` or ``gpu``."""
+    """Return the kind of device that computes, ``cpu`` or ``gpu``; in a `device_scope` that of its device."""
+    selected = _selected.get()
+    if selected is not None:
+        return selected.partition(":")[0]
     return "cpu" if all(name.startswith("cpu") for name in devices()) else "gpu"
+
+
+def selected_device() -> str | None:
+    """Return the device of the current `device_scope`; None if the backend chooses."""
+    return _selected.get()
 
 
 def devices() -> list[str]:
@@ -111,8 +123,12 @@ def device_scope(name: str | None) -> Iterator[None]:
     selected = "gpu:0" if name == "gpu" else name
     if selected not in devices():
         raise UsageError(f"device {name!r}: expected one of {', '.join(['auto', *devices()])}.")
-    with keras.device(selected):
-        yield
+    token = _selected.set(selected)
+    try:
+        with keras.device(selected):
+            yield
+    finally:
+        _selected.reset(token)
 
 
 def cpu_threads() -> int:
@@ -134,23 +150,22 @@ def library_versions() -> dict[str, str]:
     return {name: importlib.metadata.version(name) for name in (NAME, "keras", "numpy", "pillow", "scipy")}
 
 
-def make_deterministic() -> None:
-    """Make the same input give the same bytes, at some cost on GPUs.
+@contextlib.contextmanager
+def computing(name: str | None = None, *, deterministic: bool = False) -> Iterator[None]:
+    """Compute on a device with the settings of `runtime.backend_settings` within the context.
 
     Raises
     ------
     UsageError
-        If JAX computes on a GPU: JAX reads this setting before it loads.
+        If there is no such device, or JAX computes on a GPU and `deterministic` is set: JAX reads that before it loads.
     """
-    if NAME == "tensorflow":
-        tf.config.experimental.enable_op_determinism()
-    elif NAME == "torch":
-        torch.use_deterministic_algorithms(True)
-    elif device() == "gpu":
-        raise UsageError(
-            "--deterministic: JAX on a GPU reads this setting before it loads. "
-            "Set XLA_FLAGS=--xla_gpu_deterministic_ops=true instead."
-        )
+    with backend_settings(deterministic=deterministic), device_scope(name):
+        if deterministic and NAME == "jax" and device() == "gpu":
+            raise UsageError(
+                "--deterministic: JAX on a GPU reads this setting before it loads. "
+                "Set XLA_FLAGS=--xla_gpu_deterministic_ops=true instead."
+            )
+        yield
 
 
 def device_bytes(name: str | None = None) -> int | None:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import contextvars
 from collections.abc import Iterator
 from pathlib import Path
 
 _NO_LIMIT = 1 << 60
+_processes: contextvars.ContextVar[int] = contextvars.ContextVar("stylebank_processes", default=1)
 
 
 def free_memory(root: Path = Path("/")) -> int | None:
     """Return the bytes available without swapping; None if the system does not report them.
+
+    In a context of `shared_by`, they are divided by its number of processes.
 
     Parameters
     ----------
@@ -25,7 +30,24 @@ def free_memory(root: Path = Path("/")) -> int | None:
     kilobytes = fields.get("MemAvailable", "").split()
     if kilobytes:
         candidates.append(int(kilobytes[0]) * 1024)
-    return min(candidates, default=None)
+    free = min(candidates, default=None)
+    return None if free is None else free // _processes.get()
+
+
+@contextlib.contextmanager
+def shared_by(processes: int) -> Iterator[None]:
+    """Share the free memory with other processes of this machine within the context.
+
+    Parameters
+    ----------
+    processes
+        Number of processes, this one included, that compute at the same time.
+    """
+    token = _processes.set(max(1, processes))
+    try:
+        yield
+    finally:
+        _processes.reset(token)
 
 
 def _cgroups_free(root: Path) -> Iterator[int]:

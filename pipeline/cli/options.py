@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json as json_text
 import logging
 import re
@@ -13,11 +14,13 @@ import click
 from click.shell_completion import CompletionItem
 
 from stylebank.bank import Bank, default_folder
-from stylebank.errors import StyleDamaged
+from stylebank.errors import StyleFileError
 from stylebank.images import MAX_PIXELS
 
+from ..jobs.user_paths import expand_user, refuse_picture
 from ..settings import MEASURE_PRESETS
 from . import logs, streams
+from .path_types import PathName
 
 
 @dataclass
@@ -73,10 +76,29 @@ class CliContext:
 
 
 class StyleName(click.ParamType):  # type: ignore[type-arg]
-    """The name of a style; completes from the bank."""
+    """The name of a style; completes from the bank.
+
+    Parameters
+    ----------
+    or_picture
+        The command takes pictures, too.
+    """
 
     name = "style"
     envvar_list_splitter = ","
+
+    def __init__(self, *, or_picture: bool = False) -> None:
+        self._or_picture = or_picture
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Say what to do with the path of a picture."""
+        text = str(value)
+        context = ctx.find_object(CliContext) if ctx is not None else None
+        if self._or_picture:
+            return expand_user(text)
+        if context is not None:
+            refuse_picture(text.rpartition(":")[0] or text, context.bank.__contains__)
+        return text
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         """Return the names in the bank that begin with `incomplete`."""
@@ -140,6 +162,7 @@ preset = click.option(
 )
 weights = click.option(
     "--weights",
+    type=PathName(),
     metavar="PATH|keras",
     help="Weights of VGG-19: an .h5, .mat or .npy file, or 'keras' to download those of Keras.  "
     "[default: the weights in the package]",
@@ -176,8 +199,20 @@ def _list_devices(ctx: click.Context, _param: click.Parameter, requested: bool) 
         ctx.exit()
 
 
+def _with_single_device(command: Any) -> Any:
+    @functools.wraps(command)
+    def with_single_device(*arguments: Any, **options: Any) -> Any:
+        from ..execution.executors import single_device_visible
+
+        with single_device_visible(options) as visible:
+            return command(*arguments, **visible)
+
+    return with_single_device
+
+
 def execution_options(command: Any) -> Any:
     """Add the options that say where a run computes, in what batches, and whether a failure stops it."""
+    command = _with_single_device(command)
     for option in reversed(
         (
             click.option(
@@ -245,11 +280,11 @@ def print_json(content: Any) -> None:
     click.echo(json_text.dumps(content, indent=2, ensure_ascii=False))
 
 
-def print_damaged(damaged: list[StyleDamaged]) -> int:
-    """Print damaged styles on stderr and return the exit code."""
+def print_damaged(damaged: list[StyleFileError]) -> int:
+    """Print styles that are damaged or cannot be read on stderr, and return the exit code; damage comes first."""
     for error in damaged:
         logs.log(logging.ERROR, "error", str(error))
-    return StyleDamaged.exit_code if damaged else 0
+    return min((error.exit_code for error in damaged), default=0)
 
 
 def file_size(path: Path) -> str:

@@ -5,15 +5,18 @@ from __future__ import annotations
 import contextlib
 import itertools
 import logging
+import multiprocessing
 import os
 import pickle
 import signal
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from stylebank.errors import StylebankError, UsageError, printable
 
+from ..backends.environment import restore
 from . import messages, worker
 from .messages import BatchResult, Notify, T, WorkerContext, WorkItem, failed_result
 from .process import WorkerConfig
@@ -79,7 +82,8 @@ class DaskExecutor:
             if local:
                 config["distributed.scheduler.allowed-failures"] = 0
             stack.enter_context(dask.config.set(config))
-            self._client = stack.enter_context(self._start_local(stack) if local else self._connect())
+            with _state_restored(stack):
+                self._client = stack.enter_context(self._start_local(stack) if local else self._connect())
             if not local:
                 try:
                     self._client.wait_for_workers(1, timeout=_SECONDS_TO_ANSWER)
@@ -90,11 +94,15 @@ class DaskExecutor:
                     ) from error
                 self.workers = max(1, sum(self._client.nthreads().values()))
             self._stack = stack.pop_all()
+        runtime = sys.modules.get("pipeline.backends.runtime")
         self._config = WorkerConfig(
             os.getpid() if local else 0,
             threads,
             device=self.device_kind,
             deterministic=self._deterministic,
+            processes=self._jobs if local else self._processes_per_host(),
+            exclusive=local,
+            backend=getattr(runtime, "NAME", None),
         )
         self._contexts: dict[str, Any] = {}
         return self
@@ -102,6 +110,11 @@ class DaskExecutor:
     def __exit__(self, *_error: object) -> None:
         self._contexts = {}
         self._stack.close()
+
+    def _processes_per_host(self) -> int:
+        """Return the largest number of workers on one machine."""
+        workers = self._client.scheduler_info(n_workers=-1)["workers"].values()
+        return max(Counter(each["host"] for each in workers).values(), default=1)
 
     def _start_local(self, stack: contextlib.ExitStack) -> Any:
         from distributed import Client, LocalCluster
@@ -233,6 +246,28 @@ class DaskExecutor:
 def dask_setup(_worker: Any) -> None:
     """Ignore Ctrl-C in a worker of a local cluster, because the run answers it: Dask calls this as a worker starts."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+@contextlib.contextmanager
+def _state_restored(stack: contextlib.ExitStack) -> Iterator[None]:
+    """Let `stack` restore the environment variables and the start method of processes that change within the context.
+
+    Dask sets variables for its workers to inherit, also for those that it starts during the run.
+    """
+    variables = dict(os.environ)
+    start_method = multiprocessing.get_start_method(allow_none=True)
+    changed: dict[str, str | None] = {}
+
+    def restore_all() -> None:
+        restore(changed)
+        if start_method is None and multiprocessing.get_start_method(allow_none=True) is not None:
+            multiprocessing.set_start_method(None, force=True)
+
+    stack.callback(restore_all)
+    try:
+        yield
+    finally:
+        changed.update((name, variables.get(name)) for name in os.environ if os.environ[name] != variables.get(name))
 
 
 @contextlib.contextmanager

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Protocol
 
 from stylebank.errors import UsageError, printable
 
+from ..backends.environment import environment
 from . import worker
 from .dask_executor import DaskExecutor
 from .messages import BatchResult, Notify, T, WorkItem
-from .process import WorkerConfig
+from .process import WorkerConfig, device_variables
 from .process_executor import ProcessExecutor
 
 
@@ -47,18 +50,14 @@ class InProcessExecutor:
 
     Parameters
     ----------
-    devices
-        At most one GPU.
     device, deterministic
         As for `WorkerConfig`.
     """
 
     workers = 1
 
-    def __init__(
-        self, devices: tuple[str, ...] = (), *, device: str | None = None, deterministic: bool = False
-    ) -> None:
-        self._config = WorkerConfig(os.getpid(), devices=devices, device=device, deterministic=deterministic)
+    def __init__(self, *, device: str | None = None, deterministic: bool = False) -> None:
+        self._config = WorkerConfig(os.getpid(), device=device, deterministic=deterministic)
         self.on_ready: Callable[[dict[str, Any]], None] = lambda machine: None
         self.on_step: Callable[[int, Any], None] = lambda number, info: None
 
@@ -104,6 +103,11 @@ def make_executor(
     ------
     UsageError
         If an option has a wrong value, or two options exclude each other.
+
+    Notes
+    -----
+    The environment, signal handlers and the backend's settings of this process are restored after a run. What a
+    backend fixes when it loads stays: the devices it sees, and on TensorFlow that GPU memory grows as needed.
     """
     names = tuple(str(number) for number in devices)
     if device == "auto":
@@ -114,7 +118,7 @@ def make_executor(
             raise UsageError(f"device {printable(device)}: expected auto, cpu, gpu, or gpu:N with the number of a GPU.")
         if names:
             raise UsageError(f"device {device} and devices {','.join(names)} exclude each other. Give one of them.")
-        if kind == "gpu" and cluster is None:
+        if kind == "gpu" and cluster is None and (jobs or 1) > 1:
             names, device = (number or "0",), None
     options: dict[str, Any] = {"device": device, "deterministic": deterministic}
     if jobs is not None and jobs < 1:
@@ -131,4 +135,34 @@ def make_executor(
         raise UsageError(f"jobs {jobs}: expected {len(names)}, one process per device. Leave jobs out.")
     if len(names) > 1 or (jobs or 1) > 1:
         return ProcessExecutor(jobs or len(names), names, **options)
-    return InProcessExecutor(names, **options)
+    if names:
+        options["device"] = f"gpu:{names[0]}"
+    return InProcessExecutor(**options)
+
+
+@contextlib.contextmanager
+def single_device_visible(options: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Hide the devices that a run in this process does not use, for a program that does nothing else.
+
+    A backend takes memory of every GPU that it sees, and keeps those it sees for as long as the process lives.
+
+    Parameters
+    ----------
+    options
+        Keyword arguments, with those of `make_executor` among them.
+
+    Yields
+    ------
+    dict of str to Any
+        The keyword arguments, with the device's new number. The environment is restored at the end.
+    """
+    wanted = dict(options)
+    devices = wanted.get("devices") or ()
+    device = wanted.get("device") or (f"gpu:{devices[0]}" if len(devices) == 1 else "")
+    kind, _, number = device.partition(":")
+    elsewhere = wanted.get("cluster") is not None or (wanted.get("jobs") or 1) > 1 or len(devices) > 1
+    hide = not elsewhere and "keras" not in sys.modules and (device == "cpu" or (kind == "gpu" and number.isdigit()))
+    if hide and kind == "gpu":
+        wanted |= {"device": "gpu", "devices": ()}
+    with environment(device_variables(number if kind == "gpu" else "cpu") if hide else {}):
+        yield wanted

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import filelock
 
-from stylebank.errors import UsageError
+from stylebank.errors import UsageError, plural, printable
 
 from .messages import ImageBatch
 
@@ -40,7 +40,14 @@ class WorkerConfig:
     device : str or None
         As for `devices.device_scope`.
     deterministic : bool
-        As for `devices.make_deterministic`.
+        As for `devices.computing`.
+    processes : int
+        Number of processes that share the memory of the machine.
+    exclusive : bool
+        Whether the process ends with the run, so that its environment and signal handlers may change. The process of
+        the run and the workers of a cluster belong to other programs as well.
+    backend : str or None
+        Keras backend of the run, for exclusive processes; None if it is not loaded.
     """
 
     parent: int
@@ -49,6 +56,9 @@ class WorkerConfig:
     folder: str | None = None
     device: str | None = None
     deterministic: bool = False
+    processes: int = 1
+    exclusive: bool = False
+    backend: str | None = None
 
 
 @dataclass(frozen=True)
@@ -60,7 +70,7 @@ class DeviceInfo:
     backend : str
     device : {"cpu", "gpu"}
     gpu_bytes : int or None
-        Memory of the GPU; None on a CPU.
+        Memory of the GPU, divided by the processes that share it; None on a CPU.
     """
 
     backend: str
@@ -79,36 +89,62 @@ _process = _ProcessState()
 
 
 def init_process(config: WorkerConfig) -> None:
-    """Take a slot and set threads and device, before TensorFlow loads; once per process."""
-    if _process.initialized:
+    """Take a slot and set threads and device, before TensorFlow loads; once per process.
+
+    A process that is not exclusive stays as it is.
+    """
+    if _process.initialized or not config.exclusive:
         return
     _process.initialized = True
-    if os.getpid() != config.parent and threading.current_thread() is threading.main_thread():
+    if threading.current_thread() is threading.main_thread():
         for name in _ANSWERED_BY_THE_RUN:
             if hasattr(signal, name):
                 signal.signal(getattr(signal, name), signal.SIG_IGN)
-    if config.parent and os.getpid() != config.parent:
+    if config.parent:
         threading.Thread(target=_end_with, args=(config.parent,), name="stylebank-parent", daemon=True).start()
     loky = sys.modules.get("joblib.externals.loky.process_executor")
-    if loky is not None and os.getpid() != config.parent:
+    if loky is not None:
         # With psutil, loky takes the memory of a larger image for a leak and replaces the process, and TensorFlow loads
         # again. joblib has no public switch for that: pyproject.toml bounds its version because of this line.
         loky._USE_PSUTIL = False  # type: ignore[attr-defined]
-    if config.threads and "tensorflow" not in sys.modules:
+    if config.backend is not None:
+        os.environ["KERAS_BACKEND"] = config.backend
+    if config.threads:
         os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(config.threads))
         os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1" if config.threads == 1 else "2")
-    if config.device == "cpu" and "keras" not in sys.modules:
-        os.environ["CUDA_VISIBLE_DEVICES"] = ""
-        os.environ["JAX_PLATFORMS"] = "cpu"
     if config.folder is not None:
         _process.slot = _take_slot(Path(config.folder))
     if config.devices:
-        if "tensorflow" in sys.modules:
-            raise UsageError(
-                f"devices {','.join(config.devices)}: TensorFlow is already loaded in this process. "
-                "Give more than one device, or set CUDA_VISIBLE_DEVICES before the program starts."
-            )
-        os.environ["CUDA_VISIBLE_DEVICES"] = config.devices[_process.slot % len(config.devices)]
+        os.environ.update(device_variables(config.devices[_process.slot % len(config.devices)]))
+    elif config.device == "cpu":
+        os.environ.update(device_variables("cpu"))
+
+
+def device_variables(device: str) -> dict[str, str]:
+    """Return the environment variables that hide every other device from a backend that is not loaded yet.
+
+    Parameters
+    ----------
+    device
+        ``cpu``, or the number of a GPU among those that are visible.
+
+    Raises
+    ------
+    UsageError
+        If CUDA_VISIBLE_DEVICES has no such GPU.
+    """
+    if device == "cpu":
+        return {"CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu"}
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is None:
+        return {"CUDA_VISIBLE_DEVICES": device}
+    names = [name.strip() for name in visible.split(",") if name.strip()]
+    if int(device) >= len(names):
+        raise UsageError(
+            f"GPU {device}: CUDA_VISIBLE_DEVICES={printable(visible)} shows {plural(len(names), 'GPU')}. "
+            "Give numbers from 0 among those."
+        )
+    return {"CUDA_VISIBLE_DEVICES": names[int(device)]}
 
 
 def _end_with(parent: int) -> None:
@@ -150,14 +186,14 @@ def device_kind(config: WorkerConfig) -> str:
     """Return the kind of device of this process, ``cpu`` or ``gpu``."""
     from ..backends import devices
 
-    return "cpu" if config.device == "cpu" else devices.device()
+    return config.device.partition(":")[0] if config.device is not None else devices.device()
 
 
 def worker_name(config: WorkerConfig) -> str:
     """Return the name of this process in the record; empty for the process of the run."""
-    if config.devices:
+    if config.devices and config.exclusive:
         return f"gpu {os.environ.get('CUDA_VISIBLE_DEVICES')}"
-    if config.folder is not None:
+    if config.exclusive and config.folder is not None:
         return f"worker {_process.slot + 1}"
     return "" if os.getpid() == config.parent else f"{socket.gethostname()}:{os.getpid()}"
 

@@ -1,21 +1,27 @@
-"""Executor with several processes of this machine, through joblib."""
+"""Executor with several processes of this machine."""
 
 from __future__ import annotations
 
 import concurrent.futures
 import contextlib
+import dataclasses
 import os
+import pickle
 import shutil
-import signal
+import sys
 import tempfile
 import threading
 import time
-import warnings
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import filelock
+
+from stylebank.errors import StylebankError, UsageError
+from stylebank.files import describe_os_error
 
 from . import process, worker
 from .messages import (
@@ -30,10 +36,9 @@ from .messages import (
     died_message,
     failed_result,
 )
+from .pools import Pool, make_pool
 from .process import WorkerConfig
 
-#: Arrays above this go to local workers as memory maps of one file, not as copies in every task.
-_MAPPED_BYTES = 1 << 16
 _FOLDER_PREFIX, _LOCK_NAME = "stylebank-", "run"
 #: A folder without its lock may belong to a run that is just taking it.
 _SECONDS_UNTIL_STALE = 60
@@ -44,7 +49,7 @@ _DIE_EARLY = (
 
 
 class ProcessExecutor:
-    """Several processes of this machine, through joblib: loky's unless the caller has set another backend.
+    """Several processes of this machine: loky's, unless the caller has set another backend with joblib.
 
     Parameters
     ----------
@@ -69,6 +74,7 @@ class ProcessExecutor:
     ) -> None:
         self.workers = jobs
         self._devices = devices
+        self._count = 0
         self.device_kind, self._deterministic = device, deterministic
 
     def __enter__(self) -> ProcessExecutor:
@@ -76,40 +82,51 @@ class ProcessExecutor:
         self._folder = tempfile.mkdtemp(prefix=_FOLDER_PREFIX)
         self._lock = filelock.FileLock(Path(self._folder) / _LOCK_NAME, is_singleton=False)
         self._lock.acquire()  # the system releases it when this process ends in any way
-        self._pool_started = False
+        self._pool: Pool | None = None
+        self._stored: dict[str, StoredContext] = {}
         threads = None if self._devices else max(1, (os.cpu_count() or 1) // self.workers)
+        runtime = sys.modules.get("pipeline.backends.runtime")
         self._config = WorkerConfig(
-            os.getpid(), threads, self._devices, self._folder, self.device_kind, self._deterministic
+            os.getpid(),
+            threads,
+            self._devices,
+            self._folder,
+            self.device_kind,
+            self._deterministic,
+            processes=self.workers,
+            backend=getattr(runtime, "NAME", None),
         )
         return self
 
     def __exit__(self, kind: object, *_error: object) -> None:
-        if self._pool_started:
-            _shut_down_loky(kill_workers=kind is not None)
+        self._end_pool(kill=kind is not None)
         self._lock.release()
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _start_pool(self) -> None:
-        """Note that there will be a pool, and start loky's helper process so that a closing terminal spares it.
+    def _started_pool(self) -> Pool:
+        if self._pool is None:
+            self._pool = make_pool(self.workers)
+            if self._devices and not self._pool.exclusive:
+                raise UsageError(
+                    f"devices {','.join(self._devices)}: each GPU needs a process of the run. "
+                    "Leave out joblib.parallel_config, or devices."
+                )
+            self._config = dataclasses.replace(self._config, exclusive=self._pool.exclusive)
+        return self._pool
 
-        The helper removes what killed workers leave behind. It ignores the other signals that a group may get.
-        """
-        if not self._pool_started:
-            self._pool_started = True
-            from joblib.externals.loky.backend import resource_tracker
-
-            with _ignored("SIGHUP"):
-                resource_tracker.ensure_running()
+    def _end_pool(self, *, kill: bool) -> None:
+        if self._pool is not None:
+            self._pool.close(kill=kill)
+            self._pool = None
 
     def run_once(self, function: Callable[[WorkerConfig], T]) -> T:
         """Return the result of a function of `worker` in one process."""
-        import joblib
-
-        self._start_pool()
         for _attempt in range(RETRIES + 1):
+            pool = self._started_pool()
             try:
-                results: list[T] = list(_parallel(max(2, self.workers))([joblib.delayed(function)(self._config)]))
+                results: list[T] = list(pool.map_unordered(function, [(self._config,)], 1))
             except concurrent.futures.BrokenExecutor:
+                self._end_pool(kill=True)
                 continue
             return results[0]
         raise WorkersDied(_DIE_EARLY.format(count=RETRIES + 1))
@@ -138,18 +155,41 @@ class ProcessExecutor:
             for single in batch.split():
                 yield from self._retry_single(context, single)
 
-    def _submit_all(self, in_flight: InFlight, pre_dispatch: int) -> Iterator[BatchResult]:
-        import joblib
+    def _submit_all(self, in_flight: InFlight, ahead: int) -> Iterator[BatchResult]:
+        pool = self._started_pool()
+        if pool.exclusive:
+            arguments: Iterator[Any] = (
+                (self.work, self._config, self._store(context, in_flight), batch) for context, batch in in_flight
+            )
+            batch_results = pool.map_unordered(_work_with_stored_context, arguments, ahead)
+        else:
+            batch_results = pool.map_unordered(self.work, ((self._config, *item) for item in in_flight), ahead)
+        try:
+            with contextlib.closing(batch_results):  # type: ignore[type-var]
+                for batch_result in batch_results:
+                    in_flight.done(batch_result)
+                    yield batch_result
+        except (concurrent.futures.BrokenExecutor, GeneratorExit):
+            self._end_pool(kill=True)
+            raise
 
-        self._start_pool()
-        # with one job, joblib would run it in this process
-        parallel = _parallel(max(2, self.workers), pre_dispatch=pre_dispatch)
-        delayed = joblib.delayed(self.work)
-        batch_results = parallel(delayed(self._config, context, batch) for context, batch in in_flight)
-        with closed_quietly(batch_results):
-            for batch_result in batch_results:
-                in_flight.done(batch_result)
-                yield batch_result
+    def _store(self, context: WorkerContext, in_flight: InFlight) -> StoredContext:
+        """Write a context for the workers to read, once; remove those that no batch in flight needs."""
+        stored = self._stored.get(context.key)
+        if stored is None:
+            needed = in_flight.keys()
+            for key in [key for key in self._stored if key not in needed]:
+                self._stored.pop(key).path.unlink(missing_ok=True)
+            stored = StoredContext(context.key, Path(self._folder) / f"context{self._count}")
+            self._count += 1
+            try:
+                stored.path.write_bytes(pickle.dumps(context, pickle.HIGHEST_PROTOCOL))
+            except OSError as error:
+                raise StylebankError(
+                    f"{self._folder}: {describe_os_error(error)} TMPDIR sets another folder."
+                ) from error
+            self._stored[context.key] = stored
+        return stored
 
     def _retry_single(self, context: WorkerContext, batch: ImageBatch) -> Iterator[BatchResult]:
         for _attempt in range(RETRIES):
@@ -159,6 +199,26 @@ class ProcessExecutor:
             except concurrent.futures.BrokenExecutor:
                 continue
         yield failed_result(batch, died_message(RETRIES + 1))
+
+
+@dataclass(frozen=True)
+class StoredContext:
+    """A context in a file of the run's temporary folder, which only its own processes read."""
+
+    key: str
+    path: Path
+
+
+def _work_with_stored_context(
+    work: Callable[..., BatchResult], config: WorkerConfig, stored: StoredContext, batch: ImageBatch
+) -> BatchResult:
+    return work(config, _load_context(stored), batch)
+
+
+@lru_cache(maxsize=2)
+def _load_context(stored: StoredContext) -> WorkerContext:
+    context: WorkerContext = pickle.loads(stored.path.read_bytes())
+    return context
 
 
 class InFlight:
@@ -180,7 +240,7 @@ class InFlight:
 
     def __iter__(self) -> Iterator[WorkItem]:
         while True:
-            with self._lock:  # joblib iterates in its own threads, even while a pool fails
+            with self._lock:  # joblib iterates in threads, even while a pool fails
                 if self._closed:
                     return
                 item = self._returned.pop(0) if self._returned else next(self._source, None)
@@ -195,25 +255,16 @@ class InFlight:
         for number in batch_result.results:
             self._items.pop(number, None)
 
+    def keys(self) -> set[str]:
+        """Return the keys of the contexts of unfinished items."""
+        with self._lock:
+            return {context.key for context, _batch in (*self._items.values(), *self._returned)}
+
     def close(self) -> list[WorkItem]:
         """Stop the iteration, and return the unfinished items."""
         with self._lock:
             self._closed = True
             return [*self._items.values(), *self._returned]
-
-
-@contextlib.contextmanager
-def _ignored(name: str) -> Iterator[None]:
-    """Ignore a signal, in this process and in those that it starts meanwhile."""
-    number = getattr(signal, name, None)
-    if number is None or threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(number, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(number, before)
 
 
 def _remove_stale_folders() -> None:
@@ -229,41 +280,3 @@ def _remove_stale_folders() -> None:
             continue
         lock.release()
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _parallel(jobs: int, *, pre_dispatch: int | str = "2*n_jobs") -> Any:
-    """Return a `joblib.Parallel` that yields results as they finish, if the backend supports that."""
-    import joblib
-
-    options: dict[str, Any] = {
-        "n_jobs": jobs,
-        "prefer": "processes",
-        "batch_size": 1,
-        "pre_dispatch": pre_dispatch,
-        "max_nbytes": _MAPPED_BYTES,
-    }
-    try:
-        return joblib.Parallel(return_as="generator_unordered", **options)
-    except ValueError:  # the backend that the caller has set returns lists only
-        return joblib.Parallel(**options)
-
-
-@contextlib.contextmanager
-def closed_quietly(batch_results: Any) -> Iterator[None]:
-    """Close the generator of joblib on exit, without its warning about cancelled tasks."""
-    try:
-        yield
-    finally:
-        if hasattr(batch_results, "close"):
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                batch_results.close()
-
-
-def _shut_down_loky(*, kill_workers: bool) -> None:
-    """Shut down the pool that joblib keeps for its next call; a pool not there yet would have no processes."""
-    from joblib.externals.loky import get_reusable_executor
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        get_reusable_executor(reuse=True, kill_workers=kill_workers).shutdown(wait=True, kill_workers=kill_workers)

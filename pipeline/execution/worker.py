@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from stylebank.errors import StylebankError, UsageError, printable
 from stylebank.images import to_uint8
 
+from ..backends import host_memory
 from ..backends.timing import setup_seconds
 from ..settings import AUTO
 from ..vgg import weights as weight_files
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 #: Stylizers kept per process: a run goes from one style to the next and does not come back.
 _KEPT = 2
+_last_device: list[str | None] = [None]
 _lock = threading.RLock()  # one batch at a time has all cores or the whole device
 
 
@@ -64,6 +66,7 @@ def work(
         start = time.perf_counter()
         try:
             init_process(config)
+            _keep_for(config.device)
             with _computing(config):
                 stylizer = _make_stylizer(context)
                 machine = machine_info(config, stylizer)
@@ -102,10 +105,11 @@ def _computing(config: WorkerConfig) -> Iterator[Callable[[], float]]:
     """Compute on the configured device; yield a function that returns the seconds of setup since then."""
     from ..backends import devices
 
-    if config.deterministic:
-        devices.make_deterministic()
     before = setup_seconds()
-    with devices.device_scope(config.device):
+    with (
+        host_memory.shared_by(config.processes),
+        devices.computing(config.device, deterministic=config.deterministic),
+    ):
         yield lambda: setup_seconds() - before
 
 
@@ -117,7 +121,10 @@ def device_info(config: WorkerConfig) -> DeviceInfo:
         from ..backends.runtime import NAME
 
         device = device_kind(config)
-        return DeviceInfo(NAME, device, devices.device_bytes(config.device) if device == "gpu" else None)
+        device_bytes = devices.device_bytes(config.device) if device == "gpu" else None
+        # workers of a cluster are started with a GPU each, and so are those of --devices
+        sharing = config.processes if config.exclusive and not config.devices else 1
+        return DeviceInfo(NAME, device, None if device_bytes is None else device_bytes // sharing)
 
 
 def benchmark_precision(config: WorkerConfig) -> str:
@@ -152,6 +159,13 @@ def _make_stylizer(context: WorkerContext) -> Stylizer:
 
     weights = context.weights or weight_files.matching(context.weights_sha256)
     return Stylizer(context.styles, weights, context.settings)
+
+
+def _keep_for(device: str | None) -> None:
+    """Free the stylizers of another device."""
+    if _last_device != [device]:
+        clear_cache()
+        _last_device[:] = [device]
 
 
 def clear_cache() -> None:

@@ -17,12 +17,13 @@ from stylebank.math import gaussian
 from stylebank.names import check_name
 from stylebank.style import PIXELS, Fingerprint, Gaussian, Header, Source, Style
 
-from ..backends.runtime import to_numpy, to_tensors
+from ..backends.runtime import backend_settings, to_numpy, to_tensors
 from ..settings import IngestSettings
 from ..vgg.network import VGG19
 from ..vgg.weights import Weights
 
 
+@backend_settings()
 def measure(
     path: str | os.PathLike[str],
     weights: Weights,
@@ -96,6 +97,7 @@ def measure(
     return Style(header, scales, images.thumbnail(pixels))
 
 
+@backend_settings()
 def measure_pixels(pixels: images.Pixels, network: VGG19, layers: tuple[str, ...]) -> dict[str, Gaussian]:
     """Return the Gaussians of the pixels and of every layer for one image at its own size.
 

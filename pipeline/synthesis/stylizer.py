@@ -15,7 +15,8 @@ from stylebank.errors import UsageError
 from stylebank.images import Pixels
 from stylebank.style import PIXELS, Style
 
-from ..backends.devices import resolve_precision
+from ..backends.devices import resolve_precision, selected_device
+from ..backends.runtime import backend_settings
 from ..settings import SynthesisSettings
 from ..vgg.weights import Weights
 from .color import match_colors
@@ -56,6 +57,7 @@ class Stylizer:
         If a weight names a layer that is not used.
     """
 
+    @backend_settings()
     def __init__(
         self, styles: Style | Sequence[Style], weights: Weights, settings: SynthesisSettings | None = None
     ) -> None:
@@ -94,6 +96,7 @@ class Stylizer:
         """Stylize one image. Arguments and errors are those of `stylize_batch`."""
         return self.stylize_batch([subject], inits=[init], regions=[regions], on_step=on_step)[0]
 
+    @backend_settings()
     def stylize_batch(
         self,
         subjects: Sequence[Pixels],
@@ -183,7 +186,7 @@ class Stylizer:
 
     def objective(self, tiled: bool) -> Objective:
         """Return the compiled objective, for the whole image or by tiles."""
-        objective = _objective(*self._objective_options, self.precision)
+        objective = _objective(*self._objective_options, self.precision, selected_device())
         return _tiled_objective(objective) if tiled else objective
 
     def targets(self, objective: Objective, subject: Pixels, regions: RegionMasks | None) -> list[StyleTarget]:
@@ -214,8 +217,9 @@ def _objective(
     layers: tuple[str, ...],
     content_layers: tuple[str, ...],
     precision: str,
+    _device: str | None,
 ) -> Objective:
-    """Return the objective that all styles with these options share, compiled once."""
+    """Return the objective that all styles with these options share on a device, compiled once."""
     return Objective(weights, pooling, padding, layers, content_layers=content_layers, precision=precision)
 
 

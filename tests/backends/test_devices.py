@@ -118,15 +118,15 @@ def test_an_explicit_precision_is_used() -> None:
 @pytest.mark.parametrize(("seconds", "chosen"), [(0.5, "bfloat16"), (0.95, "float32"), (8.0, "float32")])
 def test_bfloat16_must_be_clearly_faster(monkeypatch: pytest.MonkeyPatch, seconds: float, chosen: str) -> None:
     monkeypatch.setattr(devices, "_convolution_seconds", lambda kind: {"float32": 1.0, "bfloat16": seconds}[kind])
-    assert devices.resolve_precision.__wrapped__("auto") == chosen
+    assert devices._fastest_precision.__wrapped__(None) == chosen
 
 
 def test_auto_measures_once_per_process() -> None:
-    devices.resolve_precision.cache_clear()
+    devices._fastest_precision.cache_clear()
     chosen = devices.resolve_precision("auto")
     assert chosen in {"float32", "bfloat16"}
     assert devices.resolve_precision("auto") == chosen
-    assert devices.resolve_precision.cache_info().hits == 1
+    assert devices._fastest_precision.cache_info().hits == 1
 
 
 def test_the_timed_convolution_is_the_networks(monkeypatch: pytest.MonkeyPatch) -> None:

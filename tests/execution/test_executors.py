@@ -96,7 +96,8 @@ def test_options_that_exclude_each_other_are_refused(options: dict[str, Any], me
 def test_a_device_is_auto_cpu_or_a_gpu() -> None:
     assert make_executor(device="auto").workers == 1
     assert make_executor(2, device="cpu").workers == 2
-    assert make_executor(device="gpu:1")._config.devices == ("1",)
+    assert make_executor(device="gpu:1")._config.device == "gpu:1"
+    assert make_executor(devices=["1"])._config.device == "gpu:1"
     with pytest.raises(UsageError, match=r"device tpu: expected auto, cpu, gpu"):
         make_executor(device="tpu")
     with pytest.raises(UsageError, match="exclude each other"):

@@ -11,7 +11,7 @@ from typing import Any
 INITIALIZE = """
 import os, sys
 from pipeline.execution import process
-process.init_process(process.WorkerConfig(0, {threads}, {devices}, sys.argv[1]))
+process.init_process(process.WorkerConfig(0, {threads}, {devices}, sys.argv[1], exclusive=True))
 slot = process._process.slot
 print(slot, os.environ.get("CUDA_VISIBLE_DEVICES"), os.environ.get("TF_NUM_INTRAOP_THREADS"), flush=True)
 sys.stdin.read()

@@ -28,12 +28,12 @@ def faster(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     """Let the timing find one of the two precisions faster."""
 
     def let(kind: str) -> None:
-        precision.resolve_precision.cache_clear()
+        precision._fastest_precision.cache_clear()
         monkeypatch.setattr(precision, "_convolution_seconds", lambda timed: 0.1 if timed == kind else 1.0)
 
-    precision.resolve_precision.cache_clear()
+    precision._fastest_precision.cache_clear()
     yield let  # type: ignore[misc]
-    precision.resolve_precision.cache_clear()
+    precision._fastest_precision.cache_clear()
 
 
 def test_a_resumed_run_keeps_its_precision_when_the_benchmark_changes(
