@@ -34,6 +34,15 @@ class Result:
     stderr: str
 
 
+@pytest.fixture(scope="session", autouse=os.environ.get("KERAS_BACKEND") == "jax")
+def jax_settings() -> Iterator[None]:
+    """Let tests of single operations compute as a run does: JAX truncates float64 by default."""
+    from pipeline.backends.runtime import backend_settings
+
+    with backend_settings():
+        yield
+
+
 @pytest.fixture(scope="session")
 def vgg() -> weights.Weights:
     return weights.load()

@@ -21,6 +21,16 @@ def free_memory(root: Path = Path("/")) -> int | None:
     root
         The folder that holds ``proc`` and ``sys``.
     """
+    free = _free_bytes(root)
+    return None if free is None else free // sharing_processes()
+
+
+def sharing_processes() -> int:
+    """Return the number of processes of the current context of `shared_by`; 1 outside."""
+    return _processes.get()
+
+
+def _free_bytes(root: Path) -> int | None:
     candidates = list(_cgroups_free(root))
     try:
         lines = (root / "proc/meminfo").read_text("ascii").splitlines()
@@ -30,8 +40,7 @@ def free_memory(root: Path = Path("/")) -> int | None:
     kilobytes = fields.get("MemAvailable", "").split()
     if kilobytes:
         candidates.append(int(kilobytes[0]) * 1024)
-    free = min(candidates, default=None)
-    return None if free is None else free // _processes.get()
+    return min(candidates, default=None)
 
 
 @contextlib.contextmanager

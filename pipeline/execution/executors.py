@@ -157,7 +157,7 @@ def single_device_visible(options: Mapping[str, Any]) -> Iterator[dict[str, Any]
         The keyword arguments, with the device's new number. The environment is restored at the end.
     """
     wanted = dict(options)
-    devices = wanted.get("devices") or ()
+    devices: Sequence[str] = wanted.get("devices") or ()
     device = wanted.get("device") or (f"gpu:{devices[0]}" if len(devices) == 1 else "")
     kind, _, number = device.partition(":")
     elsewhere = wanted.get("cluster") is not None or (wanted.get("jobs") or 1) > 1 or len(devices) > 1

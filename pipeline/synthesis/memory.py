@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from stylebank.errors import UsageError
 
-from ..backends.host_memory import free_memory
+from ..backends.host_memory import free_memory, sharing_processes
 from .optimizers import optimizer_bytes
 
 #: Python, the backend and the weights. These constants hold for TensorFlow with all 16 layers and content, with a
@@ -72,7 +72,7 @@ def require_memory(
     ----------
     precision : {"float32", "bfloat16"}
     available : int, optional
-        Available bytes; the free memory of the system by default.
+        Available bytes; by default this process' part of the free memory of the system.
     optimizer
         Name of the optimiser.
     limit : int, optional
@@ -104,7 +104,11 @@ def require_memory(
     message = (
         f"{width} x {height} pixels need about {tiled_bytes / 1e9:.1f} GB of memory, and {limit_bytes / 1e9:.1f} GB "
     )
-    message += "are allowed. " if limit_bytes == limit else "are free. "
+    processes = sharing_processes()
+    if limit_bytes == limit:
+        message += "are allowed. "
+    else:
+        message += f"are free for each of {processes} processes. " if processes > 1 else "are free. "
     longest = max(size)
     fits = 0
     while longest - fits > 1:
@@ -115,9 +119,8 @@ def require_memory(
         else:
             longest = side
     if fits < 32:
-        raise UsageError(
-            f"{message}No size fits. " + ("Raise --memory-limit." if limit_bytes == limit else "Free some memory.")
-        )
+        advice = "Free some memory." if processes == 1 else "Give fewer --jobs."
+        raise UsageError(f"{message}No size fits. " + ("Raise --memory-limit." if limit_bytes == limit else advice))
     raise UsageError(
         f"{message}Choose --size {fits} or less{', or a higher --memory-limit' if limit_bytes == limit else ''}."
     )

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.backends.host_memory import free_memory
+from pipeline.backends.host_memory import free_memory, shared_by, sharing_processes
 
 GB = 1_000_000_000
 
@@ -60,3 +60,13 @@ def test_a_group_without_a_limit_limits_nothing(tmp_path: Path) -> None:
         {"memory.limit_in_bytes": f"{2**63 - 4096}", "memory.usage_in_bytes": "1", "memory.stat": ""},
     )
     assert free_memory(tmp_path) == 20_480_000_000
+
+
+@pytest.mark.parametrize(("processes", "free"), [(1, 20_480_000_000), (2, 10_240_000_000), (8, 2_560_000_000)])
+def test_processes_of_a_run_share_the_free_memory(tmp_path: Path, processes: int, free: int) -> None:
+    root = _write(tmp_path, MEMINFO)
+    with shared_by(processes):
+        assert sharing_processes() == processes
+        assert free_memory(root) == free
+        assert free_memory(tmp_path / "elsewhere") is None
+    assert sharing_processes() == 1 and free_memory(root) == 20_480_000_000

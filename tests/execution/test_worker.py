@@ -14,9 +14,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pipeline.backends import devices, host_memory
 from pipeline.backends.timing import setup_seconds
-from pipeline.execution import process, worker
+from pipeline.execution import batching, process, worker
+from pipeline.execution.dask_executor import DaskExecutor
 from pipeline.execution.messages import ImageBatch, WorkerContext
+from pipeline.execution.process_executor import ProcessExecutor
 from pipeline.jobs.apply import prepare
 from stylebank.bank import Bank
 from tests import fakes
@@ -145,3 +148,40 @@ def test_a_result_names_what_decides_the_last_bits(context: WorkerContext) -> No
     assert machine["libraries"]["numpy"] == np.__version__
     assert machine["libraries"]["keras"] == importlib.metadata.version("keras")
     assert set(machine["libraries"]) == {machine["backend"], "keras", "numpy", "pillow", "scipy"}
+
+
+def test_a_batch_computes_with_its_processes_part_of_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int | None] = []
+    monkeypatch.setattr(host_memory, "_free_bytes", lambda root: 12 << 30)
+    stylizer = fakes.Stylizer(seen=lambda pixels: seen.append(host_memory.free_memory()))
+    monkeypatch.setattr(worker, "_make_stylizer", functools.cache(lambda context: stylizer))
+    for processes in (1, 3):
+        worker.work(dataclasses.replace(HERE, processes=processes), fakes.context(), _image_batch())
+    assert seen == [12 << 30, 4 << 30]
+
+
+@pytest.mark.parametrize(
+    ("config", "gib"),
+    [
+        ({"exclusive": True, "processes": 4}, 10),  # --jobs 4 on one GPU
+        ({"exclusive": True, "processes": 4, "devices": ("0", "1", "2", "3")}, 40),  # a GPU each
+        ({"processes": 4}, 40),  # workers of a cluster, started with a GPU each
+    ],
+)
+def test_processes_on_one_gpu_share_its_memory(
+    monkeypatch: pytest.MonkeyPatch, config: dict[str, Any], gib: int
+) -> None:
+    monkeypatch.setattr(process._process, "initialized", True)
+    monkeypatch.setattr(devices, "device", lambda: "gpu")
+    monkeypatch.setattr(devices, "device_bytes", lambda name: 40 << 30)
+    info = worker.device_info(process.WorkerConfig(1, **config))
+    assert info.gpu_bytes == gib << 30
+    size = (1024, 1024)
+    assert batching.auto_batch_size(size, info.gpu_bytes) == batching.auto_batch_size(size, gib << 30)
+
+
+def test_an_executor_tells_its_workers_how_many_they_are() -> None:
+    with ProcessExecutor(3) as pool:
+        assert pool._config.processes == 3
+    with DaskExecutor("local", 2) as cluster:
+        assert cluster._config.processes == 2 and cluster._processes_per_host() == 2

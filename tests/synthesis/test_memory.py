@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from pipeline.backends import devices, host_memory
 from pipeline.synthesis.memory import estimate_bytes, require_memory
 from stylebank.errors import UsageError
 
@@ -55,3 +56,31 @@ def test_batches_and_the_optimisers_memory_count() -> None:
         estimate_bytes((4096, 3072), 1, "float32", tiled=True, optimizer=optimizer) for optimizer in ("lbfgs", "adam")
     )
     assert with_pairs - without == 5 * 2 * 4 * 3 * 4096 * 3072
+
+
+@pytest.fixture
+def free(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine without a GPU, with 16 GB free."""
+    monkeypatch.setattr(devices, "device", lambda: "cpu")
+    monkeypatch.setattr(host_memory, "_free_bytes", lambda root: 16 * GB)
+
+
+@pytest.mark.parametrize("processes", [1, 2, 4])
+def test_each_of_several_processes_has_its_part_of_the_free_memory(free: None, processes: int) -> None:
+    for side in (512, 1024, 1536):
+        with host_memory.shared_by(processes):
+            shared = require_memory((side, side), 1, "float32")
+        assert shared == require_memory((side, side), 1, "float32", available=16 * GB // processes)
+    assert not require_memory((1536, 1536), 1, "float32")
+    with host_memory.shared_by(4):
+        assert require_memory((1536, 1536), 1, "float32")
+
+
+def test_a_picture_too_large_for_a_process_names_the_number_of_processes(free: None) -> None:
+    with (
+        host_memory.shared_by(4),
+        pytest.raises(UsageError, match=r"4\.0 GB are free for each of 4 processes\. Choose"),
+    ):
+        require_memory((4096, 4096), 1, "float32")
+    with host_memory.shared_by(64), pytest.raises(UsageError, match=r"No size fits\. Give fewer --jobs\."):
+        require_memory((512, 512), 1, "float32")
