@@ -12,17 +12,18 @@ from stylebank.images import WRITE_FORMATS
 
 from ..jobs.naming import DEFAULT_TEMPLATE, FIELDS
 from ..settings import LEARNING_RATES, OPTIMIZERS, PRECISIONS, SynthesisSettings
-from . import options
+from . import options, subject_options
 from .console import print_summary, reporter
+from .path_types import PathName
 from .style_options import controls
 
 _DEFAULT = SynthesisSettings()
 
 
 @click.command("apply")
-@click.argument("subjects", metavar="SUBJECT...", nargs=-1, required=True, type=click.Path())
+@subject_options.subjects
 @controls
-@click.option("-o", "--output", type=click.Path(), help="Folder, or file for a single SUBJECT.  [default: .]")
+@click.option("-o", "--output", type=PathName(), help="Folder, or file for a single SUBJECT.  [default: .]")
 @click.option(
     "--optimizer", type=click.Choice(OPTIMIZERS), help=f"Optimiser of the pixels.  [default: {_DEFAULT.optimizer}]"
 )
@@ -43,12 +44,17 @@ _DEFAULT = SynthesisSettings()
     help="Leave out of each step the eigenvalues of a style below this fraction of the largest.  "
     f"[default: {_DEFAULT.tolerance:g}]",
 )
-@click.option("--init", metavar="subject|noise|FILE", help=f"Picture to start from.  [default: {_DEFAULT.init}]")
+@click.option(
+    "--init",
+    type=PathName(),
+    metavar="subject|noise|FILE",
+    help=f"Picture to start from.  [default: {_DEFAULT.init}]",
+)
 @click.option("--seed", type=int, help=f"Seed of the noise.  [default: {_DEFAULT.seed}]")
 @click.option("--save-every", type=click.IntRange(1), metavar="N", help="Also save a snapshot every N steps.")
 @click.option(
     "--animation",
-    type=click.Path(),
+    type=PathName(),
     metavar="FILE",
     help="Write a .gif or .webp of the optimisation, for a single SUBJECT.",
 )

@@ -12,15 +12,19 @@ from stylebank.errors import plural, printable
 
 from . import options
 from .console import format_duration, print_summary, reporter
+from .path_types import PathName
 
 if TYPE_CHECKING:
     from ..jobs.estimate import Estimate
 
 
 @click.command("batch")
-@click.argument("jobs_file", metavar="JOBS.toml", type=click.Path())
+@click.argument("jobs_file", metavar="JOBS.toml", type=PathName())
 @click.option(
-    "-o", "--output", type=click.Path(), help="Folder that all outputs stay below.  [default: the folder of JOBS.toml]"
+    "-o",
+    "--output",
+    type=PathName(),
+    help="Folder that all outputs stay below.  [default: the folder of JOBS.toml]",
 )
 @click.option(
     "--dry-run", is_flag=True, help="Print what would run, with sizes, time and disk space, and change nothing."

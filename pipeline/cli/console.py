@@ -69,7 +69,9 @@ def print_summary(context: CliContext, entries: Sequence[Entry], seconds: float)
         for line in totals.lines():
             context.print(line)
     counts = {"done": totals.done, "failed": totals.failed, "skipped": totals.skipped}
-    context.print(_counted(counts), event="summary", total=len(entries), **counts, seconds=round(seconds, 3))
+    context.print(
+        _counted(counts) or "no pictures", event="summary", total=len(entries), **counts, seconds=round(seconds, 3)
+    )
     if context.stdout_error is not None:
         context.error(
             f"stdout: {context.stdout_error.strerror}; lines of the record are missing there. "

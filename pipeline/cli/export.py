@@ -9,13 +9,12 @@ from stylebank.errors import printable
 from stylebank.names import check_name
 
 from . import options
+from .path_types import PathName
 
 
 @click.command("export")
 @click.argument("names", metavar="NAME...", nargs=-1, required=True, type=options.StyleName())
-@click.option(
-    "-o", "--output", required=True, type=click.Path(), help="Folder, or FILE.stylebank.h5 for a single NAME."
-)
+@click.option("-o", "--output", required=True, type=PathName(), help="Folder, or FILE.stylebank.h5 for a single NAME.")
 @options.no_thumbnail
 @click.option("--overwrite", is_flag=True, help="Replace files that exist.")
 @click.pass_obj

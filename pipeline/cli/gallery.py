@@ -10,10 +10,11 @@ from stylebank.style import Header
 
 from ..synthesis.swatches import SIDE, add_swatches
 from . import options
+from .path_types import PathName
 
 
 @click.command("gallery")
-@click.option("-o", "--output", required=True, type=click.Path(), help="A .html file, or a folder for index.html.")
+@click.option("-o", "--output", required=True, type=PathName(), help="A .html file, or a folder for index.html.")
 @click.option(
     "--tag", multiple=True, help="Show only styles with this tag; repeatable, and styles need all tags given."
 )

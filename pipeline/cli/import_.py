@@ -8,10 +8,11 @@ from stylebank.bank import transfer
 from stylebank.errors import BankBusy, OutputRefused, StylebankError, UsageError
 
 from . import options
+from .path_types import PathName
 
 
 @click.command("import")
-@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path())
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=PathName())
 @click.option("--rename", metavar="NAME", help="Name in this bank, for a single FILE.  [default: the style's name]")
 @click.option(
     "--expect-sha256",

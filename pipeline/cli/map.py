@@ -9,10 +9,11 @@ from stylebank.errors import printable
 from stylebank.pages import map as atlas
 
 from . import options
+from .path_types import PathName
 
 
 @click.command("map")
-@click.option("-o", "--output", required=True, type=click.Path(), help="File: a .html page or a .png picture.")
+@click.option("-o", "--output", required=True, type=PathName(), help="File: a .html page or a .png picture.")
 @click.option(
     "--tag", multiple=True, help="Draw only styles with this tag; repeatable, and styles need all tags given."
 )

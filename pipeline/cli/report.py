@@ -7,13 +7,14 @@ import click
 from stylebank.errors import printable
 
 from . import options
+from .path_types import PathName
 from .streams import shows_bars
 
 
 @click.command("report")
-@click.argument("folder", metavar="DIR", type=click.Path())
+@click.argument("folder", metavar="DIR", type=PathName())
 @click.option(
-    "-o", "--output", type=click.Path(), metavar="FILE", help="File of the page.  [default: report.html in DIR]"
+    "-o", "--output", type=PathName(), metavar="FILE", help="File of the page.  [default: report.html in DIR]"
 )
 @click.pass_obj
 def command(context: options.CliContext, folder: str, output: str | None) -> None:

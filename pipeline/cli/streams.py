@@ -8,8 +8,8 @@ import os
 import sys
 from typing import Any
 
-#: Modes in which the null device replaces stdin, stdout and stderr. A read-only stdout fails when it is written.
-_MODES = (os.O_RDONLY, os.O_RDONLY, os.O_WRONLY)
+#: Modes in which the null device replaces stdin, stdout and stderr: the first two fail when they are used.
+_MODES = (os.O_WRONLY, os.O_RDONLY, os.O_WRONLY)
 
 
 #: Name of stdout in its errors.
@@ -43,7 +43,7 @@ def prepare() -> None:
 
     A closed descriptor is opened on the null device, because the next file that is opened would take its number
     and get what libraries print. A message that stderr refuses is dropped. A result that stdout refuses is an error,
-    also where stdout is closed. Characters that the terminal's encoding lacks are escaped.
+    also where stdout is closed; so is reading a closed stdin. Characters that the terminal's encoding lacks are escaped.
     """
     opened = {number for number, mode in enumerate(_MODES) if _open_if_closed(number, mode)}
     for number, name in enumerate(("stdin", "stdout", "stderr")):

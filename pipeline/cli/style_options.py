@@ -8,6 +8,7 @@ import click
 
 from ..settings import KEEP_COLORS, SYNTHESIS_PRESETS, SynthesisSettings
 from . import options
+from .path_types import MaskName
 
 _DEFAULT = SynthesisSettings()
 
@@ -32,7 +33,7 @@ _OPTIONS = (
     click.option(
         "--mask",
         multiple=True,
-        type=click.Path(),
+        type=MaskName(),
         metavar="[REGION=]FILE",
         help="Picture that is white where the style goes, and black where the subject stays. {subject} in its path "
         "stands for the SUBJECT's name. One region may lack a mask: it takes the rest.",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,8 @@ from stylebank.errors import UsageError, printable
 from stylebank.math.barycenter import normalised
 from stylebank.names import check_name
 
-_REGION = re.compile(r"(\w[\w-]*)=(.+)", re.DOTALL)
+from .user_paths import REGION, expand_user, refuse_picture, region_and_path
+
 #: Stands for the subject's name in the path of a mask.
 SUBJECT = "{subject}"
 
@@ -126,26 +126,32 @@ def parse(styles: Sequence[str], masks: Sequence[str] = (), *, exists: Callable[
 
 
 def _style(text: str, exists: Callable[[str], bool]) -> tuple[str, str, float]:
+    region, name, weight = _split(text, exists)
+    refuse_picture(name, exists)
+    return region, check_name(name), weight
+
+
+def _split(text: str, exists: Callable[[str], bool]) -> tuple[str, str, float]:
     if not {":", "="} & set(text) or exists(text):
-        return "", check_name(text), 1.0
-    region = _REGION.fullmatch(text)
+        return "", text, 1.0
+    region = REGION.fullmatch(text)
     given = region[2] if region else text
     name, colon, weight = given.rpartition(":")
     if not exists(given) and colon:
         try:
             value = float(weight)
         except ValueError:
-            return region[1] if region else "", check_name(given), 1.0
+            return region[1] if region else "", given, 1.0
         if not 0 <= value < float("inf"):
             raise UsageError(f"style {printable(text)[:80]}: expected a finite weight, a number from 0 up.")
-        return region[1] if region else "", check_name(name), value
-    return region[1] if region else "", check_name(given), 1.0
+        return region[1] if region else "", name, value
+    return region[1] if region else "", given, 1.0
 
 
 def _masks(masks: Sequence[str], regions: Sequence[str]) -> dict[str, str]:
     paths: dict[str, str] = {}
     for text in masks:
-        match = _REGION.fullmatch(text)
+        match = REGION.fullmatch(text)
         region, path = (match[1], match[2]) if match and list(regions) != [""] else ("", text)
         if region not in regions:
             known = ", ".join(map(printable, regions))
@@ -159,5 +165,5 @@ def _masks(masks: Sequence[str], regions: Sequence[str]) -> dict[str, str]:
 
 def below(mask: str, folder: Path, *, regions: bool) -> str:
     """Return the text of a mask with its relative path put in `folder`; with `regions`, it can be REGION=FILE."""
-    match = _REGION.fullmatch(mask) if regions else None
-    return f"{match[1]}={Path(folder, match[2])}" if match else str(Path(folder, mask))
+    region, path = region_and_path(mask) if regions else ("", mask)
+    return region + str(Path(folder, expand_user(path)))

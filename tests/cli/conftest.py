@@ -29,10 +29,16 @@ def folder(tmp_path: Path) -> Path:
 
 
 def command(
-    folder: Path, redirections: str, *arguments: str, stdin: bytes = b"", **environment: str
+    folder: Path,
+    redirections: str,
+    *arguments: str,
+    stdin: bytes = b"",
+    prefix: tuple[str, ...] = (),
+    **environment: str,
 ) -> subprocess.CompletedProcess[str]:
     """Run the command line by a shell, with redirections such as ``2>&-``."""
-    words = [sys.executable, "-m", "tests.fake_cli", "--bank", str(folder / "bank"), *arguments]
+    bank = () if "--bank" in arguments else ("--bank", str(folder / "bank"))
+    words = [*prefix, sys.executable, "-m", "tests.fake_cli", *bank, *arguments]
     root = Path(__file__).parents[2]
     done = subprocess.run(
         ["bash", "-c", f'"$@" {redirections}', "bash", *words],
