@@ -1,0 +1,115 @@
+"""SIGKILL at points of a batch, and the same command again."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import time
+from collections import Counter
+from pathlib import Path
+
+from tests.faults import engine, harness
+from tests.faults.harness import Result
+
+PICTURES = 40
+
+
+def run(count: int, seed: int, folder: Path) -> Result:
+    """Kill `count` batches of 40 pictures, each at another point, and run them again.
+
+    The outputs equal those of an uninterrupted run, no finished picture is computed again, and an output that was
+    cut short after the kill is not accepted. Finished is what has its output and a line of the record.
+    """
+    chance = random.Random(seed)
+    result = Result()
+    bank = harness.prepared(folder / "bank")
+    subjects = folder / "in"
+    subjects.mkdir()
+    for number in range(PICTURES):
+        engine.painting(subjects, 20 + 2 * number)
+    options = ["apply", "--style", "wave", subjects, *engine.LIGHT]
+    log = folder / "log"
+
+    def noted() -> None:
+        os.environ[engine.LOG] = str(log)
+        os.environ["STYLEBANK_FAULTS_PAUSE"] = "0.002"
+
+    started = time.perf_counter()
+    whole = harness.command(bank.folder, *options, "-o", folder / "whole", before=noted)
+    span = time.perf_counter() - started
+    expected = _outputs(folder / "whole")
+    if whole.code or len(expected) != PICTURES:
+        return Result(findings=[f"the uninterrupted run: {whole}"])
+    for trial in range(count):
+        out = folder / f"out{trial}"
+        log.unlink(missing_ok=True)
+
+        def work(out: Path = out) -> int:
+            noted()
+            return engine.command(bank.folder, *options, "-o", out).code
+
+        child, pipe = harness.start(work)
+        if trial % 2:  # at a random moment
+            time.sleep(chance.uniform(0, 1.1 * span))
+        else:  # after so many pictures
+            _wait_for(log, PICTURES * (trial + 1) // (count + 1), child)
+            time.sleep(chance.uniform(0, 0.01))
+        os.kill(child, signal.SIGKILL)
+        harness.finish(child, pipe)
+        left_over = _outputs(out)
+        found = [f"{name} is not whole" for name, data in left_over.items() if expected.get(name) != data]
+        done = _recorded(out) & set(left_over)
+        cut = sorted(done)[:1]
+        for name in cut:
+            (out / name).write_bytes(expected[name][: chance.randrange(len(expected[name]))])
+        finished = {name: (out / name).stat().st_mtime_ns for name in done - set(cut)}
+        log.unlink(missing_ok=True)
+        again = harness.command(bank.folder, *options, "-o", out, before=noted)
+        for name in cut:  # it may be the user's edit of the picture, so it is refused or replaced, and never accepted
+            if (out / name).read_bytes() != expected[name]:
+                if again.code != 1 or "1 failed" not in again.err:
+                    found.append(f"{name}, cut short, is accepted: {again}")
+                (out / name).unlink()
+                again = harness.command(bank.folder, *options, "-o", out, before=noted)
+        if again.code or _outputs(out) != expected:
+            wrong = sorted(name for name in expected if _outputs(out).get(name) != expected[name])
+            found.append(f"the second run: {again.code} {again.err[-300:]}, other outputs {wrong}")
+        redone = sorted(name for name, stamp in finished.items() if (out / name).stat().st_mtime_ns != stamp)
+        times = Counter(mean for mean, *_rest in engine.logged(log))
+        if redone or len(times) > PICTURES - len(finished) or any(number > 1 for number in times.values()):
+            found.append(f"computed again: {redone}, {len(times)} of {PICTURES - len(finished)}")
+        if _recorded(out) != set(expected):
+            found.append("the record does not have every output")
+        if left := harness.stray(out):
+            found.append(f"left {left}")
+        result.trial("killed before the end" if len(done) < PICTURES else "killed after the end", found)
+        result.tallies["finished before the kill"] += len(done)
+    return result
+
+
+def _outputs(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.glob("*.png") if not path.name.startswith(".")}
+
+
+def _recorded(folder: Path) -> set[str]:
+    """Return the outputs that the record calls done; a torn line is none."""
+    path = folder / "stylebank.jsonl"
+    done = set()
+    for line in path.read_bytes().splitlines() if path.exists() else ():
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(entry, dict) and entry.get("status") == "done":
+            done.add(str(entry["output"]))
+    return done
+
+
+def _wait_for(log: Path, lines: int, child: int, seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end and len(engine.logged(log)) < lines:
+        if os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+            return
+        time.sleep(0.001)
