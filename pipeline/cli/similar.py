@@ -12,7 +12,7 @@ from . import options
 
 
 @click.command("similar")
-@click.argument("query", metavar="NAME|IMAGE", type=options.StyleName())
+@click.argument("query", metavar="NAME|IMAGE", type=options.StyleName(or_picture=True))
 @click.option("-n", "--number", type=click.IntRange(1), default=5, show_default=True, help="Number of styles to list.")
 @click.option(
     "--scale",
