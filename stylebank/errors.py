@@ -7,6 +7,10 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 class StylebankError(Exception):
@@ -63,25 +67,36 @@ class WeightsRefused(StylebankError):
     """Network weights that are missing, unknown, or in another layout."""
 
 
-class StyleDamaged(StylebankError):
-    """A style file that breaks the rules of FORMAT.md, or that has changed since it was written.
+class StyleFileError(StylebankError):
+    """A style file of the bank that cannot be used.
 
     Attributes
     ----------
     path : Path or None
         The file; None inside the reader.
     reason : str
-        The damage, without path and advice.
+        The reason, without path and advice.
     """
 
-    exit_code = 3
     path: Path | None = None
     reason: str = ""
 
-    def located(self, path: Path, reason: str) -> StyleDamaged:
+    def located(self, path: Path, reason: str) -> Self:
         """Set `path` and `reason`, and return the error itself."""
         self.path, self.reason = path, reason
         return self
+
+
+class StyleDamaged(StyleFileError):
+    """A style file that breaks the rules of FORMAT.md, or that has changed since it was written."""
+
+    exit_code = 3
+
+
+class StyleUnreadable(StyleFileError):
+    """A style file, or a bank's folder, that the system does not let this process read. It may be whole."""
+
+    exit_code = 5
 
 
 class ImportRefused(StylebankError):

@@ -23,6 +23,13 @@ from .errors import OutputRefused, printable
 TEMPORARY_PREFIX = ".stylebank-tmp-"
 #: Answers of file systems that flush no folders, as CIFS and some FUSE.
 _NO_FSYNC = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
+#: What network file systems and FUSE answer when their server or process is gone.
+_LOST_MOUNT = {
+    getattr(errno, name)
+    for name in ("ESTALE", "ENOTCONN", "ETIMEDOUT", "EHOSTDOWN", "EHOSTUNREACH", "ECONNRESET", "ECONNABORTED")
+    if hasattr(errno, name)
+}
+_MORE_MEMORY = "Free some memory, or raise its limit (ulimit -v)."
 _log = logging.getLogger(__name__)
 
 
@@ -103,6 +110,25 @@ def describe_os_error(error: OSError) -> str:
     if reason is None and "errno = 27" in str(error):
         reason = advice[errno.EFBIG]
     return reason or f"{error.strerror or error}. Check the path and the disk."
+
+
+def describe_read_error(error: BaseException) -> str:
+    """Return why the system does not let this process read, and advice."""
+    if isinstance(error, MemoryError):
+        return f"not enough memory to read it. {_MORE_MEMORY}"
+    if not isinstance(error, OSError):
+        return f"cannot be read ({printable(str(error))}). Try again."
+    text = error.strerror or printable(str(error))
+    number = error.errno or 0
+    if number in (errno.EACCES, errno.EPERM):
+        return "permission denied. Ask its owner for the right to read it."
+    if number in (errno.EMFILE, errno.ENFILE):
+        return f"{text.lower()}. Close some, or raise the limit (ulimit -n)."
+    if number == errno.ENOMEM:
+        return f"not enough memory to read it. {_MORE_MEMORY}"
+    if number in _LOST_MOUNT:
+        return f"the file system does not answer ({text}). Check the network and the mount, and try again."
+    return f"cannot be read ({text}). Check the disk, and try again."
 
 
 def follow_group(path: Path) -> None:

@@ -10,21 +10,22 @@ from typing import Any
 import click
 
 import pipeline
-from stylebank.errors import BankBusy, StylebankError, StyleDamaged, UsageError, WeightsRefused, plural, printable
+from stylebank.errors import BankBusy, StylebankError, StyleFileError, UsageError, WeightsRefused, plural, printable
 from stylebank.style import CONVOLUTIONS, PADDINGS
 
 from ..settings import MEASURED_POOLINGS, IngestSettings, ingest_settings
 from . import options
 from .console import scale_reporter
+from .path_types import PathName
 
 _DEFAULT = IngestSettings()
 _SCALES = options.comma_separated(_DEFAULT.scales)
 #: Errors that every following painting would meet, too.
-_STOPPING_ERRORS = (BankBusy, StyleDamaged, WeightsRefused)
+_STOPPING_ERRORS = (BankBusy, StyleFileError, WeightsRefused)
 
 
 @click.command("add")
-@click.argument("images", metavar="IMAGE...", nargs=-1, required=True, type=click.Path())
+@click.argument("images", metavar="IMAGE...", nargs=-1, required=True, type=PathName())
 @click.option("--name", help="Name in the bank, for a single IMAGE.  [default: the file's name without its suffix]")
 @click.option(
     "--scales",
@@ -48,7 +49,7 @@ _STOPPING_ERRORS = (BankBusy, StyleDamaged, WeightsRefused)
 @options.weights
 @options.allow_unknown_weights
 @options.preset
-@click.option("--tag", multiple=True, help="Tag to find the style by; repeatable.")
+@click.option("--tag", multiple=True, type=options.TagName(), help="Tag to find the style by; repeatable.")
 @click.option("--replace", is_flag=True, help="Replace a style of the same name.")
 @options.no_thumbnail
 @options.max_pixels

@@ -109,15 +109,18 @@ def _missing_style(error: click.MissingParameter) -> click.UsageError | None:
     if context is None:
         return None
     try:
-        names = context.bank.names()
+        headers, damaged = context.bank.headers()
     except StylebankError:
         return None
     folder = printable(context.bank.folder)
+    names = [header.name for header in headers]
     if names:
         listed = ", ".join(map(printable, names[:_LISTED_STYLES]))
         more = len(names) - _LISTED_STYLES
         rest = f", and {more:,} more" if more > 0 else ""
         styles = f"The bank {folder} has {plural(len(names), 'style')}: {listed}{rest}."
+    elif damaged:
+        styles = f"The bank {folder} has {plural(len(damaged), 'file')}, none usable. 'stylebank list' says why."
     else:
         styles = f"The bank {folder} is empty. 'stylebank add IMAGE' adds a style."
     return click.UsageError(f"{error.format_message()} {styles}", error.ctx)
@@ -156,8 +159,8 @@ def group(ctx: click.Context, bank: Path | None, verbose: bool, quiet: bool, log
 
     \b
     Exit codes: 0 done, 1 some items failed, 2 wrong usage, 3 the bank is
-    damaged, 4 the bank is busy, 6 out of memory, 130 interrupted, 143 or 129
-    ended by a signal.
+    damaged, 4 the bank is busy, 5 a style cannot be read, 6 out of memory,
+    130 interrupted, 143 or 129 ended by a signal.
     """
     if verbose and quiet:
         raise click.UsageError("--verbose and --quiet exclude each other. Give one of them.")

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from stylebank.errors import printable
+from stylebank.errors import plural, printable
 from stylebank.style import Header
 
 from . import options
@@ -57,6 +57,8 @@ def command(context: options.CliContext, tag: tuple[str, ...], sort: str, json: 
             context.print(
                 f"No style has {' and '.join(map(repr, tag))}. Tags: {printable(', '.join(known_tags)) or 'none'}."
             )
-        if not all_headers:
+        if damaged and not all_headers:
+            context.print(f"The bank {printable(context.bank.folder)} has {plural(len(damaged), 'file')}, none usable.")
+        elif not all_headers:
             context.print(f"The bank {printable(context.bank.folder)} is empty. 'stylebank add IMAGE' adds a style.")
     return options.print_damaged(damaged)

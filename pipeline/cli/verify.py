@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from stylebank.bank import library
-from stylebank.errors import StyleDamaged, printable
+from stylebank.errors import StyleDamaged, StyleUnreadable, printable
 
 from . import options
 
@@ -18,18 +18,20 @@ def command(context: options.CliContext, names: tuple[str, ...], json: bool) -> 
     """Check style files in full, all of the bank by default. No file is written.
 
     The check covers structure, types, shapes, digests, finite numbers, symmetric positive
-    covariances, and roots that squared give them. The exit code is 3 if a file is damaged. The
-    check does not prove who wrote a style, or that it was measured on the painting it names.
+    covariances, and roots that squared give them. The exit code is 3 if a file is damaged, and 5
+    if files only cannot be read. The check does not prove who wrote a style, or that it was
+    measured on the painting it names.
 
     \b
       $ stylebank verify
       $ stylebank verify starry_night --json
     """
-    damaged, checked = 0, 0
+    damaged, unreadable, checked = 0, 0, 0
     results = []
     for result in library.verify(context.bank, names):
         checked += 1
-        damaged += not result.whole
+        damaged += result.readable and not result.whole
+        unreadable += not result.readable
         if json:
             results.append(result.to_dict())
         elif result.whole:
@@ -41,5 +43,7 @@ def command(context: options.CliContext, names: tuple[str, ...], json: bool) -> 
         options.print_json(results)
     if damaged:
         context.print("Restore damaged files from a copy, or remove them and add the paintings again.")
+    if unreadable:
+        context.print("Files that cannot be read were not checked. They may be whole.")
     context.print(library.NOT_PROVEN if checked else f"The bank {printable(context.bank.folder)} is empty.")
-    return StyleDamaged.exit_code if damaged else 0
+    return StyleDamaged.exit_code if damaged else StyleUnreadable.exit_code if unreadable else 0

@@ -11,7 +11,7 @@ import numpy as np
 
 from stylebank import images
 from stylebank.bank import Bank
-from stylebank.errors import FingerprintMismatch, StyleDamaged
+from stylebank.errors import FingerprintMismatch, StyleFileError
 from stylebank.storage.reader import read_pictures
 from stylebank.style import Header, Style, nearest_scale
 
@@ -82,7 +82,7 @@ def add_swatches(
 
             bank.update(name, change)
             count += 1
-        except (StyleDamaged, FingerprintMismatch) as error:  # other styles go on
+        except (StyleFileError, FingerprintMismatch) as error:  # other styles go on
             note(f"no swatch: {error}")
     return count
 

@@ -10,13 +10,12 @@ from collections.abc import Callable, ItemsView, Iterator, KeysView, Mapping, Se
 from pathlib import Path
 from typing import Any, TypeVar, cast, overload
 
-import platformdirs
-
 from ..errors import (
     BankBusy,
     LockTimeout,
     NameRefused,
     OutputRefused,
+    StyleDamaged,
     StyleExists,
     StyleNotFound,
     printable,
@@ -28,17 +27,13 @@ from ..storage import reader
 from ..style import Header, Style
 from .commit import commit, finish_renames, rename_note
 from .index import StyleIndex, read_name
+from .location import default_folder, expand_user
 
 _Default = TypeVar("_Default")
 #: Stands for a default that was not passed, since None is one.
 _RAISE: Any = object()
 _shorten = reprlib.Repr()
 _shorten.maxstring = 150
-
-
-def default_folder() -> Path:
-    """Return ``$STYLEBANK_BANK``, else a folder in the user's data folder."""
-    return Path(os.environ.get("STYLEBANK_BANK") or platformdirs.user_data_path("stylebank") / "bank")
 
 
 class Bank(StyleIndex):
@@ -63,7 +58,7 @@ class Bank(StyleIndex):
     """
 
     def __init__(self, folder: str | os.PathLike[str] | None = None, *, lock_timeout: float = 30.0) -> None:
-        super().__init__((Path(folder) if folder is not None else default_folder()).expanduser())
+        super().__init__(expand_user(Path(folder) if folder is not None else default_folder()))
         self.lock_timeout = lock_timeout
 
     def __repr__(self) -> str:
@@ -116,7 +111,7 @@ class Bank(StyleIndex):
         ------
         StyleNotFound, NameRefused
             If the style is missing and there is no default.
-        StyleDamaged
+        StyleDamaged, StyleUnreadable
             Whether or not there is a default.
         UsageError
             If the style has none of these scales.
@@ -176,7 +171,11 @@ class Bank(StyleIndex):
         """
         with self._writing():
             name = self.ensure_available(style.name, replace=replace)
-            target = self.find(name, thorough=replace) or self._free_path(name)
+            target = self.find(name, thorough=replace)
+            if target is None:
+                target = self._free_path(name)
+            else:
+                _require_known(target)
             commit(target, dataclasses.replace(style, header=dataclasses.replace(style.header, name=name)))
             return reader.read_header(target)
 
@@ -266,7 +265,10 @@ class Bank(StyleIndex):
         """Return the path for a new style of this name; raise `StyleExists` if another file has it."""
         path = self.folder / file_name(name)
         if os.path.lexists(path):
-            other_name = read_name(path)
+            try:
+                other_name = reader.read_header(path).name
+            except StyleDamaged:
+                other_name = ""
             hint = (
                 f"holds style {other_name!r}. Rename or remove that one first."
                 if other_name
@@ -290,3 +292,9 @@ class Bank(StyleIndex):
             ) from error
         except OSError as error:
             raise OutputRefused(f"{printable(self.folder)}: {describe_os_error(error)}") from error
+
+
+def _require_known(path: Path) -> None:
+    """Refuse to replace a file that cannot be read: another style may be in it."""
+    with contextlib.suppress(StyleDamaged):
+        reader.read_header(path)

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..errors import OutputRefused, StyleDamaged, printable
+from ..errors import OutputRefused, StyleDamaged, StyleUnreadable, printable
 from ..files import flush_folder, follow_group, replace_file
 from ..names import SUFFIX, file_name
 from ..storage import reader, writer
@@ -33,6 +33,10 @@ def commit(target: Path, style: Style) -> None:
             raise OutputRefused(
                 f"{printable(target)}: not written, because it reads back damaged ({error.__cause__}). "
                 "Check the disk, or measure the painting again."
+            ) from error
+        except StyleUnreadable as error:
+            raise OutputRefused(
+                f"{printable(target)}: not written, because it cannot be read back: {error.reason}"
             ) from error
 
     replace_file(target, write, check)

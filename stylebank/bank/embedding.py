@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..errors import StyleDamaged
+from ..errors import StyleFileError
 from ..math.gaussian import Array
 from ..math.mds import squared_distances
 from ..storage import reader
@@ -30,7 +30,7 @@ def matrix(styles: Sequence[Layers], layers: Sequence[str]) -> Array:
 
 def approximate_distances(
     candidates: Sequence[Candidate], layers: Sequence[str], *, columns: int = 16
-) -> tuple[Array, list[Candidate], list[StyleDamaged]]:
+) -> tuple[Array, list[Candidate], list[StyleFileError]]:
     """Return approximate pairwise distances, with a number of reads linear in the number of styles.
 
     ``|S1^{1/2} - S2^{1/2}|_F^2`` replaces the covariances' W2^2. It is never below it, and for paintings slightly
@@ -50,16 +50,16 @@ def approximate_distances(
     distances : ndarray, float64, shape (n, n)
     readable : list of Candidate
         The n styles that could be read, in their order.
-    damaged : list of StyleDamaged
+    damaged : list of StyleFileError
         One error for each other style.
     """
     readable: list[Candidate] = []
-    damaged: list[StyleDamaged] = []
+    damaged: list[StyleFileError] = []
     sketches: list[dict[str, tuple[Array, Array, float]]] = []
     for candidate in candidates:
         try:
             parts = reader.read_parts(candidate.path, candidate.scale, ("mean", "cov_sqrt", "eigenvalues"), layers)
-        except StyleDamaged as error:
+        except StyleFileError as error:
             damaged.append(error)
             continue
         readable.append(candidate)

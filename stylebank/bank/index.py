@@ -6,8 +6,16 @@ import difflib
 import os
 from pathlib import Path
 
-from ..errors import NameRefused, StylebankError, StyleDamaged, StyleNotFound, printable
-from ..files import describe_os_error
+from ..errors import (
+    NameRefused,
+    StylebankError,
+    StyleDamaged,
+    StyleFileError,
+    StyleNotFound,
+    StyleUnreadable,
+    printable,
+)
+from ..files import describe_os_error, describe_read_error
 from ..names import SUFFIX, casefold_key, check_name, file_name, may_contain
 from ..storage import reader
 from ..style import Header
@@ -31,6 +39,8 @@ class StyleIndex:
         Raises
         ------
         StylebankError
+            If there is a file in place of the folder.
+        StyleUnreadable
             If the folder cannot be listed.
         """
         try:
@@ -38,26 +48,30 @@ class StyleIndex:
                 names = sorted(entry.name for entry in entries)
         except FileNotFoundError:
             return []
-        except OSError as error:
+        except NotADirectoryError as error:
             raise StylebankError(f"{printable(self.folder)}: {describe_os_error(error)}") from error
+        except OSError as error:
+            reason = describe_read_error(error)
+            raise StyleUnreadable(f"{printable(self.folder)}: {reason}").located(self.folder, reason) from error
         return [self.folder / name for name in names if name.endswith(SUFFIX) and not name.startswith(".")]
 
-    def headers(self) -> tuple[list[Header], list[StyleDamaged]]:
+    def headers(self) -> tuple[list[Header], list[StyleFileError]]:
         """Return the header of every whole style, by name, and an error for every other file.
 
+        A file that this process may not read has a `StyleUnreadable`, any other a `StyleDamaged`.
         If two files have the same name, the second one has an error.
         """
         entries, damaged = self.entries()
         return [header for header, _path in entries], damaged
 
-    def entries(self) -> tuple[list[tuple[Header, Path]], list[StyleDamaged]]:
+    def entries(self) -> tuple[list[tuple[Header, Path]], list[StyleFileError]]:
         """Return the same as `headers`, each header with its file."""
         found: list[tuple[Header, Path]] = []
-        damaged: list[StyleDamaged] = []
+        damaged: list[StyleFileError] = []
         for path in self.paths():
             try:
                 found.append((reader.read_header(path), path))
-            except StyleDamaged as error:
+            except StyleFileError as error:
                 # another process may have removed the file since it was listed
                 if not isinstance(error.__cause__, FileNotFoundError) or path.is_symlink():
                     damaged.append(error)
@@ -133,8 +147,8 @@ class StyleIndex:
 
 
 def read_name(path: Path) -> str | None:
-    """Return the name of the style in a file; None if it is damaged."""
+    """Return the name of the style in a file; None if it is damaged or cannot be read."""
     try:
         return reader.read_header(path).name
-    except StyleDamaged:
+    except StyleFileError:
         return None

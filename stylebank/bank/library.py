@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import StyleDamaged, UsageError, printable
+from ..errors import StyleDamaged, StyleUnreadable, UsageError, printable
 from ..storage import reader
 from ..style import Header, Style
 from .bank import Bank
@@ -34,19 +34,22 @@ class CheckResult:
     name : str
         Name of the style; empty if it cannot be read.
     reason : str
-        Damage; empty for a whole style.
+        Damage, or why the file cannot be read; empty for a whole style.
     content_sha256 : str
         Digest of a whole style, else empty.
+    readable : bool
+        False if the system does not let this process read the file; it may be whole.
     """
 
     file: Path
     name: str
     reason: str = ""
     content_sha256: str = ""
+    readable: bool = True
 
     @property
     def whole(self) -> bool:
-        """Whether the file has no damage."""
+        """Whether the file was read and has no damage."""
         return not self.reason
 
     def to_dict(self) -> dict[str, Any]:
@@ -55,6 +58,7 @@ class CheckResult:
             "file": printable(self.file),
             "name": self.name or None,
             "whole": self.whole,
+            "readable": self.readable,
             "reason": self.reason or None,
             "content_sha256": self.content_sha256 or None,
         }
@@ -92,6 +96,8 @@ def _check(path: Path, conflict: str = "") -> CheckResult:
         style = reader.read(path)
     except StyleDamaged as error:
         return CheckResult(path, read_name(path) or "", error.reason)
+    except StyleUnreadable as error:
+        return CheckResult(path, read_name(path) or "", error.reason, readable=False)
     if conflict:  # the file is whole, but another one has the same name
         return CheckResult(path, style.name, conflict)
     return CheckResult(path, style.name, content_sha256=style.header.content_sha256)

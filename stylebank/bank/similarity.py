@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import StyleDamaged, UsageError
+from ..errors import StyleFileError, UsageError
 from ..math.gaussian import PrincipalAxes, layer_distance, spectral_bound
 from ..storage import reader
 from ..style import Gaussian, Header, nearest_scale
@@ -75,14 +75,14 @@ class SearchResult:
     ----------
     neighbours : tuple of Neighbour
         Nearest first.
-    damaged : tuple of StyleDamaged
+    damaged : tuple of StyleFileError
         Files that could not be read.
     compared : int
         Number of styles whose distance was computed completely.
     """
 
     neighbours: tuple[Neighbour, ...]
-    damaged: tuple[StyleDamaged, ...]
+    damaged: tuple[StyleFileError, ...]
     compared: int
 
 
@@ -134,12 +134,12 @@ def nearest(query: Layers, candidates: Sequence[Candidate], number: int, layers:
     if number < 1:
         raise UsageError(f"number {number}: expected 1 or more.")
     axes = {layer: PrincipalAxes(query[layer]) for layer in layers}
-    damaged: list[StyleDamaged] = []
+    damaged: list[StyleFileError] = []
     queue: list[tuple[float, int, int, dict[str, float]]] = []
     for index, candidate in enumerate(candidates):
         try:
             parts = reader.read_parts(candidate.path, candidate.scale, ("mean", "eigenvalues"), layers)
-        except StyleDamaged as error:
+        except StyleFileError as error:
             damaged.append(error)
             continue
         bounds = {layer: spectral_bound(query[layer], **parts[layer]) for layer in layers}
@@ -163,7 +163,7 @@ def nearest(query: Layers, candidates: Sequence[Candidate], number: int, layers:
                 style = reader.read(candidate.path, [candidate.scale]).scales[candidate.scale]
                 tighter = {layer: layer_distance(query[layer], style[layer]) for layer in layers}
                 compared += 1
-        except StyleDamaged as error:
+        except StyleFileError as error:
             damaged.append(error)
             continue
         heapq.heappush(queue, (_root_mean(tighter), index, stage + 1, tighter))

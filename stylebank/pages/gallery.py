@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from ..bank import Bank
-from ..errors import StyleDamaged, printable
+from ..errors import StyleFileError, printable
 from ..images.decoder import decoding
 from ..math.gaussian import eigh_descending
 from ..storage import reader
@@ -47,7 +47,7 @@ class Card:
 
 def read_cards(
     bank: Bank, *, tags: Sequence[str] = (), note: Callable[[str], None] = lambda text: None
-) -> tuple[list[Card], list[StyleDamaged]]:
+) -> tuple[list[Card], list[StyleFileError]]:
     """Return a card for every whole style that has all of `tags`, and an error for each damaged one.
 
     Parameters
@@ -69,7 +69,7 @@ def read_cards(
                 if data and pictures[-1] is None:
                     note(f"{header.name}: its {key} is not a small JPEG, and is left out")
             result.append(Card(header, _palette(header, path), pictures[0], pictures[1]))
-        except StyleDamaged as error:
+        except StyleFileError as error:
             damaged.append(error)
     return result, damaged
 

@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from ..bank import Bank, similarity
 from ..bank.embedding import approximate_distances, matrix
-from ..errors import StyleDamaged, UsageError, printable
+from ..errors import StyleFileError, UsageError, printable
 from ..files import make_folder
 from ..images import save
 from ..math.gaussian import Array
@@ -68,7 +68,7 @@ def atlas(
     layers: Sequence[str] = (),
     exact: int = EXACT,
     note: Callable[[str], None] = lambda text: None,
-) -> tuple[Atlas, list[StyleDamaged]]:
+) -> tuple[Atlas, list[StyleFileError]]:
     """Place the styles of a bank that share the most common fingerprint.
 
     Parameters
@@ -113,7 +113,7 @@ def atlas(
         for entry in list(entries):
             try:
                 loaded.append(reader.read(entry.path, [entry.scale]).scales[entry.scale])
-            except StyleDamaged as error:
+            except StyleFileError as error:
                 damaged.append(error)
                 entries.remove(entry)
         distances = matrix(loaded, chosen)

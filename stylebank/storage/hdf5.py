@@ -1,11 +1,14 @@
 """Read HDF5 files that may be hostile.
 
 Links, types, layouts, shapes and storage are checked before data is read. Every failure is a `StyleDamaged` that
-names the file and the place in it.
+names the file and the place in it, or a `StyleUnreadable` if not the file is at fault.
 """
 
 from __future__ import annotations
 
+import errno
+import io
+import mmap
 import os
 import stat
 from collections.abc import Iterator
@@ -19,24 +22,56 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import StyleDamaged, UsageError, printable
+from ..errors import StyleDamaged, StyleUnreadable, UsageError, printable
+from ..files import describe_read_error
 
 MAX_TEXT_BYTES = 4096
 MAX_TEXTS = 64
 MAX_BLOB_BYTES = 1 << 20
+#: What `stat` and `open` answer for a path that leads to no file.
+_NO_FILE = {None, errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO}
+#: Memory that has to be free: libhdf5 crashes where it gets none for the tables of an open file.
+_BYTES_TO_OPEN = 16 << 20
 _ALLOWED_FILTERS = {h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32}
+
+
+class _Bytes(io.FileIO):
+    """A file for libhdf5. It keeps the system's error, which libhdf5 passes on only in part."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+        self.size = os.fstat(self.fileno()).st_size
+        self.error: OSError | None = None
+
+    def flush(self) -> None:
+        """Do nothing, also if libhdf5 asks for it after `close`."""
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill a buffer from the position on, and return the number of bytes."""
+        try:
+            return super().readinto(buffer)
+        except OSError as error:
+            self.error = error
+            raise
 
 
 @contextmanager
 def opened(path: Path) -> Iterator[h5py.File]:
-    """Open a style file; add path and advice to every `StyleDamaged` in the block."""
+    """Open a style file; add path and advice to every `StyleDamaged` in the block.
+
+    libhdf5 gets the bytes from this process. So it takes no lock, which complete files do not need and some file
+    systems do not have, and no setting of the environment makes it try.
+
+    Raises
+    ------
+    StyleUnreadable
+        If the system does not let this process read the file, or there is not enough memory.
+    """
     location = printable(path)
     advice = "Restore the file from a copy, or add the painting again."
+    source: _Bytes | None = None
     try:
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise StyleDamaged("not a regular file.", "Remove it from the bank.")
-        # complete files never change, so they need no lock; read-only and network folders may not have locks
-        with h5py.File(path, "r", locking=False) as file:
+        with _open_bytes(path) as source, h5py.File(source, "r") as file:
             yield file
     except UsageError:
         raise
@@ -44,8 +79,41 @@ def opened(path: Path) -> Iterator[h5py.File]:
         reason, advice = (*error.args, advice)[:2]
         raise StyleDamaged(f"{location}: {printable(reason)} {advice}").located(path, printable(reason)) from error
     except Exception as error:  # libhdf5 reports damage through every kind of exception
+        cause = _system_error(error, source)
+        if cause is not None:
+            reason = describe_read_error(cause)
+            raise StyleUnreadable(f"{location}: {reason}").located(path, reason) from cause
         reason = f"not a readable style file ({printable(str(error)) or type(error).__name__})."
         raise StyleDamaged(f"{location}: {reason} {advice}").located(path, reason) from error
+
+
+def _open_bytes(path: Path) -> _Bytes:
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise StyleDamaged("not a regular file.", "Remove it from the bank.")
+    mmap.mmap(-1, _BYTES_TO_OPEN).close()
+    return _Bytes(os.fspath(path))
+
+
+def _system_error(error: Exception, source: _Bytes | None) -> BaseException | None:
+    """Return the error of the system behind `error`; None if the file itself is at fault."""
+    if source is not None and source.error is not None:
+        return source.error
+    if isinstance(error, MemoryError) and not str(error).endswith(")"):  # of Python or NumPy
+        return error
+    if "memory allocation failed" in str(error) and not _has_memory(source):
+        return MemoryError()
+    if source is None and isinstance(error, OSError) and error.errno not in _NO_FILE:
+        return error
+    return None
+
+
+def _has_memory(source: _Bytes | None) -> bool:
+    """Tell whether memory for the file is free; where it is, libhdf5 has met a damaged size."""
+    try:
+        bytearray(min(source.size, 1 << 30) if source else 0)
+    except MemoryError:
+        return False
+    return True
 
 
 def child(group: Any, name: str, kind: type) -> Any:

@@ -52,8 +52,11 @@ def test_exit_codes_are_those_promised() -> None:
         "PipelineShadowed": 2,
         "FingerprintMismatch": 2,
         "StyleDamaged": 3,
+        "StyleFileError": 1,
+        "StyleUnreadable": 5,
         "BankBusy": 4,
         "LockTimeout": 4,
+        "OutOfMemory": 6,
     }
 
 

@@ -1,14 +1,16 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from stylebank.bank import Bank, library
-from stylebank.errors import StyleNotFound, UsageError
+from stylebank.errors import StyleNotFound, StyleUnreadable, UsageError
 from stylebank.names import file_name
+from stylebank.storage import hdf5
 from tests.stylebank.bank.conftest import SMALL, contents
 from tests.styles import difference, style
 
@@ -97,3 +99,25 @@ def test_tags_that_make_no_sense_are_refused(bank: Bank, add: tuple[str], remove
     with pytest.raises(UsageError, match=reason):
         library.tag(bank, "wave", add=add, remove=remove)
     assert contents(bank) == before
+
+
+def test_a_file_that_cannot_be_read_is_not_called_damaged(bank: Bank, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = hdf5._Bytes
+    path = bank.path("wave")
+
+    def refuse(name: str) -> object:
+        if name == str(path):
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return opened(name)
+
+    monkeypatch.setattr(hdf5, "_Bytes", refuse)
+    poppies, wave = library.verify(bank)
+    assert poppies.whole and poppies.readable
+    assert not wave.whole and not wave.readable and wave.reason.startswith("permission denied")
+    headers, (error,) = bank.headers()
+    assert [header.name for header in headers] == ["poppies"] and isinstance(error, StyleUnreadable)
+    for act in (bank.get, bank.header, lambda name: bank.add(style(name, 3, layers=SMALL), replace=True)):
+        with pytest.raises(StyleUnreadable, match=r"permission denied\. Ask its owner"):
+            act("wave")
+    with pytest.raises(StyleUnreadable, match="permission denied"):
+        bank.add(style("wave", layers=SMALL))
