@@ -15,6 +15,7 @@ from .console import format_duration, print_summary, reporter
 from .path_types import PathName
 
 if TYPE_CHECKING:
+    from ..execution.executors import Executor
     from ..jobs.estimate import Estimate
 
 
@@ -70,7 +71,7 @@ def command(
     runs = job_file.prepare(context.bank, jobs_file, output, overwrite=overwrite)
     executor = make_executor(**execution)
     if dry_run:
-        return _print_plan(context, runs, executor.workers, with_json=json)
+        return _print_plan(context, runs, executor, with_json=json)
     start = time.monotonic()
     with reporter(context, with_json=json) as listener:
         entries = execute(runs, executor, batch_size=batch_size, fail_fast=not keep_going, listener=listener)
@@ -80,7 +81,7 @@ def command(
 _MAX_REASONS = 5
 
 
-def _print_plan(context: options.CliContext, runs: Any, workers: int, *, with_json: bool) -> int:
+def _print_plan(context: options.CliContext, runs: Any, executor: Executor, *, with_json: bool) -> int:
     from ..jobs.apply import left_out
     from ..jobs.estimate import estimate as estimate_runs
     from ..jobs.estimate import free_bytes
@@ -92,23 +93,26 @@ def _print_plan(context: options.CliContext, runs: Any, workers: int, *, with_js
     if ignored:
         context.note(ignored_line(ignored))
     context.print("timing a few steps")
-    estimates = estimate_runs(runs)
+    estimates = estimate_runs(runs, executor)
     setup = sum(estimate.setup or 0.0 for estimate in estimates)
     seconds = sum(estimate.seconds or 0.0 for estimate in estimates)
-    disk = sum(estimate.disk for estimate in estimates)
     pictures = sum(estimate.to_make for estimate in estimates)
+    workers = executor.workers
+    elapsed = setup + seconds / max(1, min(workers, pictures))
+    device = next((estimate.device for estimate in estimates if estimate.device is not None), None)
+    disk = sum(estimate.disk for estimate in estimates)
     free = min((free_bytes(run.planned.folder) for run in runs), default=0)
     if with_json:
-        totals = {"pictures": pictures, "seconds": round(seconds, 3), "setup": round(setup, 3)}
-        totals |= {"workers": workers, "disk": disk, "free": free}
+        totals: dict[str, Any] = {"pictures": pictures, "seconds": round(seconds, 3), "setup": round(setup, 3)}
+        totals |= {"elapsed": round(elapsed, 3), "workers": workers, "device": device, "disk": disk, "free": free}
         names = [{"path": printable(each.path), "reason": each.reason} for each in ignored]
         options.print_json({"runs": [estimate.to_dict() for estimate in estimates], **totals, "left_out": names})
     else:
         _print_estimates(estimates)
         click.echo(
-            f"total: {plural(pictures, 'picture')}, about {format_duration(setup + seconds)} in one process"
-            f"{f' of {workers}; the processes share the cores, or take one GPU each' if workers > 1 else ''}, "
-            f"{format_duration(setup)} of it set-up, {disk / 1e6:.1f} MB of {free / 1e6:,.0f} MB free"
+            f"total: {plural(pictures, 'picture')}, about {format_duration(elapsed)} with {plural(workers, 'worker')}"
+            f"{f' on {device}' if device else ''}, {format_duration(setup)} of it set-up, "
+            f"{disk / 1e6:.1f} MB of {free / 1e6:,.0f} MB free"
         )
     if disk > free:
         context.warn("the disk has too little space. Free some, or give another --output.")

@@ -183,10 +183,22 @@ def _take_slot(folder: Path) -> int:
 
 
 def device_kind(config: WorkerConfig) -> str:
-    """Return the kind of device of this process, ``cpu`` or ``gpu``."""
-    from ..backends import devices
+    """Return the kind of device of this process, ``cpu`` or ``gpu``.
 
-    return config.device.partition(":")[0] if config.device is not None else devices.device()
+    Raises
+    ------
+    UsageError
+        If there is no such device.
+    """
+    from ..backends import devices
+    from ..backends.runtime import NAME
+
+    with devices.device_scope(config.device):
+        kind = devices.device()
+    if config.devices and kind != "gpu":
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+        raise UsageError(f"devices: {NAME} finds no GPU {visible} here. Leave out --devices, or name other GPUs.")
+    return kind
 
 
 def worker_name(config: WorkerConfig) -> str:

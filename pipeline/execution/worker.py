@@ -7,14 +7,14 @@ no files: subjects arrive as arrays, and images return as arrays.
 from __future__ import annotations
 
 import contextlib
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from stylebank.errors import StylebankError, UsageError, printable
+from stylebank.errors import StylebankError, printable
 from stylebank.images import to_uint8
 
 from ..backends import host_memory
@@ -137,6 +137,41 @@ def benchmark_precision(config: WorkerConfig) -> str:
             return devices.resolve_precision(AUTO)
 
 
+@dataclass(frozen=True)
+class StepTimes:
+    """Times of a short synthesis, in seconds.
+
+    Attributes
+    ----------
+    setup : float
+        Preparing the style and compiling, as for `BatchResult`.
+    seconds : float
+        From the end of the first step to the end of the last one.
+    progress : float
+        Fraction of the synthesis in that time.
+    """
+
+    setup: float
+    seconds: float
+    progress: float
+
+
+def time_steps(config: WorkerConfig, context: WorkerContext, batch: ImageBatch) -> StepTimes | None:
+    """Compute a batch twice, and return the times of the second; None if it fails or has one step only."""
+    steps: list[tuple[float, float]] = []
+    setup = 0.0
+    for _warm_up in range(2):
+        steps.clear()
+        setup += work(
+            config, context, batch, on_step=lambda _number, info: steps.append((time.perf_counter(), info.progress))
+        ).setup
+    clear_cache()
+    if len(steps) < 2:
+        return None
+    (began, before), (ended, after) = steps[0], steps[-1]
+    return StepTimes(setup, ended - began, after - before)
+
+
 def _image_result(result: Any, losses: list[float], snapshots: list[tuple[int, Any]]) -> ImageResult:
     if isinstance(result, StylebankError):
         return ImageResult(error=str(result))
@@ -179,13 +214,9 @@ def machine_info(config: WorkerConfig, stylizer: Stylizer) -> dict[str, Any]:
     from ..backends.devices import cpu_threads, library_versions
     from ..backends.runtime import NAME
 
-    device = device_kind(config)
-    if config.devices and device != "gpu":
-        visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-        raise UsageError(f"devices: {NAME} finds no GPU {visible} here. Leave out --devices, or name other GPUs.")
     return {
         "backend": NAME,
-        "device": device,
+        "device": device_kind(config),
         "precision": stylizer.precision,
         "threads": cpu_threads(),
         "libraries": library_versions(),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-import os
+import functools
 import shutil
 import time
 from collections import Counter
@@ -18,8 +19,8 @@ from stylebank.errors import StylebankError
 from stylebank.images import Pixels
 
 from ..execution import worker
+from ..execution.executors import Executor, InProcessExecutor
 from ..execution.messages import ImageBatch
-from ..execution.process import WorkerConfig
 from ..settings import SynthesisSettings
 from ..synthesis.masks import RegionMasks
 from .resume import PendingImage, find_pending
@@ -55,12 +56,14 @@ class Estimate:
     sizes : Counter of (int, int)
         Pending outputs by (width, height).
     seconds : float or None
-        Computing time in one process; None without a trial.
+        Computing time in one worker; None without a trial.
     setup : float or None
         Seconds before the first image: loading the style, and for the first run of its kind loading the backend
         and compiling the step.
     disk : int
         Bytes of the pending outputs.
+    device : str or None
+        Kind of device and backend that took the times, such as ``cpu (tensorflow)``; None without a trial.
     """
 
     style: str
@@ -73,6 +76,7 @@ class Estimate:
     seconds: float | None
     setup: float | None
     disk: int
+    device: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the estimate as a dictionary for JSON."""
@@ -88,6 +92,7 @@ class Estimate:
             "seconds": None if self.seconds is None else round(self.seconds, 3),
             "setup": None if self.setup is None else round(self.setup, 3),
             "disk": self.disk,
+            "device": self.device,
         }
 
 
@@ -100,56 +105,117 @@ class _Trial:
     setup: float
 
 
-def estimate(runs: Sequence[Run], *, trial: bool = True) -> list[Estimate]:
+def estimate(runs: Sequence[Run], executor: Executor | None = None, *, trial: bool = True) -> list[Estimate]:
     """Examine every subject, time a few steps of each run with pending images, and add up.
 
     Parameters
     ----------
+    executor
+        The executor of the run, not entered: one of its workers takes the times. By default this process does.
     trial
         Whether to time steps, which loads the network.
+
+    Raises
+    ------
+    StylebankError
+        If the executor has no such device, or its workers cannot start.
     """
     images_by_run: dict[int, list[tuple[PendingImage, Any]]] = {id(run): [] for run in runs}
     for image, entry in find_pending(runs):
         images_by_run[id(image.run)].append((image, entry))
-    trials: dict[Any, _Trial | None] = {}
-    settled = False
-    estimates = []
-    for run in runs:
-        pairs = images_by_run[id(run)]
-        pending = [image for image, entry in pairs if entry is None]
-        sizes = Counter(image.size for image in pending if image.size is not None)
-        reasons = tuple(str(entry.error) for _image, entry in pairs if entry is not None and entry.status == "failed")
-        seconds = setup = None
-        if trial and sizes:
-            settings = dataclasses.replace(run.settings, size=0, steps=1, format="jpg", quality=1, seed=0)
-            key = (run.fingerprint, settings, len(run.style_spec.regions))  # styles measured alike cost alike
-            before = 0.0
-            if not settled:
-                before, settled = init_process(runs), True
-            new = key not in trials
-            if new:
-                trials[key] = _run_trial(run, sizes.most_common(1)[0][0])
-            result = trials[key]
-            if result is not None:
-                seconds = result.rate * sum(_cost(size, run.settings) * count for size, count in sizes.items())
-                setup = before + result.loading + (result.setup if new else 0.0)
-        bytes_per_pixel = _BYTES_PER_PIXEL[run.settings.format, run.settings.depth]
-        estimates.append(
-            Estimate(
-                run.style_spec.text,
-                run.planned.folder,
-                len(pending),
-                sum(entry is not None and entry.status == "skipped" for _image, entry in pairs),
-                len(reasons),
-                reasons,
-                sizes,
-                seconds,
-                setup,
-                round(sum(width * height * bytes_per_pixel * count for (width, height), count in sizes.items())),
-            )
-        )
-    worker.clear_cache()
-    return estimates
+    with contextlib.ExitStack() as stack:
+        timer = _Timer(runs, executor if executor is not None else InProcessExecutor(), stack)
+        return [_estimate_run(run, images_by_run[id(run)], timer if trial else None) for run in runs]
+
+
+def _estimate_run(run: Run, pairs: list[tuple[PendingImage, Any]], timer: _Timer | None) -> Estimate:
+    pending = [image for image, entry in pairs if entry is None]
+    sizes = Counter(image.size for image in pending if image.size is not None)
+    reasons = tuple(str(entry.error) for _image, entry in pairs if entry is not None and entry.status == "failed")
+    seconds = setup = None
+    if timer is not None and sizes:
+        result, setup = timer.measure(run, sizes.most_common(1)[0][0])
+        if result is not None:
+            seconds = result.rate * sum(_cost(size, run.settings) * count for size, count in sizes.items())
+    bytes_per_pixel = _BYTES_PER_PIXEL[run.settings.format, run.settings.depth]
+    return Estimate(
+        run.style_spec.text,
+        run.planned.folder,
+        len(pending),
+        sum(entry is not None and entry.status == "skipped" for _image, entry in pairs),
+        len(reasons),
+        reasons,
+        sizes,
+        seconds,
+        setup,
+        round(sum(width * height * bytes_per_pixel * count for (width, height), count in sizes.items())),
+        timer.device if timer is not None else None,
+    )
+
+
+class _Timer:
+    """Times steps in a worker of an executor, which is entered when it is needed.
+
+    Attributes
+    ----------
+    device : str or None
+        Kind of device and backend; None before the first measurement.
+    """
+
+    def __init__(self, runs: Sequence[Run], executor: Executor, stack: contextlib.ExitStack) -> None:
+        self._runs = runs
+        self._executor = executor
+        self._stack = stack
+        self._trials: dict[Any, _Trial | None] = {}
+        self.device: str | None = None
+
+    def measure(self, run: Run, size: tuple[int, int]) -> tuple[_Trial | None, float | None]:
+        """Return the rate of a run, and its seconds before the first image; None if the trial fails."""
+        before = 0.0
+        if self.device is None:
+            before = self._start()
+        settings = dataclasses.replace(run.settings, size=0, steps=1, format="jpg", quality=1, seed=0)
+        key = (run.fingerprint, settings, len(run.style_spec.regions))  # styles measured alike cost alike
+        new = key not in self._trials
+        if new:
+            self._trials[key] = self._run_trial(run, size)
+        trial = self._trials[key]
+        return trial, None if trial is None else before + trial.loading + (trial.setup if new else 0.0)
+
+    def _start(self) -> float:
+        """Start the workers, load the backend and settle the precision, as a run does; return the seconds it took."""
+        began = time.perf_counter()
+        self._stack.enter_context(self._executor)
+        machine = self._executor.run_once(worker.device_info)
+        self.device = f"{machine.device} ({machine.backend})"
+        settle_precision(self._runs, machine, lambda: self._executor.run_once(worker.benchmark_precision))
+        return time.perf_counter() - began
+
+    def _run_trial(self, run: Run, size: tuple[int, int]) -> _Trial | None:
+        """Time a few steps on a synthetic subject of the most frequent shape; return None if they fail."""
+        if run.settings.strength == 0:
+            return _Trial(0.0, 0.0, 0.0)
+        ratio = min(1.0, _TRIAL_SIZE / max(size))
+        width, height = (max(32, round(side * ratio)) for side in size)
+        settings = dataclasses.replace(run.settings, size=0, steps=_TRIAL_STEPS, precision=run.precision)
+        began = time.perf_counter()
+        try:
+            context = run.context(remote=not isinstance(self._executor, InProcessExecutor))
+            context = dataclasses.replace(context, settings=settings, key=f"trial {id(run)}")
+        except StylebankError:
+            return None
+        finally:
+            run.release()
+        loading = time.perf_counter() - began
+        blocks = np.random.default_rng(0).uniform(0, 255, (height // 8 + 1, width // 8 + 1, 3))
+        subject: Pixels = np.kron(blocks, np.ones((8, 8, 1)))[:height, :width].astype(np.float32)
+        count = len(run.style_spec.regions)
+        regions = RegionMasks(np.full((count, height, width), 1 / count, np.float32)) if run.style_spec.masked else None
+        batch = ImageBatch((0,), [subject], regions=[regions])
+        times = self._executor.run_once(functools.partial(worker.time_steps, context=context, batch=batch))
+        if times is None:
+            return None
+        return _Trial(times.seconds / (times.progress * _cost((width, height), settings)), loading, times.setup)
 
 
 def free_bytes(folder: Path) -> int:
@@ -163,47 +229,3 @@ def _cost(size: tuple[int, int], settings: SynthesisSettings) -> float:
     from ..synthesis.pyramid import pyramid
 
     return float(sum(settings.steps * width * height for width, height in pyramid(size, settings)))
-
-
-def init_process(runs: Sequence[Run]) -> float:
-    """Load the backend and settle the precision, as a run does; return the seconds it took."""
-    began = time.perf_counter()
-    config = WorkerConfig(os.getpid())
-    settle_precision(runs, worker.device_info(config), lambda: worker.benchmark_precision(config))
-    return time.perf_counter() - began
-
-
-def _run_trial(run: Run, size: tuple[int, int]) -> _Trial | None:
-    """Time a few steps on a synthetic subject of the most frequent shape; return None if they fail."""
-    ratio = min(1.0, _TRIAL_SIZE / max(size))
-    width, height = (max(32, round(side * ratio)) for side in size)
-    if run.settings.strength == 0:
-        return _Trial(0.0, 0.0, 0.0)
-    settings = dataclasses.replace(run.settings, size=0, steps=_TRIAL_STEPS, precision=run.precision)
-    began = time.perf_counter()
-    try:
-        context = dataclasses.replace(run.context(remote=False), settings=settings, key=f"trial {id(run)}")
-        loading = time.perf_counter() - began
-        blocks = np.random.default_rng(0).uniform(0, 255, (height // 8 + 1, width // 8 + 1, 3))
-        subject: Pixels = np.kron(blocks, np.ones((8, 8, 1)))[:height, :width].astype(np.float32)
-        count = len(run.style_spec.regions)
-        regions = RegionMasks(np.full((count, height, width), 1 / count, np.float32)) if run.style_spec.masked else None
-        steps: list[tuple[float, float]] = []
-        config = WorkerConfig(os.getpid())
-        setup = 0.0
-        for _warm_up in range(2):
-            steps.clear()
-            setup += worker.work(
-                config,
-                context,
-                ImageBatch((0,), [subject], regions=[regions]),
-                on_step=lambda _number, info: steps.append((time.perf_counter(), info.progress)),
-            ).setup
-    except StylebankError:
-        return None
-    finally:
-        run.release()
-    if len(steps) < 2:
-        return None
-    (began, before), (ended, after) = steps[0], steps[-1]
-    return _Trial((ended - began) / ((after - before) * _cost((width, height), settings)), loading, setup)

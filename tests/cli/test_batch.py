@@ -82,6 +82,7 @@ def test_a_dry_run_says_what_there_is_to_do_and_does_nothing(run: Run, jobs_file
     assert "text.jpg: " in reason and "not an image" in reason
     assert "wave: 3 to do, 0 finished, 1 failed; " in first and "1 of 64 x 64" in first and "MB" in first
     assert last.startswith("total: 3 pictures, about 0:") and "of it set-up" in last and "MB free" in last
+    assert " with 1 worker on cpu (" in last or " with 1 worker on gpu (" in last
     told = run("-q", "batch", jobs_file, "-o", tmp_path / "out", "--dry-run", "--json")
     assert told.code == 0 and told.stderr == ""
     plan = json.loads(told.stdout)
@@ -94,6 +95,16 @@ def test_a_dry_run_says_what_there_is_to_do_and_does_nothing(run: Run, jobs_file
     assert not (tmp_path / "out").exists()
     run("batch", jobs_file, "-o", tmp_path / "out")
     assert "0 to do, 3 finished" in run("batch", jobs_file, "-o", tmp_path / "out", "--dry-run").stdout
+
+
+def test_a_dry_run_asks_the_workers_of_the_run(run: Run, jobs_file: Path, tmp_path: Path) -> None:
+    options = ["-q", "batch", jobs_file, "-o", tmp_path / "out", "--dry-run"]
+    plan = json.loads(run(*options, "--json", "--jobs", "2", "--device", "cpu").stdout)
+    assert (plan["pictures"], plan["workers"]) == (3, 2) and plan["device"].startswith("cpu (")
+    assert plan["elapsed"] == pytest.approx(plan["setup"] + plan["seconds"] / 2, abs=0.01)
+    refused = run(*options, "--devices", "7,8")
+    assert refused.code == 2 and "finds no GPU" in refused.stderr and refused.stdout == ""
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_misspelt_key_is_one_line_with_its_own(run: Run, jobs_file: Path) -> None:
