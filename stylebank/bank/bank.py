@@ -15,8 +15,6 @@ from ..errors import (
     LockTimeout,
     NameRefused,
     OutputRefused,
-    StyleDamaged,
-    StyleExists,
     StyleNotFound,
     printable,
 )
@@ -26,7 +24,7 @@ from ..names import casefold_key, check_name, file_name
 from ..storage import reader
 from ..style import Header, Style
 from .commit import commit, finish_renames, rename_note
-from .index import StyleIndex, read_name
+from .index import StyleIndex, require_known
 from .location import default_folder, expand_user
 
 _Default = TypeVar("_Default")
@@ -124,32 +122,6 @@ class Bank(StyleIndex):
             return default
         return reader.read(path, scales)
 
-    def ensure_available(self, name: str, *, replace: bool = False) -> str:
-        """Return `name` in NFC form if a style of that name may be written.
-
-        Parameters
-        ----------
-        name
-            In any Unicode form.
-        replace
-            Whether a style of exactly this name may exist.
-
-        Raises
-        ------
-        NameRefused, StyleExists
-        """
-        name = check_name(name)
-        for other in filter(None, map(read_name, self.candidates(name))):
-            if other == name and not replace:
-                raise StyleExists(f"style {name!r} is already in the bank. Choose another name, or add --replace.")
-            if other != name and casefold_key(other) == casefold_key(name):
-                raise StyleExists(
-                    f"style {name!r} differs only in case from {other!r}, which is in the bank. Choose another name."
-                )
-        if not replace:
-            self._free_path(name)
-        return name
-
     def add(self, style: Style, *, replace: bool = False) -> Header:
         """Write a style into the bank atomically.
 
@@ -173,9 +145,9 @@ class Bank(StyleIndex):
             name = self.ensure_available(style.name, replace=replace)
             target = self.find(name, thorough=replace)
             if target is None:
-                target = self._free_path(name)
+                target = self.free_path(name)
             else:
-                _require_known(target)
+                require_known(target)
             commit(target, dataclasses.replace(style, header=dataclasses.replace(style.header, name=name)))
             return reader.read_header(target)
 
@@ -210,10 +182,10 @@ class Bank(StyleIndex):
             path = self.path(old)
             new = check_name(new)
             if casefold_key(new) != casefold_key(old):
-                self._require_new(new)
+                self.require_new(new)
             target = self.folder / file_name(new)
             if target != path:
-                target = self._free_path(new)
+                target = self.free_path(new)
             style = reader.read(path)
             renamed = dataclasses.replace(style, header=dataclasses.replace(style.header, name=new))
             if target == path:
@@ -252,31 +224,6 @@ class Bank(StyleIndex):
                 commit(path, changed)
             return reader.read_header(path)
 
-    def _require_new(self, name: str) -> None:
-        for other in filter(None, map(read_name, self.candidates(name))):
-            if casefold_key(other) == casefold_key(name):
-                difference = "" if other == name else f", which differs from {name!r} only in case,"
-                raise StyleExists(
-                    f"style {other!r}{difference} is already in the bank. Choose another name, or remove it."
-                )
-        self._free_path(name)
-
-    def _free_path(self, name: str) -> Path:
-        """Return the path for a new style of this name; raise `StyleExists` if another file has it."""
-        path = self.folder / file_name(name)
-        if os.path.lexists(path):
-            try:
-                other_name = reader.read_header(path).name
-            except StyleDamaged:
-                other_name = ""
-            hint = (
-                f"holds style {other_name!r}. Rename or remove that one first."
-                if other_name
-                else "is damaged. Remove it first, or add with --replace."
-            )
-            raise StyleExists(f"style {name!r}: {printable(path)} has its file name, and {hint}")
-        return path
-
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:
         make_folder(self.folder)
@@ -292,9 +239,3 @@ class Bank(StyleIndex):
             ) from error
         except OSError as error:
             raise OutputRefused(f"{printable(self.folder)}: {describe_os_error(error)}") from error
-
-
-def _require_known(path: Path) -> None:
-    """Refuse to replace a file that cannot be read: another style may be in it."""
-    with contextlib.suppress(StyleDamaged):
-        reader.read_header(path)

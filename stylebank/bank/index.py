@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import os
 from pathlib import Path
@@ -10,6 +11,7 @@ from ..errors import (
     NameRefused,
     StylebankError,
     StyleDamaged,
+    StyleExists,
     StyleFileError,
     StyleNotFound,
     StyleUnreadable,
@@ -145,6 +147,58 @@ class StyleIndex:
             raise StyleDamaged(f"{printable(self.folder)}: {both} both hold style {name!r}. Remove one of them.")
         return found[0] if found else None
 
+    def ensure_available(self, name: str, *, replace: bool = False) -> str:
+        """Return `name` in NFC form if a style of that name may be written.
+
+        Parameters
+        ----------
+        name
+            In any Unicode form.
+        replace
+            Whether a style of exactly this name may exist.
+
+        Raises
+        ------
+        NameRefused, StyleExists
+        """
+        name = check_name(name)
+        for other in filter(None, map(read_name, self.candidates(name))):
+            if other == name and not replace:
+                raise StyleExists(f"style {name!r} is already in the bank. Choose another name, or add --replace.")
+            if other != name and casefold_key(other) == casefold_key(name):
+                raise StyleExists(
+                    f"style {name!r} differs only in case from {other!r}, which is in the bank. Choose another name."
+                )
+        if not replace:
+            self.free_path(name)
+        return name
+
+    def require_new(self, name: str) -> None:
+        """Raise `StyleExists` if the bank has a style of this name, ignoring case, or its file."""
+        for other in filter(None, map(read_name, self.candidates(name))):
+            if casefold_key(other) == casefold_key(name):
+                difference = "" if other == name else f", which differs from {name!r} only in case,"
+                raise StyleExists(
+                    f"style {other!r}{difference} is already in the bank. Choose another name, or remove it."
+                )
+        self.free_path(name)
+
+    def free_path(self, name: str) -> Path:
+        """Return the path for a new style of this name; raise `StyleExists` if another file has it."""
+        path = self.folder / file_name(name)
+        if os.path.lexists(path):
+            try:
+                other_name = reader.read_header(path).name
+            except StyleDamaged:
+                other_name = ""
+            hint = (
+                f"holds style {other_name!r}. Rename or remove that one first."
+                if other_name
+                else "is damaged. Remove it first, or add with --replace."
+            )
+            raise StyleExists(f"style {name!r}: {printable(path)} has its file name, and {hint}")
+        return path
+
 
 def read_name(path: Path) -> str | None:
     """Return the name of the style in a file; None if it is damaged or cannot be read."""
@@ -152,3 +206,9 @@ def read_name(path: Path) -> str | None:
         return reader.read_header(path).name
     except StyleFileError:
         return None
+
+
+def require_known(path: Path) -> None:
+    """Refuse to replace a file that cannot be read: another style may be in it."""
+    with contextlib.suppress(StyleDamaged):
+        reader.read_header(path)
