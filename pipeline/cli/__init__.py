@@ -27,6 +27,10 @@ def main(arguments: list[str] | None = None) -> None:
         Words after the command's name; by default those of the process.
     """
     streams.prepare()
+    if "_STYLEBANK_COMPLETE" in os.environ:
+        from . import completion
+
+        completion.register()
     words = sys.argv[1:] if arguments is None else arguments
     as_json = "--log-json" in words or os.environ.get("STYLEBANK_LOG_JSON", "").lower() in _TRUE
     with logs.handled(as_json=as_json):  # errors in the options themselves are JSON, too

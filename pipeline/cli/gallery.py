@@ -16,7 +16,10 @@ from .path_types import PathName
 @click.command("gallery")
 @click.option("-o", "--output", required=True, type=PathName(), help="A .html file, or a folder for index.html.")
 @click.option(
-    "--tag", multiple=True, help="Show only styles with this tag; repeatable, and styles need all tags given."
+    "--tag",
+    type=options.TagName(),
+    multiple=True,
+    help="Show only styles with this tag; repeatable, and styles need all tags given.",
 )
 @click.option(
     "--swatches",

@@ -23,7 +23,10 @@ _SORT_KEYS: dict[str, Callable[[Header], Any]] = {
 
 @click.command("list")
 @click.option(
-    "--tag", multiple=True, help="List only styles with this tag; repeatable, and styles need all tags given."
+    "--tag",
+    type=options.TagName(),
+    multiple=True,
+    help="List only styles with this tag; repeatable, and styles need all tags given.",
 )
 @click.option(
     "--sort",

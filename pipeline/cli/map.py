@@ -15,7 +15,10 @@ from .path_types import PathName
 @click.command("map")
 @click.option("-o", "--output", required=True, type=PathName(), help="File: a .html page or a .png picture.")
 @click.option(
-    "--tag", multiple=True, help="Draw only styles with this tag; repeatable, and styles need all tags given."
+    "--tag",
+    type=options.TagName(),
+    multiple=True,
+    help="Draw only styles with this tag; repeatable, and styles need all tags given.",
 )
 @click.option(
     "--scale",

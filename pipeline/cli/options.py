@@ -11,16 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import click
-from click.shell_completion import CompletionItem
 
-from stylebank.bank import Bank, default_folder
+from stylebank.bank import Bank
 from stylebank.errors import StyleFileError
 from stylebank.images import MAX_PIXELS
 
-from ..jobs.user_paths import expand_user, refuse_picture
 from ..settings import MEASURE_PRESETS
 from . import logs, streams
 from .path_types import PathName
+from .style_types import StyleName as StyleName
+from .style_types import TagName as TagName
 
 
 @dataclass
@@ -73,39 +73,6 @@ class CliContext:
             except OSError as error:
                 streams.silence_stdout()
                 self.stdout_error = error
-
-
-class StyleName(click.ParamType):  # type: ignore[type-arg]
-    """The name of a style; completes from the bank.
-
-    Parameters
-    ----------
-    or_picture
-        The command takes pictures, too.
-    """
-
-    name = "style"
-    envvar_list_splitter = ","
-
-    def __init__(self, *, or_picture: bool = False) -> None:
-        self._or_picture = or_picture
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Say what to do with the path of a picture."""
-        text = str(value)
-        context = ctx.find_object(CliContext) if ctx is not None else None
-        if self._or_picture:
-            return expand_user(text)
-        if context is not None:
-            refuse_picture(text.rpartition(":")[0] or text, context.bank.__contains__)
-        return text
-
-    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        """Return the names in the bank that begin with `incomplete`."""
-        root = ctx.find_root()
-        bank = Bank(root.params.get("bank") or default_folder())
-        region, equals, prefix = incomplete.rpartition("=")
-        return [CompletionItem(f"{region}{equals}{name}") for name in bank.names() if name.startswith(prefix)]
 
 
 class Integers(click.ParamType):  # type: ignore[type-arg]
@@ -184,7 +151,7 @@ memory_limit = click.option(
     help="Memory a picture may take; a larger one is computed in tiles, with the same result.  "
     "[default: the free memory]",
 )
-tags = click.option("--tag", multiple=True, help="Tag to find the style by; repeatable.")
+tags = click.option("--tag", multiple=True, type=TagName(), help="Tag to find the style by; repeatable.")
 replace = click.option("--replace", is_flag=True, help="Replace a style of the same name.")
 no_thumbnail = click.option("--no-thumbnail", is_flag=True, help="Leave thumbnail and swatch out of the style.")
 json_flag = click.option("--json", is_flag=True, help="Print JSON.")

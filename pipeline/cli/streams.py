@@ -42,8 +42,8 @@ def prepare() -> None:
     """Make the standard streams safe to use.
 
     A closed descriptor is opened on the null device, because the next file that is opened would take its number
-    and get what libraries print. A message that stderr refuses is dropped. A result that stdout refuses is an error,
-    also where stdout is closed; so is reading a closed stdin. Characters that the terminal's encoding lacks are escaped.
+    and get what libraries print. A message that stderr refuses is dropped. Characters that the
+    terminal's encoding lacks are escaped. Writing a full or closed stdout and reading a closed stdin are errors.
     """
     opened = {number for number, mode in enumerate(_MODES) if _open_if_closed(number, mode)}
     for number, name in enumerate(("stdin", "stdout", "stderr")):

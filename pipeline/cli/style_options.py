@@ -25,7 +25,7 @@ _OPTIONS = (
         "--style",
         required=True,
         multiple=True,
-        type=options.StyleName(),
+        type=options.StyleName(regions=True),
         metavar="NAME",
         help="Style in the bank; repeatable. NAME:WEIGHT, several times, mixes styles into their barycentre. "
         "REGION=NAME, with --mask, gives each region its style.",

@@ -12,8 +12,8 @@ from . import options
 
 @click.command("tag")
 @click.argument("names", metavar="NAME...", nargs=-1, required=True, type=options.StyleName())
-@click.option("--add", metavar="TAG", multiple=True, help="Tag to add; repeatable.")
-@click.option("--remove", metavar="TAG", multiple=True, help="Tag to remove; repeatable.")
+@click.option("--add", type=options.TagName(), metavar="TAG", multiple=True, help="Tag to add; repeatable.")
+@click.option("--remove", type=options.TagName(), metavar="TAG", multiple=True, help="Tag to remove; repeatable.")
 @click.pass_obj
 def command(context: options.CliContext, names: tuple[str, ...], add: tuple[str, ...], remove: tuple[str, ...]) -> None:
     """Add tags to styles, or remove them. Their content_sha256 stays the same.
