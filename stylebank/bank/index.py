@@ -21,6 +21,7 @@ from ..files import describe_os_error, describe_read_error
 from ..names import SUFFIX, casefold_key, check_name, file_name, may_contain
 from ..storage import reader
 from ..style import Header
+from .header_cache import HeaderCache
 
 
 class StyleIndex:
@@ -34,6 +35,7 @@ class StyleIndex:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._cache = HeaderCache(folder)
 
     def paths(self) -> list[Path]:
         """Return all style files, whole or damaged; none if the folder does not exist.
@@ -57,26 +59,35 @@ class StyleIndex:
             raise StyleUnreadable(f"{printable(self.folder)}: {reason}").located(self.folder, reason) from error
         return [self.folder / name for name in names if name.endswith(SUFFIX) and not name.startswith(".")]
 
-    def headers(self) -> tuple[list[Header], list[StyleFileError]]:
+    def headers(self, *, fresh: bool = False) -> tuple[list[Header], list[StyleFileError]]:
         """Return the header of every whole style, by name, and an error for every other file.
 
         A file that this process may not read has a `StyleUnreadable`, any other a `StyleDamaged`.
         If two files have the same name, the second one has an error.
+
+        Parameters
+        ----------
+        fresh
+            Read every file. By default, a file that has not changed since the last list is not opened.
         """
-        entries, damaged = self.entries()
+        entries, damaged = self.entries(fresh=fresh)
         return [header for header, _path in entries], damaged
 
-    def entries(self) -> tuple[list[tuple[Header, Path]], list[StyleFileError]]:
+    def entries(self, *, fresh: bool = False) -> tuple[list[tuple[Header, Path]], list[StyleFileError]]:
         """Return the same as `headers`, each header with its file."""
         found: list[tuple[Header, Path]] = []
         damaged: list[StyleFileError] = []
-        for path in self.paths():
+        read_header = reader.read_header if fresh else self._cache.read_header
+        paths = self.paths()
+        for path in paths:
             try:
-                found.append((reader.read_header(path), path))
+                found.append((read_header(path), path))
             except StyleFileError as error:
                 # another process may have removed the file since it was listed
                 if not isinstance(error.__cause__, FileNotFoundError) or path.is_symlink():
                     damaged.append(error)
+        if not fresh:
+            self._cache.save(paths)
         found.sort(key=lambda pair: (casefold_key(pair[0].name), pair[0].name, pair[1].name != file_name(pair[0].name)))
         unique: dict[str, tuple[Header, Path]] = {}
         for header, path in found:
@@ -141,11 +152,22 @@ class StyleIndex:
         # a file that was copied by hand may have any name
         found = [path for path in self.candidates(name) if read_name(path) == name]
         if not found and thorough:
-            found = [path for path in self.paths() if read_name(path) == name]
+            found = self._search(name)
         if len(found) > 1:
             both = " and ".join(printable(path.name) for path in found)
             raise StyleDamaged(f"{printable(self.folder)}: {both} both hold style {name!r}. Remove one of them.")
         return found[0] if found else None
+
+    def _search(self, name: str) -> list[Path]:
+        """Return the files with a style of this name, among all files."""
+        paths = self.paths()
+        found = []
+        for path in paths:
+            with contextlib.suppress(StyleFileError):
+                if self._cache.read_header(path).name == name and read_name(path) == name:
+                    found.append(path)
+        self._cache.save(paths)
+        return found
 
     def ensure_available(self, name: str, *, replace: bool = False) -> str:
         """Return `name` in NFC form if a style of that name may be written.

@@ -87,7 +87,7 @@ def verify(bank: Bank, names: Sequence[str] = ()) -> Iterator[CheckResult]:
     """
     if names:
         return (_check(path) for path in [bank.path(name) for name in dict.fromkeys(names)])
-    conflict = {error.path: error.reason for error in bank.headers()[1]}
+    conflict = {error.path: error.reason for error in bank.headers(fresh=True)[1]}
     return (_check(path, conflict.get(path, "")) for path in bank.paths())
 
 

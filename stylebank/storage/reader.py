@@ -167,7 +167,7 @@ def _header(file: h5py.File) -> Header:
         tags=tags,
         created=texts["created"],
         version=texts["stylebank_version"],
-        recipe=_recipe(extras.get("recipe", b""), texts["source_sha256"]),
+        recipe=parse_recipe(extras.get("recipe", b""), texts["source_sha256"]),
     )
     if content_digest(header, digests) != header.content_sha256:
         raise StyleDamaged("content_sha256 does not match the header: the file has been changed.")
@@ -236,8 +236,8 @@ def _shape(key: str, layer: str) -> tuple[int, ...]:
     return (channels,) if key in ("mean", "eigenvalues") else (channels, channels)
 
 
-def _recipe(data: bytes, source_sha256: str) -> str:
-    """Return the recipe's text: a JSON object with the digest `source_sha256`."""
+def parse_recipe(data: bytes, source_sha256: str) -> str:
+    """Return a recipe's text, a JSON object with the digest `source_sha256`; `StyleDamaged` for anything else."""
     if not data:
         return ""
     try:
