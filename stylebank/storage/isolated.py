@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 from .. import errors
-from ..errors import ImportRefused, StylebankError, StyleDamaged, printable
+from ..errors import ImportRefused, StylebankError, StyleFileError, printable
 
 #: Address space in bytes that parsing may take beyond what the libraries have. A style of ten scales takes 200 MB.
 MAX_BYTES = 4 << 30
@@ -22,7 +22,7 @@ MAX_BYTES = 4 << 30
 MAX_CPU_SECONDS = 120
 #: Seconds by the clock, for a file on a disk that does not answer.
 MAX_SECONDS = 600
-_REFUSED = 3
+_REFUSED, _NO_MEMORY = 3, 4
 _ADVICE = "Nothing was imported. Get the file again from its author."
 #: The child's import path is this process's: never the working folder, where files from elsewhere often lie.
 _CODE = """\
@@ -45,8 +45,8 @@ def parse(path: Path) -> None:
     ------
     ImportRefused
         If the child crashed, or used more memory or time than the limits.
-    StyleDamaged
-        As `reader.read` raises it. Other classes of error come as they are, too.
+    StyleDamaged, StyleUnreadable
+        As `reader.read` raises them.
     """
     if not sys.executable:  # an embedded interpreter has no program to start
         return
@@ -66,6 +66,9 @@ def parse(path: Path) -> None:
         raise ImportRefused(f"{location}: {reason}. Nothing was imported. Free some memory and try again.") from error
     if child.returncode == _REFUSED:
         raise _raised(path, child.stdout)
+    if child.returncode == _NO_MEMORY:
+        limit = f"{MAX_BYTES / 2**30:.3g} GiB"
+        raise ImportRefused(f"{location}: reading it takes more memory than is free, or than {limit}. {_ADVICE}")
     if child.returncode:
         raise ImportRefused(f"{location}: {_describe(child.returncode)}. {_ADVICE}")
 
@@ -77,14 +80,18 @@ def command(path: Path) -> list[str]:
 
 
 def main() -> None:
-    """Read the file that the command line names, within its limits; exit with 3 and the error if it is refused."""
+    """Read the file that the command line names, within its limits; the exit code says how that ends."""
     from . import reader
 
     path, most_bytes, most_seconds = sys.argv[1:]
     try:
         _limit(int(most_bytes), int(most_seconds))
         reader.read(Path(path))
+    except MemoryError:
+        os._exit(_NO_MEMORY)
     except StylebankError as error:
+        if isinstance(error.__cause__, MemoryError):
+            os._exit(_NO_MEMORY)
         reason = getattr(error, "reason", "")
         text = "\0".join((type(error).__name__, str(error), reason))
         sys.stdout.buffer.write(text.encode("utf-8", "backslashreplace"))
@@ -122,7 +129,7 @@ def _raised(path: Path, output: bytes) -> StylebankError:
     if not (isinstance(kind, type) and issubclass(kind, StylebankError)):
         kind = StylebankError
     error: StylebankError = kind(message)
-    return error.located(path, reason) if isinstance(error, StyleDamaged) else error
+    return error.located(path, reason) if isinstance(error, StyleFileError) else error
 
 
 def _describe(code: int) -> str:

@@ -130,7 +130,7 @@ def unclear(outcome: Outcome) -> Iterator[str]:
     for line in outcome.err.splitlines():
         if "Traceback" in line or "report what it prints" in line:
             yield f"an error that is not the project's: {line}"
-    if outcome.code not in {0, 1, 2, 3, 4}:
+    if outcome.code not in {0, 1, 2, 3, 4, 5}:
         yield f"exit code {outcome.code}"
 
 

@@ -71,7 +71,7 @@ def _kill_the_real_command(
     image = ROOT / "data/styles/poppies.jpg"
 
     def started(target: Path) -> subprocess.Popen[bytes]:
-        options = ["--name", "real", "--scales", "32", "--layers", "conv1_1"]
+        options = ["--name", "real", "--scales", "64", "--layers", "conv1_1"]
         line = [sys.executable, "-m", "stylebank", "--bank", str(target), "add", str(image), *options]
         return subprocess.Popen(line, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 

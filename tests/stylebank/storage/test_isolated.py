@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from stylebank.bank import Bank, transfer
-from stylebank.errors import ImportRefused, StylebankError, StyleDamaged
+from stylebank.errors import ImportRefused, StylebankError, StyleDamaged, StyleUnreadable
 from stylebank.storage import isolated
 from tests.conftest import Result
 from tests.stylebank.storage.style_files import MEAN, changed, never_written, written
@@ -90,7 +90,9 @@ def slow(monkeypatch: pytest.MonkeyPatch, code: str) -> None:
         line = real(path)
         index = line.index("-c") + 1
         line[index] = line[index].replace(
-            "main()", f"import stylebank.storage.reader as r; r.read = lambda path: exec({code!r}); main()"
+            "main()",
+            "import stylebank.storage.reader as r\n"
+            f"r.read = lambda path: exec({code!r}, {{'path': path, 'r': r}})\nmain()",
         )
         return line
 
@@ -102,7 +104,22 @@ def test_memory_is_limited(full: Bank, file: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(isolated, "MAX_BYTES", 200 << 20)
     isolated.parse(file)  # enough for a small file
     slow(monkeypatch, "bytearray(1 << 30)")
-    assert "reading it ends the process (code 1)" in refused(full, file)
+    assert "reading it takes more memory than is free, or than 0.195 GiB. Nothing was imported." in refused(full, file)
+    slow(monkeypatch, "with r.hdf5.opened(path): bytearray(1 << 30)")
+    assert "reading it takes more memory than is free, or than 0.195 GiB. Nothing was imported." in refused(full, file)
+
+
+def test_a_file_that_the_system_does_not_let_read_is_no_damaged_one(
+    full: Bank, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow(
+        monkeypatch,
+        "from stylebank import errors; raise errors.StyleUnreadable(f'{path}: no. Go.').located(path, 'no.')",
+    )
+    with pytest.raises(StyleUnreadable) as caught:
+        transfer.import_style(full, file)
+    assert (str(caught.value), caught.value.path, caught.value.reason) == (f"{file}: no. Go.", file, "no.")
+    assert full.names() == ["tide"]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such limit")
