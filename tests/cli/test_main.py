@@ -240,7 +240,8 @@ def test_quiet_and_verbose_exclude_each_other(run: Run) -> None:
         (["frobnicate"], 2, "No such command 'frobnicate'."),
         (["aply", "x.jpg"], 2, "No such command 'aply'. Did you mean apply?"),
         (["--frobnicate"], 2, "No such option"),
-        (["apply", "--style", "wave"], 2, "Missing argument"),
+        (["apply", "--style", "wave"], 2, "no subjects. Give a SUBJECT, or --from-file FILE"),
+        (["show"], 2, "Missing argument"),
         (["add", "nowhere.jpg"], 1, "nowhere.jpg: No such file"),
     ],
 )
