@@ -47,7 +47,7 @@ def report_error(error: BaseException) -> int:
             error.show()  # with the usage of the command
             return int(error.exit_code)
         return _log(error.format_message(), int(error.exit_code))
-    if isinstance(error, StylebankError):
+    if isinstance(error, StylebankError) and not _names_memory(error):
         return _log(str(error), error.exit_code)
     if isinstance(error, BrokenPipeError):  # the reader of our output, such as head, has ended
         streams.silence_stdout()
@@ -87,10 +87,14 @@ def _lacks_memory(error: BaseException) -> bool:
     while cause is not None:
         if isinstance(cause, MemoryError) or (isinstance(cause, OSError) and cause.errno == errno.ENOMEM):
             return True
-        if any(text in str(cause) for text in _OUT_OF_MEMORY_TEXTS):
+        if _names_memory(cause):
             return True
         cause = cause.__cause__
     return False
+
+
+def _names_memory(error: BaseException) -> bool:
+    return any(text in str(error) for text in _OUT_OF_MEMORY_TEXTS)
 
 
 def _log(text: str, code: int, **fields: Any) -> int:

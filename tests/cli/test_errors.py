@@ -12,6 +12,7 @@ import pytest
 
 from pipeline.cli import logs
 from pipeline.cli.errors import report_error
+from stylebank.errors import StylebankError
 
 
 def caused_by(cause: BaseException) -> Exception:
@@ -29,6 +30,7 @@ def caused_by(cause: BaseException) -> Exception:
         ImportError("libcublas.so.12: failed to map segment from shared object"),
         ImportError("libtensorflow.so: cannot open shared object file: Cannot allocate memory"),
         RuntimeError("can't start new thread"),
+        StylebankError("backend tensorflow: cannot be loaded (libtensorflow_cc.so.2: failed to map segment from it)."),
         caused_by(MemoryError()),
     ],
     ids=str,
