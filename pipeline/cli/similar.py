@@ -19,7 +19,7 @@ from . import options
     type=click.IntRange(32),
     default=similarity.SCALE,
     show_default=True,
-    help="Longest side at which to compare.",
+    help="Longest side at which to compare, where a style has it.",
 )
 @click.option(
     "--layers", type=options.Layers(), help="Layers to compare; 'pixels' is the palette.  [default: all of the query]"

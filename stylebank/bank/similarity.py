@@ -17,7 +17,7 @@ subspaces: the leading axes of one style are one subspace, and each of its other
 from __future__ import annotations
 
 import heapq
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ import numpy as np
 from ..errors import StyleFileError, UsageError
 from ..math.gaussian import PrincipalAxes, layer_distance, spectral_bound
 from ..storage import reader
-from ..style import Gaussian, Header, nearest_scale
+from ..style import Gaussian, Header
 from .combine import SAME_SCALE
 
 #: Default scale of comparisons: longest side in pixels.
@@ -60,11 +60,30 @@ class Neighbour:
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
-    """A style file to compare, with its scale nearest to the requested one."""
+    """A style file to compare.
+
+    Attributes
+    ----------
+    header : Header
+    path : Path
+    scale : int
+        Scale of the style, in pixels.
+    query_scale : int
+        Scale of the query, within half an octave.
+    """
 
     header: Header
     path: Path
     scale: int
+    query_scale: int
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A style that cannot be compared, and the reason in words."""
+
+    name: str
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -79,17 +98,24 @@ class SearchResult:
         Files that could not be read.
     compared : int
         Number of styles whose distance was computed completely.
+    left_out : tuple of LeftOut
+        Styles that cannot be compared.
     """
 
     neighbours: tuple[Neighbour, ...]
     damaged: tuple[StyleFileError, ...]
     compared: int
+    left_out: tuple[LeftOut, ...] = ()
 
 
 def comparable(
-    headers: Sequence[tuple[Header, Path]], reference: Header, scale: int, layers: Sequence[str]
-) -> tuple[list[Candidate], int]:
-    """Return the styles that can be compared, and the number of those that cannot.
+    headers: Sequence[tuple[Header, Path]],
+    reference: Header,
+    scale: int,
+    layers: Sequence[str],
+    query_scales: Sequence[int] = (),
+) -> tuple[list[Candidate], list[LeftOut]]:
+    """Return the styles that can be compared, and those that cannot.
 
     Parameters
     ----------
@@ -98,23 +124,55 @@ def comparable(
     reference
         A style can be compared if its fingerprint has no `Fingerprint.differences` from this one's.
     scale
-        Longest side. A style needs a scale within half an octave of it.
+        Longest side in pixels at which to compare, if possible.
     layers
         A style needs all of them.
+    query_scales
+        Scales of the query; `scale` alone by default. A style needs a scale within half an octave of one of them.
+        Of several such pairs, the one nearest to `scale` is compared.
     """
-    candidates = []
+    candidates, left_out = [], []
+    query_scales = query_scales or (scale,)
     for header, path in headers:
-        closest_scale = nearest_scale(header.sizes, scale)
-        if (
-            not header.fingerprint.differences(reference.fingerprint)
-            and set(layers) <= set(header.fingerprint.layers)
-            and max(closest_scale, scale) <= SAME_SCALE * min(closest_scale, scale)
-        ):
-            candidates.append(Candidate(header, path, closest_scale))
-    return candidates, len(headers) - len(candidates)
+        reason = incomparable(header, reference, layers)
+        pair = None if reason else common_scales(query_scales, header.sizes, scale)
+        if pair is not None:
+            candidates.append(Candidate(header, path, pair[1], pair[0]))
+        else:
+            reason = reason or f"measured at {_listed(header.sizes)} pixels, the query at {_listed(query_scales)}"
+            left_out.append(LeftOut(header.name, reason))
+    return candidates, left_out
 
 
-def nearest(query: Layers, candidates: Sequence[Candidate], number: int, layers: Sequence[str]) -> SearchResult:
+def incomparable(header: Header, reference: Header, layers: Sequence[str]) -> str:
+    """Return why two styles cannot be compared at any scale; empty if they can."""
+    missing = [layer for layer in layers if layer not in header.fingerprint.layers]
+    differences = header.fingerprint.differences(reference.fingerprint)
+    if differences:
+        return "measured with " + ", ".join(
+            f"{key} {str(value)[:12]} in place of {str(wanted)[:12]}" for key, (value, wanted) in differences.items()
+        )
+    return f"measured without {' '.join(missing)}" if missing else ""
+
+
+def common_scales(first: Iterable[int], second: Iterable[int], scale: int) -> tuple[int, int] | None:
+    """Return the pair of scales within half an octave of each other that is nearest to `scale`; None without one."""
+
+    def ratio(one: int, other: int) -> float:
+        return max(one, other) / min(one, other)
+
+    second = list(second)
+    pairs = [(one, other) for one in first for other in second if ratio(one, other) <= SAME_SCALE]
+    return min(pairs, key=lambda pair: (max(ratio(pair[0], scale), ratio(pair[1], scale)), pair), default=None)
+
+
+def _listed(scales: Iterable[int]) -> str:
+    return ", ".join(map(str, sorted(scales)))
+
+
+def nearest(
+    query: Mapping[int, Layers], candidates: Sequence[Candidate], number: int, layers: Sequence[str]
+) -> SearchResult:
     """Return the styles nearest to one, nearest first. The result equals that of an exhaustive search.
 
     The search is best-first. The style with the lowest bound gets a tighter bound, and finally its distance, until
@@ -123,7 +181,7 @@ def nearest(query: Layers, candidates: Sequence[Candidate], number: int, layers:
     Parameters
     ----------
     query
-        Layers of one scale.
+        Layers by scale.
     candidates
         As returned by `comparable`.
     number
@@ -133,7 +191,10 @@ def nearest(query: Layers, candidates: Sequence[Candidate], number: int, layers:
     """
     if number < 1:
         raise UsageError(f"number {number}: expected 1 or more.")
-    axes = {layer: PrincipalAxes(query[layer]) for layer in layers}
+    axes = {
+        scale: {layer: PrincipalAxes(query[scale][layer]) for layer in layers}
+        for scale in {candidate.query_scale for candidate in candidates}
+    }
     damaged: list[StyleFileError] = []
     queue: list[tuple[float, int, int, dict[str, float]]] = []
     for index, candidate in enumerate(candidates):
@@ -142,7 +203,8 @@ def nearest(query: Layers, candidates: Sequence[Candidate], number: int, layers:
         except StyleFileError as error:
             damaged.append(error)
             continue
-        bounds = {layer: spectral_bound(query[layer], **parts[layer]) for layer in layers}
+        query_layers = query[candidate.query_scale]
+        bounds = {layer: spectral_bound(query_layers[layer], **parts[layer]) for layer in layers}
         queue.append((_root_mean(bounds), index, 0, bounds))
     heapq.heapify(queue)
     neighbours: list[Neighbour] = []
@@ -158,10 +220,12 @@ def nearest(query: Layers, candidates: Sequence[Candidate], number: int, layers:
         try:
             if stage == 0:
                 parts = reader.read_parts(candidate.path, candidate.scale, ("mean", "cov_sqrt", "eigenvalues"), layers)
-                tighter = {layer: max(layer_bounds[layer], axes[layer].bound(**parts[layer])) for layer in layers}
+                bounds = {layer: axes[candidate.query_scale][layer].bound(**parts[layer]) for layer in layers}
+                tighter = {layer: max(layer_bounds[layer], bounds[layer]) for layer in layers}
             else:
                 style = reader.read(candidate.path, [candidate.scale]).scales[candidate.scale]
-                tighter = {layer: layer_distance(query[layer], style[layer]) for layer in layers}
+                query_layers = query[candidate.query_scale]
+                tighter = {layer: layer_distance(query_layers[layer], style[layer]) for layer in layers}
                 compared += 1
         except StyleFileError as error:
             damaged.append(error)

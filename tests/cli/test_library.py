@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 import pipeline
 from stylebank.bank import Bank
@@ -104,6 +105,17 @@ class TestLibrary:
     def test_what_is_neither_style_nor_picture_is_one_line(self, run: Run, query: str, code: int, reason: str) -> None:
         result = run("similar", query)
         assert (result.code, result.stdout) == (code, "") and reason in result.stderr
+
+    def test_nothing_that_can_be_compared_is_an_error(self, run: Run, tmp_path: Path) -> None:
+        Image.new("RGB", (48, 48), (200, 30, 90)).save(tmp_path / "small.png")
+        result = run("similar", tmp_path / "small.png")
+        assert (result.code, result.stdout) == (2, "")
+        assert "3 of 3 styles measured at 96 pixels, the query at 48. Add the paintings again" in result.stderr
+
+    def test_a_picture_of_another_scale_is_compared_where_the_styles_are(self, run: Run) -> None:
+        result = run("similar", DATA / "styles/poppies.jpg", "--number", 1)
+        assert result.code == 0 and result.stdout.startswith("poppies  0.000")
+        assert "3 of 3 styles compared at 96 pixels, not 512" in result.stderr
 
     def test_a_bank_of_one_has_no_neighbours(self, run: Run) -> None:
         run("remove", "poppies", "starry_night")

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from pipeline.ingest.add import add
-from pipeline.ingest.similar import similar
+from pipeline.ingest.similar import _scales_to_measure, similar
 from stylebank.bank import Bank
 from stylebank.errors import StyleNotFound, UsageError
 from stylebank.style import PIXELS
@@ -49,7 +50,56 @@ def test_styles_with_other_settings_are_skipped_with_a_notice(tmp_path: Path) ->
     notices: list[str] = []
     result = similar(bank, "poppies", note=notices.append)
     assert [neighbour.name for neighbour in result.neighbours] == ["great_wave"]
-    assert len(notices) == 1 and notices[0].startswith("1 of 2 styles")
+    assert notices == [
+        "1 of 2 styles left out, measured with padding zero in place of reflect: zero_padded",
+        "1 of 2 styles compared at 96 pixels, not 512: great_wave",
+    ]
+    assert [each.name for each in result.left_out] == ["zero_padded"]
+
+
+def test_a_picture_is_measured_at_the_scales_that_the_bank_has(tmp_path: Path) -> None:
+    bank = Bank(tmp_path / "bank")
+    add(bank, DATA / "styles/poppies.jpg", scales=(96,), layers=LAYERS)
+    add(bank, DATA / "styles/great_wave.jpg", scales=(64, 256), layers=LAYERS)
+    notices: list[str] = []
+    result = similar(bank, DATA / "styles/poppies.jpg", note=notices.append)
+    assert [neighbour.name for neighbour in result.neighbours] == ["poppies", "great_wave"]
+    assert result.neighbours[0].distance == pytest.approx(0, abs=1e-3) and result.left_out == ()
+    assert notices == [
+        "1 of 2 styles compared at 256 pixels, not 512: great_wave",
+        "1 of 2 styles compared at 96 pixels, not 512: poppies",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("styles", "scale", "chosen"),
+    [
+        ([[512], [512, 1024]], 512, (512,)),
+        ([[256]], 512, (256,)),
+        ([[256], [256, 1024]], 512, (256,)),
+        ([[512], [256], [128, 256]], 512, (512, 256)),
+        ([[600]], 512, (512,)),  # 1.17 is within half an octave
+        ([], 512, (512,)),
+    ],
+)
+def test_few_scales_serve_every_style(styles: list[list[int]], scale: int, chosen: tuple[int, ...]) -> None:
+    assert _scales_to_measure(styles, scale) == chosen
+
+
+def test_a_query_that_no_style_can_be_compared_with_is_refused(tmp_path: Path) -> None:
+    bank = Bank(tmp_path / "bank")
+    add(bank, DATA / "styles/poppies.jpg", scales=(96,), layers=LAYERS)
+    add(bank, DATA / "styles/great_wave.jpg", scales=(256,), layers=LAYERS)
+    with pytest.raises(UsageError, match=r"poppies: .* 1 of 1 style measured at 256 pixels, the query at 96\."):
+        similar(bank, "poppies")
+    with pytest.raises(UsageError, match=r"no style .*1 of 2 styles measured at 256 pixels, the query at 48\."):
+        similar(bank, _small(tmp_path), scale=256)
+
+
+def _small(folder: Path) -> Path:
+    """A picture of 48 x 48 pixels, which is not enlarged."""
+    Image.new("RGB", (48, 48), (200, 30, 90)).save(folder / "small.png")
+    return folder / "small.png"
 
 
 def test_a_query_that_is_neither_style_nor_image_is_refused(three: Bank) -> None:

@@ -40,7 +40,7 @@ def brute_force(bank: Bank, query: str) -> list[tuple[str, float]]:
 @pytest.mark.parametrize("number", [1, 5, 29, 100])
 @pytest.mark.parametrize("query", ["style 0", "style 7", "style 23"])
 def test_the_nearest_are_those_of_comparing_with_all(crowd: Bank, query: str, number: int) -> None:
-    search = similarity.nearest(crowd.get(query).scales[32], entries(crowd, query), number, LAYERS)
+    search = similarity.nearest(crowd.get(query).scales, entries(crowd, query), number, LAYERS)
     assert [(one.name, one.distance) for one in search.neighbours] == brute_force(crowd, query)[:number]
     assert search.damaged == ()
 
@@ -57,7 +57,7 @@ def test_few_are_compared_in_full_where_some_are_near(crowd: Bank, tmp_path: Pat
         }
         header = dataclasses.replace(near.header, name=f"like {index}")
         bank.add(dataclasses.replace(near, header=header, scales={32: layers}))
-    search = similarity.nearest(near.scales[32], entries(bank, "style 3"), 3, LAYERS)
+    search = similarity.nearest(near.scales, entries(bank, "style 3"), 3, LAYERS)
     assert [one.name for one in search.neighbours] == ["like 0", "like 1", "like 2"]
     assert search.compared == 3
 
@@ -84,7 +84,7 @@ def test_no_layer_drowns_the_rest() -> None:
 
 
 def test_shares_sum_to_one(crowd: Bank) -> None:
-    search = similarity.nearest(crowd.get("style 0").scales[32], entries(crowd, "style 0"), 4, LAYERS)
+    search = similarity.nearest(crowd.get("style 0").scales, entries(crowd, "style 0"), 4, LAYERS)
     for one in search.neighbours:
         assert set(one.shares) == set(LAYERS) and sum(one.shares.values()) == pytest.approx(1)
 
@@ -98,7 +98,49 @@ def test_what_was_measured_otherwise_is_left_out() -> None:
     near = dataclasses.replace(header, sizes={512: (512, 400), 40: (40, 30)})
     given = [(one, Path("x")) for one in (header, other_way, fewer, far, near)]
     found, left_out = similarity.comparable(given, like, 32, LAYERS)
-    assert [entry.scale for entry in found] == [32, 40] and left_out == 3
+    assert [entry.scale for entry in found] == [32, 40]
+    assert [each.reason for each in left_out] == [
+        "measured with pooling max in place of avg",
+        "measured without pixels conv2_1",
+        "measured at 512 pixels, the query at 32",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "scale", "pair"),
+    [
+        ([512], [512], 512, (512, 512)),
+        ([256, 512], [256], 512, (256, 256)),
+        ([256, 512, 1024], [256, 1024], 512, (256, 256)),
+        ([512], [370], 512, (512, 370)),  # 512 / 370 = 1.38, half an octave is 1.414
+        ([512], [360], 512, None),  # 1.42
+        ([300], [512, 256], 512, (300, 256)),
+        ([], [512], 512, None),
+    ],
+)
+def test_scales_are_compared_within_half_an_octave_nearest_to_the_wanted_one(
+    first: list[int], second: list[int], scale: int, pair: tuple[int, int] | None
+) -> None:
+    assert similarity.common_scales(first, second, scale) == pair
+
+
+def test_styles_of_different_scales_are_compared_where_they_meet(tmp_path: Path) -> None:
+    """A query at two scales finds the style of each: the nearest at distance 0, because it is the same."""
+    bank = Bank(tmp_path)
+    small, other = varied("small", 1), varied("large", 2)
+    header = dataclasses.replace(other.header, sizes={256: (256, 160)})
+    large = dataclasses.replace(other, header=header, scales={256: other.scales[32]})
+    for one in (small, large):
+        bank.add(one)
+    query = {32: small.scales[32], 256: large.scales[256]}
+    found, left_out = similarity.comparable(bank.entries()[0], small.header, 32, LAYERS, (32, 256))
+    assert left_out == []
+    assert {each.header.name: (each.query_scale, each.scale) for each in found} == {
+        "small": (32, 32),
+        "large": (256, 256),
+    }
+    search = similarity.nearest(query, found, 2, LAYERS)
+    assert [one.distance for one in search.neighbours] == pytest.approx([0, 0], abs=1e-3)  # float32
 
 
 @pytest.mark.parametrize("stage", ["parts", "whole"])
@@ -113,7 +155,7 @@ def test_a_damaged_style_is_named_and_the_others_are_found(tmp_path: Path, stage
     else:
         cov = bank.get("style 2").scales[32]["conv2_1"].cov.tobytes()
         path.write_bytes(path.read_bytes().replace(cov, b"\0" * 8 + cov[8:]))
-    search = similarity.nearest(bank.get("style 0").scales[32], wanted, 9, LAYERS)
+    search = similarity.nearest(bank.get("style 0").scales, wanted, 9, LAYERS)
     assert sorted(one.name for one in search.neighbours) == ["style 1", "style 3"]
     assert [error.path for error in search.damaged] == [path]
 
