@@ -82,9 +82,12 @@ def damage(count: int, seed: int, folder: Path, change: Callable[[Path, random.R
 
 def _look(bank: Bank, path: Path, sound: dict[str, Style]) -> tuple[str, list[str]]:
     """Read a bank with one changed file in every way; return whether the change is reported, and what is wrong."""
+    harness.limit_memory()
     found = []
     outcome = engine.command(bank.folder, "verify", "--json")
     found += list(engine.unclear(outcome))
+    if not outcome.out:
+        return "no report", [f"verify prints nothing: {outcome}"]
     checks = {Path(check["file"]).name: check for check in json.loads(outcome.out)}
     damaged = [name for name, check in checks.items() if not check["whole"]]
     if damaged not in ([], [path.name]) or len(checks) != len(harness.OLD):

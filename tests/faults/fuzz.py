@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import resource
 import time
 from collections.abc import Callable
 from functools import partial
@@ -18,8 +17,6 @@ from tests.faults.harness import Result
 
 #: Seconds for one input, and for a child that tries many.
 SECONDS, CHILD_SECONDS = 10.0, 600.0
-#: Address space beyond what the process has.
-BYTES = 2 << 30
 INPUTS_A_CHILD = 250
 #: ``STYLEBANK_FUZZ_SECONDS`` ends the run after so many seconds, however many inputs are left.
 BUDGET = "STYLEBANK_FUZZ_SECONDS"
@@ -60,9 +57,7 @@ def run(count: int, seed: int, folder: Path) -> Result:
 
 
 def _try(check: Check, kind: str, numbers: range, seed: int, folder: Path, end: float) -> tuple[int, list[str]]:
-    pages = int(Path("/proc/self/statm").read_text().split()[0])
-    limit = pages * resource.getpagesize() + BYTES
-    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    harness.limit_memory()
     found: list[str] = []
     for done, number in enumerate(numbers):
         if time.monotonic() > end:

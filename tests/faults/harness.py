@@ -105,6 +105,13 @@ def finish(child: int, reading: int, seconds: float = 120) -> Ended:
     return Ended(value.get("value"), value.get("raised", ""))
 
 
+def limit_memory(size: int = 2 << 30) -> None:
+    """Limit this process to so many bytes of address space beyond what it has."""
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    limit = pages * resource.getpagesize() + size
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+
+
 def in_child(work: Callable[[], Any], seconds: float = 120) -> Ended:
     """Run `work` in a fork."""
     return finish(*start(work), seconds)
