@@ -25,6 +25,7 @@ FAULTS: Mapping[str, tuple[str, str, int]] = {
     "file-size": ("disk", "file_size", 20),
     "full-disk": ("disk", "full_disk", 20),
     "writers": ("writers", "run", 100),
+    "writers-no-locks": ("writers", "without_locks", 100),
     "mutants": ("mutants", "run", 6),
     "batch-kills": ("batch_kills", "run", 20),
     "many": ("many", "run", 500),

@@ -22,6 +22,7 @@ QUICK = {
     "file-size": 3,
     "full-disk": 3,
     "writers": 12,
+    "writers-no-locks": 12,
     "mutants": 6,
     "batch-kills": 3,
     "many": 60,

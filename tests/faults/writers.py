@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import signal
 import time
 from functools import partial
 from pathlib import Path
+
+import pytest
 
 from stylebank.bank import Bank
 from tests.faults import engine, harness
@@ -51,6 +55,17 @@ def run(count: int, seed: int, folder: Path) -> Result:
         result.findings.append(f"left {left}")
     result.trial("holder killed", _killed_holder(bank, folder))
     return result
+
+
+def without_locks(count: int, seed: int, folder: Path) -> Result:
+    """Do the same on a file system that has no locks, as some NFS and Lustre mounts."""
+
+    def refuse(_descriptor: object, _operation: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    with pytest.MonkeyPatch.context() as patch:  # the children inherit it
+        patch.setattr(fcntl, "flock", refuse)
+        return run(count, seed, folder)
 
 
 def _killed_holder(bank: Bank, folder: Path) -> list[str]:
