@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,6 +17,8 @@ from stylebank.style import Header
 
 from ..settings import ingest_settings
 
+_log = logging.getLogger("stylebank")
+
 
 def add(
     bank: Bank,
@@ -29,7 +32,7 @@ def add(
     allow_unknown_weights: bool = False,
     max_pixels: int = MAX_PIXELS,
     no_thumbnail: bool = False,
-    note: Callable[[str], None] = lambda text: None,
+    note: Callable[[str], None] = _log.info,
     on_scale: Callable[[int, int, int], None] = lambda scale, number, total: None,
     **settings: Any,
 ) -> Header:
@@ -56,7 +59,7 @@ def add(
     no_thumbnail
         Store no thumbnail of the painting.
     note
-        Called with each notice for the user, such as composited transparency.
+        Called with each notice for the user, such as composited transparency. The default logs it to ``stylebank``.
     on_scale
         Called before each scale with the scale in pixels, its number from 1, and the number of scales.
     **settings

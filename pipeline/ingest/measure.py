@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +23,8 @@ from ..settings import IngestSettings
 from ..vgg.network import VGG19
 from ..vgg.weights import Weights
 
+_log = logging.getLogger("stylebank")
+
 
 @backend_settings()
 def measure(
@@ -32,7 +35,7 @@ def measure(
     name: str | None = None,
     tags: tuple[str, ...] = (),
     max_pixels: int = images.MAX_PIXELS,
-    note: Callable[[str], None] = lambda text: None,
+    note: Callable[[str], None] = _log.info,
     on_scale: Callable[[int, int, int], None] = lambda scale, number, total: None,
 ) -> Style:
     """Measure a painting at every scale.
@@ -52,7 +55,7 @@ def measure(
     max_pixels
         Refuse a larger image.
     note
-        Called with each notice for the user.
+        Called with each notice for the user. The default logs it to ``stylebank``.
     on_scale
         Called before each scale with the scale in pixels, its number from 1, and the number of scales.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -15,6 +16,8 @@ from stylebank.images import MAX_PIXELS
 from stylebank.style import PIXELS, Header, Style, layer_order, nearest_scale
 
 from ..settings import IngestSettings
+
+_log = logging.getLogger("stylebank")
 
 #: Styles that a note names.
 _NAMED = 5
@@ -30,7 +33,7 @@ def similar(
     weights: str | Path | None = None,
     allow_unknown_weights: bool = False,
     max_pixels: int = MAX_PIXELS,
-    note: Callable[[str], None] = lambda text: None,
+    note: Callable[[str], None] = _log.info,
 ) -> similarity.SearchResult:
     """Find the styles nearest to a style of the bank, or to an image.
 
@@ -50,7 +53,7 @@ def similar(
     weights, allow_unknown_weights, max_pixels
         For an image, as for `pipeline.add`.
     note
-        Called with each notice for the user.
+        Called with each notice for the user. The default logs it to ``stylebank``.
 
     Returns
     -------

@@ -55,7 +55,9 @@ def test_the_header_records_source_and_settings(poppies: Style, vgg: Weights) ->
     assert poppies.thumbnail.startswith(b"\xff\xd8")
 
 
-def test_transparency_is_composited_on_white_with_a_notice(tmp_path: Path, vgg: Weights) -> None:
+def test_transparency_is_composited_on_white_with_a_notice(
+    tmp_path: Path, vgg: Weights, caplog: pytest.LogCaptureFixture
+) -> None:
     pixels = np.zeros((40, 40, 3), np.float32)
     alpha = np.zeros((40, 40), np.uint8)
     alpha[:20] = 255
@@ -63,7 +65,10 @@ def test_transparency_is_composited_on_white_with_a_notice(tmp_path: Path, vgg: 
     notices: list[str] = []
     style = measure(tmp_path / "half.png", vgg, IngestSettings(layers=("conv1_1",)), note=notices.append)
     np.testing.assert_allclose(style.scales[40][PIXELS].mean, 127.5)
-    assert any("half.png" in text and "over white" in text for text in notices)
+    assert any("half.png" in text and "over white" in text for text in notices) and not caplog.records
+    with caplog.at_level("INFO", "stylebank"):
+        measure(tmp_path / "half.png", vgg, IngestSettings(layers=("conv1_1",)))
+    assert [(record.name, record.message) for record in caplog.records] == [("stylebank", text) for text in notices]
 
 
 def test_a_flat_colour_gives_finite_numbers(tmp_path: Path, vgg: Weights) -> None:
