@@ -94,5 +94,5 @@ def command(
                 f"{fingerprint.padding} padding, weights {fingerprint.weights_sha256[:12]}, "
                 f"digest {header.content_sha256[:12]}"
             )
-            click.echo(f"{header.name}: measured at {scales} ({size}) in {time.perf_counter() - start:.1f} s")
+            context.print_result(f"{header.name}: measured at {scales} ({size}) in {time.perf_counter() - start:.1f} s")
     return code

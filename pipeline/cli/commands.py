@@ -14,6 +14,7 @@ import stylebank
 from stylebank.errors import StylebankError, plural, printable
 
 from . import logs
+from .errors import report_refused_results
 
 #: Every command with the first sentence of its help, so that a list of commands loads none of them.
 COMMANDS = {
@@ -82,7 +83,9 @@ class _LazyGroup(click.Group):
             verbose=ctx.params["verbose"], quiet=ctx.params["quiet"], as_json=ctx.params["log_json"]
         )  # before a command is looked up, so that its errors are printed so, too
         try:
-            return super().invoke(ctx)
+            code = super().invoke(ctx)
+            refused = getattr(ctx.obj, "stdout_error", None)  # the command went on to its end
+            return code if refused is None else max(code or 0, report_refused_results(refused))
         except click.NoSuchOption as error:
             raise _misplaced_option(self, error) or error from None
         except click.MissingParameter as error:

@@ -72,12 +72,6 @@ def print_summary(context: CliContext, entries: Sequence[Entry], seconds: float)
     context.print(
         _counted(counts) or "no pictures", event="summary", total=len(entries), **counts, seconds=round(seconds, 3)
     )
-    if context.stdout_error is not None:
-        context.error(
-            f"stdout: {context.stdout_error.strerror}; lines of the record are missing there. "
-            "The record in the output folder has all of them."
-        )
-        return 1
     return 1 if totals.failed else 0
 
 

@@ -55,6 +55,12 @@ def report_error(error: BaseException) -> int:
     return _report_unexpected(error)
 
 
+def report_refused_results(error: OSError, **fields: Any) -> int:
+    """Print that stdout refused results of a command, and return the exit code."""
+    text = f"stdout: {error.strerror}; results are missing there. Send them elsewhere, or free some space."
+    return _log(text, 1, **fields)
+
+
 def _report_unexpected(error: BaseException) -> int:
     """Print an unexpected error as one line, and with ``--verbose`` its traceback."""
     fields: dict[str, Any] = {}
@@ -73,8 +79,7 @@ def _report_unexpected(error: BaseException) -> int:
     if isinstance(error, OSError):
         if error.filename == streams.STDOUT:
             streams.silence_stdout()
-            text = f"stdout: {error.strerror}; results are missing there. Send them elsewhere, or free some space."
-            return _log(text, 1, **fields)
+            return report_refused_results(error, **fields)
         where = f"{printable(error.filename)}: " if isinstance(error.filename, str | os.PathLike) else ""
         return _log(f"{where}{error.strerror or error}. Check the path and the permissions.", 1, **fields)
     reason = printable(str(error).strip().split("\n")[0]) or "no reason given"

@@ -34,4 +34,4 @@ def command(
     paths = transfer.export(context.bank, names, output, no_thumbnail=no_thumbnail, overwrite=overwrite)
     for name, path in zip(dict.fromkeys(map(check_name, names)), paths, strict=True):
         digest = context.bank.header(name).content_sha256
-        click.echo(f"{name}: {printable(path)} ({options.file_size(path)}), {digest}")
+        context.print_result(f"{name}: {printable(path)} ({options.file_size(path)}), {digest}")

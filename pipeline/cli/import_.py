@@ -65,5 +65,5 @@ def command(
             context.error(error)
             code = 1
         else:
-            click.echo(f"{header.name}: imported, {header.content_sha256}")
+            context.print_result(f"{header.name}: imported, {header.content_sha256}")
     return code

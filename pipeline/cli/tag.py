@@ -28,4 +28,4 @@ def command(context: options.CliContext, names: tuple[str, ...], add: tuple[str,
         context.bank.path(name)
     for name in names:
         header = library.tag(context.bank, name, add=add, remove=remove)
-        click.echo(f"{header.name}: {printable(' '.join(header.tags)) or 'no tags'}")
+        context.print_result(f"{header.name}: {printable(' '.join(header.tags)) or 'no tags'}")

@@ -35,7 +35,7 @@ def command(context: options.CliContext, names: tuple[str, ...], json: bool) -> 
         if json:
             results.append(result.to_dict())
         elif result.whole:
-            click.echo(f"{result.name}: whole")
+            context.print_result(f"{result.name}: whole")
         else:
             name = f"{result.name}: " if result.name else ""
             context.error(f"{name}{printable(result.file)}: {result.reason}")

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.cli import streams
+from stylebank.bank import Bank
+from tests import styles
 from tests.cli.conftest import NAMES, apply, command
 from tests.fake_cli import LIGHT
 
@@ -72,6 +74,20 @@ def test_a_run_goes_on_where_its_lines_cannot_be_printed(folder: Path, redirecti
     assert outputs(folder) == ALL
     assert result.stderr.splitlines()[-1].startswith("Error: stdout: ")
     assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("redirections", [">&-", pytest.param(">/dev/full", marks=needs_full)])
+def test_a_command_over_several_styles_goes_on_where_its_lines_cannot_be_printed(
+    folder: Path, redirections: str
+) -> None:
+    bank = Bank(folder / "bank")
+    for name in ("a", "b"):
+        bank.add(styles.style(name, tags=()))
+    result = command(folder, redirections, "tag", "a", "b", "--add", "new")
+    assert result.returncode == 1 and result.stderr.startswith("Error: stdout: ")
+    assert bank.header("a").tags == bank.header("b").tags == ("new",)
+    result = command(folder, redirections, "verify")
+    assert result.returncode == 1 and result.stderr.count("Error: stdout: ") == 1
 
 
 def test_a_reader_that_ends_early_gets_no_error(folder: Path) -> None:
