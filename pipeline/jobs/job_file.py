@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,6 @@ from typing import Any
 
 from stylebank.bank import Bank
 from stylebank.errors import UsageError, printable
-from stylebank.files import describe_os_error
 
 from ..execution import batching, executors
 from . import apply, style_spec
@@ -20,13 +18,9 @@ from .job_schema import Where, checked, unknown
 from .plan import mark_clashes, require_possible
 from .record import Entry
 from .run import Run
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
-_MOST_BYTES = 1 << 22
+from .subject_lists import read_list
+from .toml_file import read_toml
+from .user_paths import expand_user
 
 
 @dataclass(frozen=True)
@@ -40,7 +34,7 @@ class Job:
     styles : tuple of tuple of str
         Styles to cross with the subjects, each as for `style_spec.parse`.
     subjects : tuple of str
-        Files, folders and patterns. Relative paths start from the folder of the job file.
+        Files, folders and patterns. Relative paths start from the folder of the job file. It is empty if a list is.
     output : str
         Folder below the output folder of the run.
     options : mapping
@@ -72,15 +66,7 @@ def read(path: str | os.PathLike[str]) -> list[Job]:
         ``FILE, line N: reason. What to do.``
     """
     path = Path(path)
-    text = _text(path)
-    try:
-        content = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{printable(path)}: {printable(str(error))}. Correct the TOML at that place.") from None
-    except ValueError:  # Python reads no integer of more than 4300 digits
-        raise UsageError(f"{printable(path)}: a number has thousands of digits. Use a shorter one.") from None
-    except RecursionError:
-        raise UsageError(f"{printable(path)}: nested too deeply. Job files hold tables of plain values.") from None
+    text, content = read_toml(path)
     where = Where(path, text)
     for key in content:
         if key not in {"defaults", "job"}:
@@ -170,7 +156,7 @@ def prepare(
     root = Path(path.parent if output is None else output)
     runs = []
     for job in read(path):
-        for style in job.styles:
+        for style in job.styles if job.subjects else ():
             try:
                 target = _below(root, job.output)
                 options = {**job.options, "overwrite": overwrite or job.options.get("overwrite", False)}
@@ -210,19 +196,30 @@ def _job(defaults: Mapping[str, Any], table: dict[str, Any], index: int, where: 
         raise where.error(place, 'no style. Add style = "NAME", or styles = ["NAME", ...] to cross with the subjects.')
     if len(set(styles)) < len(styles):
         raise where.error((*place, "styles"), "styles: a style repeats. Remove it.")
-    subjects = merged.pop("subjects", None)
-    if not subjects:
-        raise where.error(place, 'no subjects. Add subjects = ["FOLDER", "in/*.jpg", ...].')
+    subjects = _subjects(merged, where, place, folder)
     output = merged.pop("output", "")
     for key, names in (("weights", {"keras", "packaged"}), ("init", {"subject", "noise"})):
         if key in merged and merged[key] not in names:
-            merged[key] = str(folder / merged[key])
+            merged[key] = str(folder / expand_user(merged[key]))
     if "mask" in merged:
         masks = [merged["mask"]] if isinstance(merged["mask"], str) else merged["mask"]
         regions = any("=" in text for texts in styles for text in texts)
         merged["mask"] = [style_spec.below(mask, folder, regions=regions) for mask in masks]
-    line = where.line(place)
-    return Job(line, styles, tuple(str(folder / subject) for subject in subjects), output, merged)
+    return Job(where.line(place), styles, subjects, output, merged)
+
+
+def _subjects(values: dict[str, Any], where: Where, place: tuple[str | int, ...], folder: Path) -> tuple[str, ...]:
+    """Take the subjects and their lists out of a job's values; all paths start from `folder`."""
+    subjects, lists = values.pop("subjects", None), values.pop("subjects_from", None)
+    if not subjects and not lists:
+        text = 'Add subjects = ["FOLDER", "in/*.jpg", ...], or subjects_from = "LIST.txt".'
+        raise where.error(place, f"no subjects. {text}")
+    files = [lists] if isinstance(lists, str) else lists or ()
+    try:
+        listed = [path for file in files for path in read_list(folder / expand_user(file), folder=folder)]
+    except UsageError as error:
+        raise where.error((*place, "subjects_from"), f"subjects_from: {error}") from error
+    return (*(str(folder / expand_user(each)) for each in subjects or ()), *listed)
 
 
 def _style_groups(style: Any, styles: Any) -> tuple[tuple[str, ...], ...]:
@@ -239,6 +236,7 @@ def _style_groups(style: Any, styles: Any) -> tuple[tuple[str, ...], ...]:
 
 def _below(root: Path, output: str, key: str = "output") -> Path:
     """Return `output` below `root`; refuse an absolute path, and one that leaves it by ``..`` or a link."""
+    output = expand_user(output)
     target = root / output
     inside, outside = os.path.realpath(target), os.path.realpath(root)
     if Path(output).is_absolute() or os.path.commonpath([inside, outside]) != outside:
@@ -247,20 +245,3 @@ def _below(root: Path, output: str, key: str = "output") -> Path:
             f"Name a {'folder' if key == 'output' else 'file'} below it, or give another --output."
         )
     return target
-
-
-def _text(path: Path) -> str:
-    try:
-        if path.is_dir():
-            raise UsageError(f"{printable(path)}: a folder. Give a job file, such as JOBS.toml in it.")
-        if not path.is_file():
-            raise UsageError(f"{printable(path)}: no such file. Give a job file, JOBS.toml.")
-        if path.stat().st_size > _MOST_BYTES:
-            raise UsageError(
-                f"{printable(path)}: {path.stat().st_size:,} bytes; a job file has at most {_MOST_BYTES:,}. Split it."
-            )
-        return path.read_text("utf-8")
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{printable(path)}: not UTF-8 ({error.reason}). Save it as UTF-8.") from error
-    except OSError as error:
-        raise UsageError(f"{printable(path)}: {describe_os_error(error)}") from error

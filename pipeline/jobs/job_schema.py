@@ -23,7 +23,7 @@ from .apply import prepare
 from .toml_lines import TomlLines
 
 #: Options of the command that have another name in Python.
-_OPTIONS = {"layer_weight": "layer_weights"}
+_OPTIONS = {"layer_weight": "layer_weights", "from_file": "subjects_from"}
 #: Options of `stylebank batch` for the whole run.
 _RUN_OPTIONS = {"jobs", "device", "devices", "deterministic", "cluster", "batch_size", "fail_fast", "keep_going"}
 
@@ -40,6 +40,7 @@ _KEY_TYPES: Mapping[str, Any] = {
         Meta(description="a list of texts in quotes or of lists of them, or a table of names and weights of 0 or more"),
     ],
     "subjects": _TextList,
+    "subjects_from": Annotated[_NonEmpty | list[_NonEmpty], Meta(description="a text in quotes, or a list of such")],
     "output": _Text,
     "mask": Annotated[_NonEmpty | list[_NonEmpty], Meta(description="a text in quotes, or a list of such")],
     "layer_weights": Annotated[_OneOrMore | _Weights, LAYER_WEIGHTS],

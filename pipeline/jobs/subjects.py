@@ -16,6 +16,7 @@ from stylebank.images import READ_SUFFIXES, kinds
 from .naming import steps_folder
 from .record import FILE_NAME as RECORD_NAME
 from .record import Record
+from .subject_lists import ListedPath
 
 #: Folders of previews, deleted files and snapshots that systems and NAS devices add, in lower case.
 SYSTEM_FOLDERS = frozenset(
@@ -144,7 +145,8 @@ class SubjectSearch:
     def add(self, argument: str | os.PathLike[str]) -> None:
         """Add the images of a file, a folder or a pattern.
 
-        A path that exists is never a pattern. A missing file is a subject, which fails when it is read.
+        A path that exists is never a pattern, and neither is one from a list. A missing file is a subject, which
+        fails when it is read.
 
         Raises
         ------
@@ -156,7 +158,7 @@ class SubjectSearch:
             for folder, names in self._walk(path, self._recursive):
                 for name in names:
                     self._add_file(folder / name, folder.relative_to(path))
-        elif os.path.lexists(path) or not glob.has_magic(os.fspath(argument)):
+        elif os.path.lexists(path) or isinstance(argument, ListedPath) or not glob.has_magic(os.fspath(argument)):
             if self._finished.in_this_style(self._real(path)):  # the shell's *.jpg where outputs stand beside subjects
                 self.ignored.append(Ignored(path, "an output in this style"))
             else:

@@ -57,7 +57,7 @@ def test_a_job_takes_subjects_from_a_list_beside_it(folder: Path) -> None:
     shutil.move(folder / "in", jobs / "in")
     (jobs / "list.txt").write_text("in/a.png\nin/b.png\n")
     text = '[defaults]\nstyle = "wave"\nprecision = "float32"\n[[job]]\nsubjects_from = "list.txt"\noutput = "one"\n'
-    (jobs / "jobs.toml").write_text(f'\ufeff{text}[[job]]\nsubjects_from = ["empty.txt"]\noutput = "two"\n', "utf-8")
+    (jobs / "jobs.toml").write_text(f'\ufeff{text}[[job]]\nfrom-file = ["empty.txt"]\noutput = "two"\n', "utf-8")
     (jobs / "empty.txt").touch()
     result = command(folder, "", "batch", "jobs/jobs.toml", "--batch-size", "1")
     assert result.returncode == 0, result.stderr
