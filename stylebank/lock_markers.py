@@ -7,16 +7,14 @@ marker if its process is gone from the same host, or if it has not been touched 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import secrets
-import socket
 import threading
-from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import printable
 from .files import follow_group
+from .processes import Owner
 
 HEARTBEAT = 10.0
 STALE_AFTER = 60.0
@@ -25,70 +23,12 @@ _UNREADABLE_AFTER = 5.0
 _MAX_MARKER_BYTES = 4096
 
 
-@dataclass(frozen=True)
-class _Owner:
-    """Process that holds a marker."""
-
-    host: str
-    machine: str
-    pid: int
-    started: str
-    token: str
-
-    @staticmethod
-    def this_process() -> _Owner:
-        """Return the owner record of a new marker."""
-        return _Owner(socket.gethostname(), machine_id(), os.getpid(), start_of(os.getpid()), secrets.token_hex(8))
-
-    @staticmethod
-    def parse(data: bytes) -> _Owner | None:
-        """Return the owner in a marker; None if it has none."""
-        try:
-            content = json.loads(data)
-            owner = _Owner(**content)
-        except (ValueError, TypeError, RecursionError):
-            return None
-        texts = (owner.host, owner.machine, owner.started, owner.token)
-        valid = all(isinstance(text, str) for text in texts) and type(owner.pid) is int and 0 < owner.pid < 1 << 31
-        return owner if valid else None
-
-    def alive(self) -> bool | None:
-        """Tell whether the process runs; None if that cannot be seen from here."""
-        if self.machine != machine_id():
-            return None
-        try:
-            os.kill(self.pid, 0)
-        except ProcessLookupError:
-            return False
-        except OSError:  # of another user
-            pass
-        return self.started == start_of(self.pid)
-
-
-def machine_id() -> str:
-    """Return what two processes share if each can see the other's number: host, boot, and PID namespace."""
-    parts = [socket.gethostname()]
-    with contextlib.suppress(OSError):
-        parts.append(Path("/proc/sys/kernel/random/boot_id").read_text().strip())
-    with contextlib.suppress(OSError):
-        parts.append(str(Path("/proc/self/ns/pid").readlink()))
-    return " ".join(parts)
-
-
-def start_of(pid: int) -> str:
-    """Return when a process began, in the kernel's ticks; empty if the system does not show it."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[19]
-    except (OSError, IndexError):
-        return ""
-
-
 class MarkerLock:
     """A marker file that exists while the lock is held."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._owner = _Owner.this_process()
+        self._owner = Owner.this_process()
         self._stop = threading.Event()
 
     def acquire(self) -> bool:
@@ -120,14 +60,14 @@ class MarkerLock:
                 os.utime(self._path)
 
 
-def _create(path: Path, owner: _Owner) -> bool:
+def _create(path: Path, owner: Owner) -> bool:
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
     except FileExistsError:
         return False
     try:
         try:
-            os.write(descriptor, json.dumps(vars(owner)).encode())
+            os.write(descriptor, owner.to_json().encode())
         finally:
             os.close(descriptor)
         follow_group(path)
@@ -138,10 +78,10 @@ def _create(path: Path, owner: _Owner) -> bool:
     return True
 
 
-def _read_owner(path: Path) -> _Owner | None:
+def _read_owner(path: Path) -> Owner | None:
     try:
         with path.open("rb") as file:
-            return _Owner.parse(file.read(_MAX_MARKER_BYTES))
+            return Owner.parse(file.read(_MAX_MARKER_BYTES))
     except OSError:
         return None
 
@@ -169,7 +109,7 @@ def _remove_stale(path: Path) -> None:
     if not _is_stale(path):
         return
     breaker = path.with_name(path.name + "-removal")
-    if not _create(breaker, _Owner.this_process()):
+    if not _create(breaker, Owner.this_process()):
         if _is_stale(breaker):
             breaker.unlink(missing_ok=True)
         return

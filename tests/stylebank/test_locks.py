@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from stylebank import lock_markers, locks
+from stylebank import lock_markers, locks, processes
 from stylebank.errors import LockTimeout
 from stylebank.locks import exclusive_lock
 
@@ -182,14 +182,14 @@ def foreign(**changes: Any) -> bytes:
         (b"[" * 3000, 10, True),
         (foreign(pid=-1), 10, True),
         (foreign(pid="1"), 10, True),
-        (foreign(machine=lock_markers.machine_id(), pid=2**31 - 1), 0, True),  # no such process here
+        (foreign(machine=processes.machine(), pid=2**31 - 1), 0, True),  # no such process here
         (
-            foreign(machine=lock_markers.machine_id(), pid=os.getpid()),
+            foreign(machine=processes.machine(), pid=os.getpid()),
             0,
             True,
         ),  # the number belongs to another process now
         (
-            foreign(machine=lock_markers.machine_id(), pid=os.getpid(), started=lock_markers.start_of(os.getpid())),
+            foreign(machine=processes.machine(), pid=os.getpid(), started=processes.start_of(os.getpid())),
             9999,
             False,
         ),
