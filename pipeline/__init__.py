@@ -17,6 +17,7 @@ from typing import Any
 
 _MODULES = {
     "Entry": "jobs.record",
+    "ImagesFailed": "jobs.apply",
     "IngestSettings": "settings",
     **dict.fromkeys(("Finished", "Notice", "Progress", "Started", "Stepped"), "jobs.events"),
     "SynthesisSettings": "settings",

@@ -1,6 +1,7 @@
 from .ingest.add import add as add
 from .ingest.similar import similar as similar
 from .jobs import report as report
+from .jobs.apply import ImagesFailed as ImagesFailed
 from .jobs.apply import apply as apply
 from .jobs.events import Finished as Finished
 from .jobs.events import Notice as Notice

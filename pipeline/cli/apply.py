@@ -58,7 +58,7 @@ _DEFAULT = SynthesisSettings()
     metavar="FILE",
     help="Write a .gif or .webp of the optimisation, for a single SUBJECT.",
 )
-@click.option("--overwrite", is_flag=True, help="Replace outputs that exist.")
+@options.resuming
 @click.option("--recursive", is_flag=True, help="Also search the folders below a SUBJECT folder, linked ones too.")
 @click.option(
     "--format",
@@ -107,7 +107,8 @@ def command(
 
     SUBJECTs are files, folders, and patterns in quotes. Outputs are named
     {subject}.{style}.jpg, or by --name-template. The record stylebank.jsonl beside them keeps
-    style, settings and losses of each. Finished outputs with the same settings are skipped.
+    style and settings of each. Finished outputs with the same settings are skipped; with other
+    settings a second one gets a number. Several runs can share a folder, also from several machines.
 
     \b
       $ stylebank apply --style starry_night photo.jpg
@@ -122,5 +123,13 @@ def command(
     """
     start = time.monotonic()
     with reporter(context, with_json=json) as listener:
-        entries = pipeline.apply(context.bank, style, subjects, listener=listener, fail_fast=not keep_going, **settings)
+        entries = pipeline.apply(
+            context.bank,
+            style,
+            subjects,
+            listener=listener,
+            fail_fast=not keep_going,
+            on_error="return",
+            **settings,
+        )
     return print_summary(context, entries, time.monotonic() - start)

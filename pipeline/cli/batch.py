@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 @click.option(
     "--dry-run", is_flag=True, help="Print what would run, with sizes, time and disk space, and change nothing."
 )
-@click.option("--overwrite", is_flag=True, help="Replace outputs that exist.")
+@options.resuming
 @options.execution_options
 @click.option("--json", is_flag=True, help="Print the lines of the record; with --dry-run, print the plan.")
 @click.pass_obj
@@ -41,6 +41,9 @@ def command(
     output: str | None,
     dry_run: bool,
     overwrite: bool,
+    on_existing: str | None,
+    checksum: bool,
+    retry_failed: bool,
     json: bool,
     keep_going: bool,
     batch_size: str,
@@ -68,7 +71,15 @@ def command(
     from ..jobs import job_file
     from ..jobs.apply import execute
 
-    runs = job_file.prepare(context.bank, jobs_file, output, overwrite=overwrite)
+    runs = job_file.prepare(
+        context.bank,
+        jobs_file,
+        output,
+        overwrite=overwrite,
+        on_existing=on_existing,
+        checksum=checksum,
+        retry_failed=retry_failed,
+    )
     executor = make_executor(**execution)
     if dry_run:
         return _print_plan(context, runs, executor, with_json=json)

@@ -16,7 +16,7 @@ from stylebank.bank import Bank
 from stylebank.errors import StyleFileError
 from stylebank.images import MAX_PIXELS
 
-from ..settings import MEASURE_PRESETS
+from ..settings import MEASURE_PRESETS, ON_EXISTING
 from . import logs, streams
 from .path_types import PathName
 from .style_types import StyleName as StyleName
@@ -155,6 +155,32 @@ tags = click.option("--tag", multiple=True, type=TagName(), help="Tag to find th
 replace = click.option("--replace", is_flag=True, help="Replace a style of the same name.")
 no_thumbnail = click.option("--no-thumbnail", is_flag=True, help="Leave thumbnail and swatch out of the style.")
 json_flag = click.option("--json", is_flag=True, help="Print JSON.")
+
+
+def resuming(command: Any) -> Any:
+    """Add the options that say what happens to pictures that exist, and to those that failed."""
+    for option in reversed(
+        (
+            click.option("--overwrite", is_flag=True, help="Compute every picture again, finished ones too."),
+            click.option(
+                "--on-existing",
+                type=click.Choice(ON_EXISTING),
+                help="What to do where another picture has the name of an output, such as one with other settings: "
+                "number the new one (photo.monet-2.jpg), skip it, fail before any work, or overwrite the old one.  "
+                "[default: number; fail if --output is a file]",
+            ),
+            click.option(
+                "--checksum",
+                is_flag=True,
+                help="Read SUBJECTs and outputs to see whether they changed, instead of comparing size and time.",
+            ),
+            click.option(
+                "--retry-failed", is_flag=True, help="Only compute pictures that failed before, by the record."
+            ),
+        )
+    ):
+        command = option(command)
+    return command
 
 
 def _list_devices(ctx: click.Context, _param: click.Parameter, requested: bool) -> None:

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from stylebank import images
 from stylebank.bank import Bank
-from stylebank.errors import UsageError, printable
+from stylebank.errors import StylebankError, UsageError, plural, printable
 
 from ..execution import batching
 from ..execution.executors import Executor, make_executor
-from ..settings import SynthesisSettings, synthesis_settings
-from .events import Listener, Notice, Progress
+from ..settings import ON_EXISTING, SynthesisSettings, synthesis_settings
+from .events import Listener, Notice, Progress, logged
 from .mask_files import MaskFiles
+from .naming import SETTING_FIELDS, setting_fields
 from .plan import Plan, mark_clashes, plan, require_possible
 from .record import Entry
+from .record_index import Records
 from .run import Run
 from .runner import Runner
 from .style_spec import parse
@@ -40,6 +42,7 @@ def apply(
     deterministic: bool = False,
     batch_size: str | int = batching.AUTO,
     fail_fast: bool = False,
+    on_error: str = "raise",
     listener: Listener = lambda progress: None,
     **options: Any,
 ) -> list[Entry]:
@@ -57,6 +60,9 @@ def apply(
         Images of one size in a batch, each with its loss.
     fail_fast
         Stop at the first image that fails.
+    on_error : {"raise", "return"}
+        Whether images that failed raise `ImagesFailed` after the others are done, or are entries with status
+        ``failed``.
     listener
         Called with `Progress`.
     **options
@@ -72,11 +78,45 @@ def apply(
     StylebankError
         Before any image is computed: for an unknown style, a style that does not fit, or a plan without an
         output that can be written.
+    ImagesFailed
+        After all images, if some failed and `on_error` is ``raise``; its `entries` are the result.
     """
+    check_on_error(on_error)
     run = prepare(bank, style, subjects, output, **options)
     require_possible([run.planned])
     executor = make_executor(jobs, devices, cluster, device, deterministic)
-    return execute([run], executor, batch_size=batch_size, fail_fast=fail_fast, listener=listener)
+    entries = execute([run], executor, batch_size=batch_size, fail_fast=fail_fast, listener=listener)
+    return raise_failures(entries) if on_error == "raise" else entries
+
+
+class ImagesFailed(StylebankError):
+    """Some images of a run failed; the others are done.
+
+    Attributes
+    ----------
+    entries : list of Entry
+        Lines of all images.
+    """
+
+    def __init__(self, entries: list[Entry]) -> None:
+        errors = [str(entry.error) for entry in entries if entry.status == "failed"]
+        count = f"{len(errors):,} of {plural(len(entries), 'image')} failed: " if len(entries) > 1 else ""
+        more = f" And {len(errors) - 1:,} more; 'entries' of this error has them all." if len(errors) > 1 else ""
+        super().__init__(f"{count}{errors[0]}{more}")
+        self.entries = entries
+
+
+def check_on_error(on_error: str) -> None:
+    """Raise `UsageError` for an unknown value."""
+    if on_error not in {"raise", "return"}:
+        raise UsageError(f"on_error {on_error!r}: expected 'raise' or 'return'.")
+
+
+def raise_failures(entries: list[Entry]) -> list[Entry]:
+    """Return the entries, or raise `ImagesFailed` if one of them is a failure."""
+    if any(entry.status == "failed" for entry in entries):
+        raise ImagesFailed(entries)
+    return entries
 
 
 def prepare(
@@ -89,12 +129,17 @@ def prepare(
     preset: str | None = None,
     name_template: str | None = None,
     overwrite: bool = False,
+    on_existing: str | None = None,
+    checksum: bool = False,
+    retry_failed: bool = False,
     recursive: bool = False,
     weights: str | Path | None = None,
     allow_unknown_weights: bool = False,
     max_pixels: int = images.MAX_PIXELS,
     save_every: int | None = None,
     animation: str | os.PathLike[str] | None = None,
+    records: Records | None = None,
+    output_folders: Iterable[str | os.PathLike[str]] = (),
     **settings: Any,
 ) -> Run:
     """Plan a run and check it before any image is computed.
@@ -115,6 +160,14 @@ def prepare(
         Names of the outputs, as for `plan.plan`.
     overwrite
         Compute images again that are complete.
+    on_existing : {"number", "skip", "fail", "overwrite"}, optional
+        What happens to an output that exists and is another picture, such as one with other settings: the new one
+        gets a number (``photo.monet-2.jpg``), nothing is computed in its place, the run fails before it computes
+        anything, or the output is replaced. The default is ``number``, and ``fail`` if `output` is a file.
+    checksum
+        Read subjects and outputs to compare them with the record, instead of trusting size and time of change.
+    retry_failed
+        Only compute images whose last line in the record is a failure.
     weights, allow_unknown_weights
         Weights of the network, as for `weights.matching`.
     max_pixels
@@ -123,6 +176,8 @@ def prepare(
         Save a snapshot every `save_every` steps, in a folder beside the output.
     animation
         Path of a ``.gif`` or ``.webp`` of the steps, for one subject.
+    records, output_folders
+        As for `plan.plan`.
     **settings
         Fields of `SynthesisSettings`.
 
@@ -135,6 +190,10 @@ def prepare(
         [os.fspath(each) for each in ([mask] if isinstance(mask, str | os.PathLike) else mask)],
         exists=bank.__contains__,
     )
+    if on_existing is not None and on_existing not in ON_EXISTING:
+        raise UsageError(f"on_existing {on_existing!r}: expected one of {', '.join(ON_EXISTING)}.")
+    records = records or Records()
+    named = {key: value for key, value in settings.items() if key in SETTING_FIELDS}
     planned = plan(
         subjects,
         style_spec.label,
@@ -143,8 +202,9 @@ def prepare(
         format=settings.pop("format", None),
         recursive=recursive,
         name_template=name_template,
-        size=synthesis_settings(preset, size=settings.get("size")).size,
-        preset=preset,
+        fields=setting_fields(synthesis_settings(preset, **named), preset),
+        records=records,
+        output_folders=output_folders,
     )
     chosen_settings = synthesis_settings(preset, format=planned.format, **settings)
     if save_every is not None and save_every < 1:
@@ -153,7 +213,21 @@ def prepare(
     planned = _without_masks(planned, mask_files)
     inputs = files_beside_subjects(planned, mask_files, chosen_settings)
     (planned,) = mark_clashes([planned], inputs)
-    run = Run(bank, style_spec, planned, chosen_settings, max_pixels, save_every, overwrite, mask_files)
+    run = Run(
+        bank,
+        style_spec,
+        planned,
+        chosen_settings,
+        max_pixels,
+        save_every,
+        overwrite,
+        mask_files,
+        on_existing=on_existing or ("fail" if planned.template is None else "number"),
+        checksum=checksum,
+        records=records,
+    )
+    if retry_failed:
+        run.retry_failed()
     run.check_style(preset, weights, allow_unknown_weights)
     run.outputs.protect(inputs)
     run.outputs.check_animation(animation)
@@ -194,6 +268,7 @@ def execute(
     listener: Listener = lambda progress: None,
 ) -> list[Entry]:
     """Execute prepared runs; parameters, result and errors are those of `apply`."""
+    listener = logged(listener)
     size = batching.parse(batch_size)
     ignored = left_out(runs)
     for each in ignored:

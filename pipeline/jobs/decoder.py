@@ -11,7 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from stylebank.errors import StylebankError, printable
 
 from ..execution.messages import ImageResult
-from .resume import PendingImage
+from .resume import PendingImage, file_stat
 
 _THREADS = 2
 
@@ -55,6 +55,7 @@ class Decoder:
 def _decode(image: PendingImage) -> ImageResult | None:
     """Decode a subject; return a result with the error if that fails."""
     began = time.perf_counter()
+    subject_stat = file_stat(image.task.subject)  # before it is read, so that a later change shows
     try:
         picture = image.run.load(image.task)
         image.size = image.run.size_of(picture.size)
@@ -67,5 +68,7 @@ def _decode(image: PendingImage) -> ImageResult | None:
     finally:
         image.seconds["decode"] = time.perf_counter() - began
     settings = {**image.entry.settings, **mask_settings}
-    image.entry = dataclasses.replace(image.entry, subject_sha256=picture.sha256, settings=settings)
+    image.entry = dataclasses.replace(
+        image.entry, subject_sha256=picture.sha256, subject_stat=subject_stat, settings=settings
+    )
     return None

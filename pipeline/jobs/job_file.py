@@ -15,8 +15,10 @@ from ..execution import batching, executors
 from . import apply, style_spec
 from .events import Listener
 from .job_schema import Where, checked, unknown
+from .naming import output_key
 from .plan import mark_clashes, require_possible
 from .record import Entry
+from .record_index import Records
 from .run import Run
 from .subject_lists import read_list
 from .toml_file import read_toml
@@ -89,6 +91,9 @@ def run_jobs(
     output: str | os.PathLike[str] | None = None,
     *,
     overwrite: bool = False,
+    on_existing: str | None = None,
+    checksum: bool = False,
+    retry_failed: bool = False,
     jobs: int | None = None,
     devices: Sequence[str | int] = (),
     cluster: str | None = None,
@@ -96,15 +101,16 @@ def run_jobs(
     deterministic: bool = False,
     batch_size: str | int = batching.AUTO,
     fail_fast: bool = False,
+    on_error: str = "raise",
     listener: Listener = lambda progress: None,
 ) -> list[Entry]:
     """Compute the images of a job file.
 
     Parameters
     ----------
-    bank, path, output, overwrite
+    bank, path, output, overwrite, on_existing, checksum, retry_failed
         As for `prepare`.
-    jobs, devices, cluster, device, deterministic, batch_size, fail_fast, listener
+    jobs, devices, cluster, device, deterministic, batch_size, fail_fast, on_error, listener
         As for `apply.apply`.
 
     Returns
@@ -115,10 +121,21 @@ def run_jobs(
     Raises
     ------
     StylebankError
+        As `apply.apply` does.
     """
-    runs = prepare(bank, path, output, overwrite=overwrite)
+    apply.check_on_error(on_error)
+    runs = prepare(
+        bank,
+        path,
+        output,
+        overwrite=overwrite,
+        on_existing=on_existing,
+        checksum=checksum,
+        retry_failed=retry_failed,
+    )
     executor = executors.make_executor(jobs, devices, cluster, device, deterministic)
-    return apply.execute(runs, executor, batch_size=batch_size, fail_fast=fail_fast, listener=listener)
+    entries = apply.execute(runs, executor, batch_size=batch_size, fail_fast=fail_fast, listener=listener)
+    return apply.raise_failures(entries) if on_error == "raise" else entries
 
 
 def prepare(
@@ -127,6 +144,9 @@ def prepare(
     output: str | os.PathLike[str] | None = None,
     *,
     overwrite: bool = False,
+    on_existing: str | None = None,
+    checksum: bool = False,
+    retry_failed: bool = False,
 ) -> list[Run]:
     """Read a job file and plan a run for each style of each job.
 
@@ -140,6 +160,8 @@ def prepare(
         The folder of all outputs. The default is the folder of the job file.
     overwrite
         Compute images again that are complete, whatever the jobs say.
+    on_existing, checksum, retry_failed
+        As for `apply.prepare`, whatever the jobs say.
 
     Returns
     -------
@@ -155,11 +177,14 @@ def prepare(
     path = Path(path)
     root = Path(path.parent if output is None else output)
     runs = []
-    for job in read(path):
+    jobs = read(path)
+    chosen = {"overwrite": overwrite, "on_existing": on_existing, "checksum": checksum, "retry_failed": retry_failed}
+    shared = {"records": Records(), "output_folders": [root / job.output for job in jobs]}
+    for job in jobs:
         for style in job.styles if job.subjects else ():
             try:
                 target = _below(root, job.output)
-                options = {**job.options, "overwrite": overwrite or job.options.get("overwrite", False)}
+                options = {**job.options, **{key: value for key, value in chosen.items() if value}, **shared}
                 if "animation" in options:
                     options["animation"] = _below(root, options["animation"], "animation")
                 runs.append(apply.prepare(bank, list(style), job.subjects, target, **options))
@@ -177,9 +202,10 @@ def prepare(
     except UsageError as error:
         raise UsageError(f"{printable(path)}: {error}") from error
     protected = {*inputs, *(os.path.realpath(task.subject) for planned in plans for task in planned.tasks)}
+    outputs = {output_key(os.path.realpath(task.output)) for planned in plans for task in planned.tasks}
     for run, planned in zip(runs, plans, strict=True):
         run.planned = planned
-        run.outputs.protect(protected)
+        run.outputs.protect(protected, outputs)
     return runs
 
 

@@ -25,7 +25,19 @@ from .toml_lines import TomlLines
 #: Options of the command that have another name in Python.
 _OPTIONS = {"layer_weight": "layer_weights", "from_file": "subjects_from"}
 #: Options of `stylebank batch` for the whole run.
-_RUN_OPTIONS = {"jobs", "device", "devices", "deterministic", "cluster", "batch_size", "fail_fast", "keep_going"}
+_RUN_OPTIONS = {
+    "jobs",
+    "device",
+    "devices",
+    "deterministic",
+    "cluster",
+    "batch_size",
+    "fail_fast",
+    "keep_going",
+    "retry_failed",
+}
+#: Keywords of `apply.prepare` that a job cannot have.
+_NOT_KEYS = {"records", "output_folders", "retry_failed"}
 
 _Text = Annotated[str, Meta(description="a text in quotes")]
 _NonEmpty = Annotated[str, Meta(min_length=1)]
@@ -52,7 +64,11 @@ def key_types() -> dict[str, Any]:
     """Return the type of each key of a job: its own keys, and every keyword of `apply.prepare` and the settings."""
     keywords = inspect.signature(prepare).parameters.values()
     hints = typing.get_type_hints(prepare, include_extras=True)
-    options = {keyword.name: hints[keyword.name] for keyword in keywords if keyword.kind is keyword.KEYWORD_ONLY}
+    options = {
+        keyword.name: hints[keyword.name]
+        for keyword in keywords
+        if keyword.kind is keyword.KEYWORD_ONLY and keyword.name not in _NOT_KEYS
+    }
     options |= field_types(SynthesisSettings)
     return {**{key: _toml_type(hint) for key, hint in options.items()}, **_KEY_TYPES}
 

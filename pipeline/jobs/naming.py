@@ -10,9 +10,23 @@ from pathlib import Path, PurePath
 
 from stylebank.errors import UsageError, printable
 
+from ..settings import SynthesisSettings
+
 #: Default name of an output, without suffix.
 DEFAULT_TEMPLATE = "{subject}.{style}"
-FIELDS = ("subject", "style", "size", "preset", "suffix")
+#: Settings that a template can name, so that pictures with other settings have other names.
+SETTING_FIELDS = (
+    "size",
+    "steps",
+    "strength",
+    "content_weight",
+    "tv_weight",
+    "style_scale",
+    "keep_color",
+    "optimizer",
+    "seed",
+)
+FIELDS = ("subject", "style", "preset", "suffix", *SETTING_FIELDS)
 _LONGEST_NAME = 255
 
 
@@ -55,6 +69,18 @@ def output_path(template: str, suffix: str, fields: Mapping[str, str]) -> Path:
     check_template(template)
     # with_suffix would replace what follows a dot in a style's name
     return Path(f"{_below(template.format(**fields), f'name template {printable(template)!r}')}{suffix}")
+
+
+def setting_fields(settings: SynthesisSettings, preset: str | None = None) -> dict[str, str]:
+    """Return the values of the template's fields that settings decide; a size of 0 is ``own``."""
+    values = {name: getattr(settings, name) for name in SETTING_FIELDS}
+    fields = {name: f"{value:g}" if isinstance(value, float) else str(value) for name, value in values.items()}
+    return {**fields, "size": str(settings.size or "own"), "preset": preset or "standard"}
+
+
+def numbered(output: Path, number: int) -> Path:
+    """Return the name of a second, third, ... picture beside an output: ``photo.monet-2.jpg``."""
+    return output.with_name(f"{output.name.removesuffix(output.suffix)}-{number}{output.suffix}")
 
 
 def _below(path: str, shown: str) -> str:

@@ -17,7 +17,7 @@ from stylebank.files import make_folder
 
 from ..execution.messages import ImageResult
 from ..settings import SynthesisSettings
-from .naming import steps_folder
+from .naming import output_key, steps_folder
 from .plan import Plan, Task
 from .record import Entry, Record
 
@@ -48,6 +48,9 @@ class Outputs:
         self._save_every = save_every
         self._record = record
         self._subjects = {os.path.realpath(task.subject) for task in planned.tasks}
+        self._reserved = {output_key(os.path.realpath(task.output)) for task in planned.tasks}
+        #: Whether this run may still write an output; another run takes over from one that slept too long.
+        self.may_write: Callable[[Path], bool] = lambda output: True
         self._frames: list[npt.NDArray[np.uint8]] = []
         self.animation: Path | None = None
 
@@ -73,9 +76,22 @@ class Outputs:
             raise UsageError(f"{printable(path)}: is the subject or the output itself. Give another --animation.")
         self.animation = path
 
-    def protect(self, subjects: Collection[str]) -> None:
-        """Refuse to overwrite these real paths, such as the subjects of other runs."""
+    def protect(self, subjects: Collection[str], outputs: Collection[str] = ()) -> None:
+        """Refuse to overwrite these real paths, such as the subjects of other runs.
+
+        Parameters
+        ----------
+        subjects
+        outputs
+            Keys of the outputs of other runs, as `naming.output_key` returns them, which numbers leave out.
+        """
         self._subjects |= set(subjects)
+        self._reserved |= set(outputs)
+
+    def is_taken(self, output: Path) -> bool:
+        """Return whether a numbered output has the path of a subject or of another output."""
+        path = os.path.realpath(output)
+        return path in self._subjects or output_key(path) in self._reserved
 
     def lacks_snapshots(self, task: Task) -> bool:
         """Return whether snapshots or an animation are asked for and missing."""
@@ -122,9 +138,14 @@ class Outputs:
             images.save_animation(self.animation, frames, (width, height))
         done = dataclasses.replace(entry, width=width, height=height, status="done")
 
-        def record_entry(digest: str) -> None:
+        def record_entry(digest: str, status: os.stat_result) -> None:
             nonlocal done
-            done = timed(dataclasses.replace(done, output_sha256=digest))
+            if not self.may_write(task.output):
+                raise OutputRefused(
+                    f"{printable(task.output)}: another run took it over while this one slept. Run this again."
+                )
+            stat = [status.st_size, status.st_mtime_ns]
+            done = timed(dataclasses.replace(done, output_sha256=digest, output_stat=stat))
             # before the rename: the next run repairs a line without its image, but not an image without its line
             self._record.append(done)
 
@@ -140,7 +161,7 @@ class Outputs:
         path: Path,
         pixels: images.Pixels,
         picture: images.Picture,
-        before_rename: Callable[[str], None] = lambda sha256: None,
+        before_rename: Callable[[str, os.stat_result], None] = lambda sha256, status: None,
     ) -> str:
         if os.path.realpath(path) in self._subjects:  # a snapshot can have the name of a subject
             raise OutputRefused(f"{printable(path)}: is one of the subjects. Give another --output.")

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from stylebank.errors import UsageError, printable
 from stylebank.images import READ_SUFFIXES, WRITE_FORMATS, format_of, kinds
 
-from .naming import DEFAULT_TEMPLATE, check_template, output_key, output_path, too_long
-from .subjects import FinishedOutputs, Ignored, Subject, SubjectSearch, ignored_line, is_folder
+from ..settings import synthesis_settings
+from .finished import FinishedOutputs
+from .naming import DEFAULT_TEMPLATE, check_template, output_key, output_path, setting_fields, too_long
+from .record_index import Records
+from .subjects import Ignored, Subject, SubjectSearch, ignored_line, is_folder
 
 
 @dataclass(frozen=True)
@@ -63,9 +66,10 @@ def plan(
     format: str | None = None,
     recursive: bool = False,
     name_template: str | None = None,
-    size: int | None = None,
-    preset: str | None = None,
+    fields: Mapping[str, str] | None = None,
     recorded_style: str | None = None,
+    records: Records | None = None,
+    output_folders: Iterable[str | os.PathLike[str]] = (),
 ) -> Plan:
     """Find the subjects and name the outputs. `mark_clashes` then compares the outputs.
 
@@ -85,10 +89,14 @@ def plan(
     name_template
         Template of the outputs' names without suffix, as for `naming.check_template`. The default is
         `naming.DEFAULT_TEMPLATE`.
-    size, preset
-        Values of the template's fields; 0 is ``own`` and None is ``standard``.
+    fields
+        Values of the template's other fields, as `naming.setting_fields` returns them.
     recorded_style
         Name of the style in the record. The default is `style`.
+    records
+        Records that the command has read.
+    output_folders
+        Output folders of all jobs of a file; a search for subjects that comes to one leaves it out.
 
     Returns
     -------
@@ -122,7 +130,8 @@ def plan(
             )
         format = suffix_format
     format = format or "jpg"
-    search = SubjectSearch(recursive, FinishedOutputs(folder, recorded_style or style))
+    finished = FinishedOutputs(folder, recorded_style or style, records or Records(), output_folders)
+    search = SubjectSearch(recursive, finished)
     for argument in subjects:
         search.add(argument)
     if not search.subjects:
@@ -133,15 +142,15 @@ def plan(
     if format not in WRITE_FORMATS:
         raise UsageError(f"format {format!r}: expected one of {', '.join(WRITE_FORMATS)}.")
     suffix = WRITE_FORMATS[format][1]
-    fields = {"style": style, "size": str(size or "own"), "preset": preset or "standard"}
+    fields = {**(setting_fields(synthesis_settings()) if fields is None else fields), "style": style}
 
     def task(subject: Subject) -> Task:
         parent = folder / subject.below
         if subject.problem is not None or single:
             return Task(subject.path, parent if subject.problem else target, subject.problem)
-        own_fields = {"subject": subject.path.stem, "suffix": subject.path.suffix[1:].lower() or "none"}
+        values = {**fields, "subject": subject.path.stem, "suffix": subject.path.suffix[1:].lower() or "none"}
         try:
-            return Task(subject.path, parent / output_path(template, suffix, {**fields, **own_fields}))
+            return Task(subject.path, parent / output_path(template, suffix, values))
         except UsageError as error:
             return Task(subject.path, parent, str(error))
 

@@ -1,4 +1,8 @@
-"""The record: ``stylebank.jsonl`` in an output folder, one line per subject and run."""
+"""The record: ``stylebank.jsonl`` in an output folder, one line per computed or failed image.
+
+The losses of every step are most of what there is to record, and only a report reads them. They stand in a second
+file, ``stylebank.losses.jsonl``.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,7 @@ import dataclasses
 import json
 import os
 import reprlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +21,7 @@ from stylebank.errors import OutputRefused, printable
 from stylebank.files import describe_os_error
 
 FILE_NAME = "stylebank.jsonl"
+LOSSES_NAME = "stylebank.losses.jsonl"
 _repr = reprlib.Repr()
 _repr.maxstring = 45
 _shorten = _repr.repr
@@ -37,7 +42,8 @@ class Entry:
         Digest of the network's weights. This field and those below are optional: None leaves them out of
         the line.
     losses
-        Loss after each iteration, over all scales, rounded to four digits.
+        Loss after each iteration, over all scales, rounded to four digits. The record keeps them in
+        `LOSSES_NAME`; lines of versions before 0.2.0 hold them themselves.
     timings
         Seconds by stage: ``decode``, ``setup``, ``compute``, ``encode``. Stages of several images overlap.
     worker
@@ -47,6 +53,9 @@ class Entry:
         bits of a picture.
     libraries
         Versions of the backend, Keras, NumPy, Pillow and SciPy, by name.
+    subject_stat, output_stat
+        Size in bytes and modification time in nanoseconds when the digest was computed. A file with both
+        unchanged is not read again.
     """
 
     subject: str
@@ -74,15 +83,17 @@ class Entry:
     worker: str | None = None
     threads: int | None = None
     libraries: dict[str, str] | None = None
+    subject_stat: list[int] | None = None
+    output_stat: list[int] | None = None
 
     def __repr__(self) -> str:
         """Return output, status, style and loss or error, shortened."""
         result = f"error={_shorten(self.error)}" if self.error else f"final_loss={_shorten(self.final_loss)}"
         return f"Entry({_shorten(self.output)}, {_shorten(self.status)}, style={_shorten(self.style)}, {result})"
 
-    def json(self) -> str:
-        """Return the entry as one line of JSON, in ASCII."""
-        plain = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+    def json(self, *, losses: bool = True) -> str:
+        """Return the entry as one line of JSON, in ASCII, with or without the losses."""
+        plain = {name: getattr(self, name) for name in FIELDS if losses or name != "losses"}
         return json.dumps({key: value for key, value in plain.items() if key not in _LATER or value is not None})
 
     def same_work(self, other: Entry) -> bool:
@@ -101,13 +112,14 @@ class Entry:
 
     def same_settings(self, settings: Mapping[str, Any]) -> bool:
         """Return whether recorded `settings` equal these in all that decides the image."""
-        return isinstance(self.settings, dict) and _deciding(self.settings) == _deciding(settings)
+        return isinstance(self.settings, dict) and deciding(self.settings) == deciding(settings)
 
 
-_LATER = ("weights_sha256", "losses", "timings", "worker", "threads", "libraries")
+FIELDS = tuple(field.name for field in dataclasses.fields(Entry))
+_LATER = frozenset(FIELDS[FIELDS.index("weights_sha256") :])
 
 
-def _deciding(settings: Mapping[str, Any]) -> dict[str, Any]:
+def deciding(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings that decide the bytes of the output, which for a png leave out the quality."""
     without: set[str] = set()
     if settings.get("init") != "noise":
@@ -122,7 +134,7 @@ def _deciding(settings: Mapping[str, Any]) -> dict[str, Any]:
 _decoder = msgspec.json.Decoder(Entry)
 
 
-def _decode(line: bytes) -> Entry | None:
+def decode(line: bytes) -> Entry | None:
     """Return a line's entry; None for a line that holds none."""
     try:
         return _decoder.decode(line)
@@ -136,6 +148,15 @@ def _decode(line: bytes) -> Entry | None:
         return None
 
 
+@dataclass(frozen=True)
+class _Losses:
+    output_sha256: str
+    losses: list[float]
+
+
+_losses_decoder = msgspec.json.Decoder(_Losses)
+
+
 class Record:
     """The record of an output folder.
 
@@ -146,44 +167,90 @@ class Record:
     """
 
     def __init__(self, folder: Path) -> None:
+        self.folder = folder
         self.path = folder / FILE_NAME
+        self.losses_path = folder / LOSSES_NAME
 
-    def entries(self) -> list[Entry]:
+    def entries(self, *, losses: bool = True) -> list[Entry]:
         """Return the entries in order.
 
         Keys of a newer version are ignored. A torn line, and a line with a missing key or a value of another
         type, is passed over.
 
+        Parameters
+        ----------
+        losses
+            Whether to read the file of the losses too.
+
         Raises
         ------
         OutputRefused
-            If the file cannot be read.
+            If a file cannot be read.
         """
-        try:
-            lines = self.path.read_bytes().splitlines()
-        except FileNotFoundError:
-            return []
-        except OSError as error:
-            raise OutputRefused(f"{printable(self.path)}: {describe_os_error(error)}") from error
-        return [entry for line in lines if (entry := _decode(line)) is not None]
+        entries = [entry for line in self.lines() if (entry := decode(line)) is not None]
+        by_digest = self._losses() if losses and any(entry.losses is None for entry in entries) else {}
+        return [
+            dataclasses.replace(entry, losses=by_digest[entry.output_sha256])
+            if entry.losses is None and entry.status == "done" and entry.output_sha256 in by_digest
+            else entry
+            for entry in entries
+        ]
+
+    def lines(self) -> list[bytes]:
+        """Return the lines of the file, torn ones included; none if there is no file."""
+        return _lines(self.path)
+
+    def _losses(self) -> dict[str | None, list[float]]:
+        """Return the losses by the digest of the output."""
+        losses: dict[str | None, list[float]] = {}
+        for line in _lines(self.losses_path):
+            try:
+                decoded = _losses_decoder.decode(line)
+            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+                continue
+            losses[decoded.output_sha256] = decoded.losses
+        return losses
 
     def append(self, *entries: Entry) -> None:
-        """Append entries and flush them to the disk."""
-        try:
-            descriptor = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
-            try:
-                line = "".join(f"{entry.json()}\n" for entry in entries).encode()
-                if not self._ends_whole(descriptor):
-                    line = b"\n" + line
-                while line:
-                    line = line[os.write(descriptor, line) :]
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
-        except OSError as error:
-            raise OutputRefused(f"{printable(self.path)}: {describe_os_error(error)}") from error
+        """Append entries and flush them to the disk; the losses go to their own file, which is not flushed."""
+        with_losses = [entry for entry in entries if entry.losses and entry.output_sha256]
+        if with_losses:
+            _append(self.losses_path, (losses_line(entry) for entry in with_losses), flush=False)
+        _append(self.path, (entry.json(losses=False) for entry in entries), flush=True)
 
-    @staticmethod
-    def _ends_whole(descriptor: int) -> bool:
-        size = os.fstat(descriptor).st_size
-        return size == 0 or os.pread(descriptor, 1, size - 1) == b"\n"
+
+def losses_line(entry: Entry) -> str:
+    """Return the line of an entry in the file of the losses."""
+    return json.dumps({"output_sha256": entry.output_sha256, "losses": entry.losses})
+
+
+def _lines(path: Path) -> list[bytes]:
+    try:
+        return path.read_bytes().splitlines()
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise OutputRefused(f"{printable(path)}: {describe_os_error(error)}") from error
+
+
+def _append(path: Path, lines: Iterable[str], *, flush: bool) -> None:
+    """Append lines in one write, on a line of their own if the last writer was killed in the middle of one."""
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
+        try:
+            data = "".join(f"{line}\n" for line in lines).encode()
+            if not _ends_whole(descriptor):
+                data = b"\n" + data
+            while data:
+                data = data[os.write(descriptor, data) :]
+            if flush:
+                os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise OutputRefused(f"{printable(path)}: {describe_os_error(error)}") from error
+
+
+def _ends_whole(descriptor: int) -> bool:
+    size = os.fstat(descriptor).st_size
+    return size == 0 or os.pread(descriptor, 1, size - 1) == b"\n"

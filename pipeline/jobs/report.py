@@ -16,7 +16,8 @@ from stylebank.errors import StylebankError, UsageError, printable
 from stylebank.files import make_folder, shared_lock
 from stylebank.pages.html import jpeg_uri, render, replace_page
 
-from .record import FILE_NAME, Entry, Record
+from .compact import find_records
+from .record import Entry, Record
 
 #: Longest side of a thumbnail in pixels, by the largest number of pictures on the page.
 _SIDES = ((100, 320), (300, 220), (1000, 160))
@@ -89,16 +90,12 @@ def write(
     target = Path(output) if output is not None else folder / "report.html"
     if target.suffix.lower() not in {".html", ".htm"}:
         raise UsageError(f"{printable(target)}: not the name of a page. Give an --output that ends in .html.")
-    records = sorted({folder / FILE_NAME, *folder.rglob(FILE_NAME)})
     entries_with_folders = [
-        (record.parent, entry) for record in records for entry in latest(Record(record.parent).entries())
+        (record.parent, entry) for record in find_records(folder) for entry in latest(Record(record.parent).entries())
     ]
     entries = [entry for _folder, entry in entries_with_folders]
     if not entries:
-        raise UsageError(
-            f"{printable(folder)}: has no record of pictures ({FILE_NAME}). "
-            "Give the --output folder of 'stylebank apply' or 'stylebank batch'."
-        )
+        raise UsageError(f"{printable(folder)}: the record has no picture. Run 'stylebank apply' or 'batch' first.")
     side = next((side for count, side in _SIDES if len(entries) <= count), _SMALLEST_SIDE)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         cards = []

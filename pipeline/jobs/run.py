@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from .mask_files import MaskFiles
 from .outputs import Outputs
 from .plan import Plan, Task
 from .record import Entry, Record
+from .record_index import Records
 from .style_spec import RegionSpec, StyleSpec
 
 #: Largest ratio of the output size and the measured scales before strokes differ visibly.
@@ -49,6 +51,12 @@ class Run:
         Compute images again that are complete.
     mask_files
         Masks of the style specification, if they have been read.
+    on_existing
+        What happens to an output that exists and is another picture, one of `settings.ON_EXISTING`.
+    checksum
+        Read subjects and outputs to compare them, instead of trusting size and time of change.
+    records
+        Records that the command has read.
     """
 
     def __init__(
@@ -61,6 +69,10 @@ class Run:
         save_every: int | None,
         overwrite: bool = False,
         mask_files: MaskFiles | None = None,
+        *,
+        on_existing: str = "number",
+        checksum: bool = False,
+        records: Records | None = None,
     ) -> None:
         self.bank = bank
         self.style_spec = style_spec
@@ -71,8 +83,12 @@ class Run:
         self.max_pixels = max_pixels
         self.save_every = save_every
         self.overwrite = overwrite
+        self.on_existing = on_existing
+        self.checksum = checksum
+        self.index = (records or Records()).index(planned.folder)
         self.record = Record(planned.folder)
-        self.earlier: dict[str, list[Entry]] = {}
+        #: Digest of all styles together.
+        self.style_sha256 = style_spec.digest({name: header.content_sha256 for name, header in self.headers.items()})
         #: Precision of the convolutions. `settle_precision` replaces ``auto``; the record keeps ``auto``.
         self.precision = settings.precision
         self.recorded = settings.recorded()
@@ -83,19 +99,14 @@ class Run:
             self.init = images.composite_on_white(picture.pixels, picture.alpha)
             self.recorded["init_sha256"] = picture.sha256
         self.mask_files = mask_files or MaskFiles(style_spec, max_pixels)
-        self._alike: list[Entry] = []
-        for entry in self.record.entries():
-            if entry.status == "done":
-                self.earlier.setdefault(entry.output, []).append(entry)
-                if entry.same_settings({**self.recorded, **self.mask_files.recorded_in(entry.settings)}):
-                    self._alike.append(entry)
         self.outputs = Outputs(planned, settings, save_every, self.record)
         self._context: WorkerContext | None = None
 
-    @property
-    def style_sha256(self) -> str:
-        """Digest of all styles together."""
-        return self.style_spec.digest({name: header.content_sha256 for name, header in self.headers.items()})
+    def retry_failed(self) -> None:
+        """Leave only the subjects whose last line in the record, in this style, is a failure."""
+        style = self.style_spec.text
+        tasks = [task for task in self.planned.tasks if self.index.failure(os.fspath(task.subject), style) is not None]
+        self.planned = dataclasses.replace(self.planned, tasks=tuple(tasks))
 
     def check_style(self, preset: str | None, weights: str | Path | None, allow_unknown: bool) -> None:
         """Check the styles against the settings, the preset and each other; load the weights.
@@ -157,10 +168,12 @@ class Run:
 
     def recorded_precision(self, backend: str, device: str) -> str | None:
         """Return the precision of the newest image with these settings on such a device; None if there is none."""
-        for entry in () if self.overwrite else reversed(self._alike):
-            if (entry.backend, entry.device) == (backend, device) and entry.precision in {"float32", "bfloat16"}:
-                return entry.precision
-        return None
+        if self.overwrite:
+            return None
+        return self.index.precision(backend, device, self._has_settings)
+
+    def _has_settings(self, entry: Entry) -> bool:
+        return entry.same_settings({**self.recorded, **self.mask_files.recorded_in(entry.settings)})
 
     def load(self, task: Task) -> images.Picture:
         """Load a subject, at most as large as the output."""

@@ -6,17 +6,17 @@ import contextlib
 import dataclasses
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-from stylebank.errors import printable
-from stylebank.files import make_folder, remove_temporaries, shared_lock
+from stylebank.errors import OutputRefused, printable
 
 from ..execution import batching, worker
 from ..execution.executors import Executor, InProcessExecutor
 from ..execution.messages import BatchResult, ImageBatch, WorkerContext, WorkerSetupError
 from .decoder import Decoder
 from .events import EtaEstimator, Finished, Listener, Notice, Progress, Started, Stepped
+from .existing import Difference, notice
+from .output_folders import OutputFolders
 from .record import Entry
 from .resume import PendingImage, failed, find_pending
 from .run import Run, settle_precision, with_auto_precision
@@ -82,12 +82,7 @@ class Runner:
             For an error that stops the run: a damaged style, a record that cannot be written.
         """
         with contextlib.ExitStack() as stack:
-            for folder in {run.planned.folder for run in self._runs}:
-                make_folder(folder)
-                stack.enter_context(shared_lock(folder, on_exclusive=lambda folder=folder: self._tidy(folder)))  # type: ignore[misc]
-            for run in self._runs:
-                if run.outputs.animation is not None:
-                    make_folder(run.outputs.animation.parent)
+            self._folders = stack.enter_context(OutputFolders(self._runs, self._note))
             self._writer = stack.enter_context(Writer(self._report_finished))
             self._decoders = stack.enter_context(Decoder())
             try:
@@ -102,31 +97,31 @@ class Runner:
                     raise
         return [self._entries[number] for number in sorted(self._entries)]
 
-    def _tidy(self, folder: Path) -> None:
-        """Remove the temporary files of a killed run."""
-        tasks = [
-            task
-            for run in self._runs
-            for task in run.planned.tasks
-            if run.planned.folder == folder and task.problem is None
-        ]
-        for parent in {folder, *(task.output.parent for task in tasks)}:
-            remove_temporaries(parent)
-
     def _find_pending(self) -> list[PendingImage]:
-        """Report images that are complete or fail; return the others."""
+        """Report images that are complete, stay or fail; return the others.
+
+        Raises
+        ------
+        OutputRefused
+            If another picture has the name of an output, and the policy is ``fail``.
+        """
         pending: list[PendingImage] = []
-        completed: list[tuple[PendingImage, Entry]] = []
+        settled: list[tuple[PendingImage, Entry]] = []
+        differences: dict[str, list[Difference]] = {}
         for image, entry in find_pending(self._runs):
+            if image.difference is not None and (entry is None or image.run.on_existing != "number"):
+                differences.setdefault(image.run.on_existing, []).append(image.difference)
             if entry is None:
                 pending.append(image)
             else:
-                completed.append((image, entry))
-            if len(completed) >= _RECORD_BATCH:
-                self._writer.record(completed)
-                completed = []
-        if completed:
-            self._writer.record(completed)
+                settled.append((image, entry))
+        for policy, existing in differences.items():
+            message = notice(existing, policy)
+            if policy == "fail":
+                raise OutputRefused(message)
+            self._note(message)
+        for start in range(0, len(settled), _RECORD_BATCH):
+            self._writer.record(settled[start : start + _RECORD_BATCH])
         self._writer.drain(wait=True)
         return pending
 
@@ -166,15 +161,15 @@ class Runner:
             images, lambda image: (id(image.run), image.size), self._max_batch_size, self._executor.workers
         )
         last: Run | None = None
-        for group in self._decoders.ahead(groups, self._executor.workers):
+        claimed = self._folders.claimed(groups, self._settle)
+        for group in self._decoders.ahead(claimed, self._executor.workers):
             decoded: list[PendingImage] = []
             for image, future in group:
                 failure = future.result()
                 if failure is None:
                     decoded.append(image)
                 else:
-                    self._eta.finished(image.cost, counted=False)
-                    self._writer.record([(image, failed(image.task, image.entry, failure.error))])
+                    self._settle(image, failed(image.task, image.entry, failure.error))
             if not decoded:
                 continue
             run = decoded[0].run
@@ -186,6 +181,11 @@ class Runner:
                 size = self._max_batch_size(decoded[0])  # memory may hold fewer than when the group was formed
                 batch, decoded = decoded[:size], decoded[size:]
                 yield context, self._image_batch(batch)
+
+    def _settle(self, image: PendingImage, entry: Entry) -> None:
+        """Record an image that is not computed."""
+        self._eta.finished(image.cost, counted=False)
+        self._writer.record([(image, entry)])
 
     def _image_batch(self, images: list[PendingImage]) -> ImageBatch:
         self._in_flight.update((image.number, image) for image in images)
@@ -245,6 +245,8 @@ class Runner:
                 continue
             self._announce(image)
             self._entries[image.number] = entry
+            self._folders.release(image)
+            self._folders.count(image, entry)
             self._send(Finished, image, entry=entry, seconds_left=self._eta.seconds_left())
             if entry.status == "failed" and self._fail_fast:
                 raise FailFast

@@ -6,16 +6,15 @@ import fnmatch
 import functools
 import glob
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from stylebank.errors import UsageError, plural, printable
 from stylebank.images import READ_SUFFIXES, kinds
 
-from .naming import steps_folder
-from .record import FILE_NAME as RECORD_NAME
-from .record import Record
+from .finished import FinishedOutputs, real_path
+from .record import FILE_NAME, LOSSES_NAME
 from .subject_lists import ListedPath
 
 #: Folders of previews, deleted files and snapshots that systems and NAS devices add, in lower case.
@@ -36,6 +35,7 @@ SYSTEM_FOLDERS = frozenset(
 )
 NOT_AN_IMAGE = "not an image by its name"
 _SYSTEM_FOLDER = "a system folder"
+_OUTPUT_FOLDER = "an output folder of this file"
 _MOST_NAMES = 5
 
 
@@ -86,33 +86,10 @@ def ignored_line(ignored: Sequence[Ignored]) -> str:
         for each in ordered[:_MOST_NAMES]
     ]
     rest = len(ordered) - len(names)
-    folders = sum(each.reason == _SYSTEM_FOLDER for each in ordered)
+    folders = sum(each.reason in {_SYSTEM_FOLDER, _OUTPUT_FOLDER} for each in ordered)
     noun = "files and folders" if 0 < folders < len(ordered) else "folder" if folders else "file"
     count = plural(len(ordered), noun) if noun[-1] != "s" else f"{len(ordered):,} {noun}"
     return f"left out {count}: {', '.join(names)}{f' and {rest:,} more' if rest else ''}"
-
-
-class FinishedOutputs:
-    """Outputs of earlier runs, by the record; folders and patterns skip them."""
-
-    def __init__(self, folder: Path, style: str) -> None:
-        done = [entry for entry in Record(folder).entries() if entry.status == "done"]
-        parent = functools.cache(os.path.realpath)
-        self._outputs = {_real(folder / entry.output, parent): entry.style for entry in done}
-        self._steps = {_real(steps_folder(folder / entry.output), parent) for entry in done}
-        self._style = style
-
-    def __contains__(self, path: str) -> bool:
-        """Return whether an output has this path, with its folder resolved."""
-        return path in self._outputs
-
-    def in_this_style(self, path: str) -> bool:
-        """Return whether an output in the style of the run has this path, with its folder resolved."""
-        return self._outputs.get(path) == self._style
-
-    def holds_steps(self, folder: str) -> bool:
-        """Return whether a folder, with its parent resolved, holds the snapshots of an output."""
-        return folder in self._steps
 
 
 class SubjectSearch:
@@ -155,9 +132,14 @@ class SubjectSearch:
         """
         path = Path(argument)
         if is_folder(path):
-            for folder, names in self._walk(path, self._recursive):
-                for name in names:
-                    self._add_file(folder / name, folder.relative_to(path))
+            self._add_files(
+                [path],
+                (
+                    (folder / name, folder.relative_to(path))
+                    for folder, names in self._walk(path, self._recursive)
+                    for name in names
+                ),
+            )
         elif os.path.lexists(path) or isinstance(argument, ListedPath) or not glob.has_magic(os.fspath(argument)):
             if self._finished.in_this_style(self._real(path)):  # the shell's *.jpg where outputs stand beside subjects
                 self.ignored.append(Ignored(path, "an output in this style"))
@@ -166,8 +148,28 @@ class SubjectSearch:
         else:
             self._add_matches(path)
 
+    def _add_files(self, tops: Iterable[Path], files: Iterable[tuple[Path, Path]]) -> None:
+        """Add files but the outputs of earlier runs; these too if `tops` hold nothing else, and it is not this run's.
+
+        So a style can be applied to a folder of outputs, and a folder of subjects can hold its outputs.
+        """
+        outputs: list[tuple[Path, Path]] = []
+        count = len(self._subjects)
+        for path, below in files:
+            if self._real(path) not in self._finished:
+                self._add_file(path, below)
+            elif self._finished.recorded_in(self._real(path)) is not None:
+                outputs.append((path, below))
+        folders = {self._real_folder(top) for top in tops}
+        nothing_else = len(self._subjects) == count
+        for path, below in outputs:
+            if nothing_else and self._finished.recorded_in(self._real(path)) in folders:
+                self._add_file(path, below)
+            else:
+                self.ignored.append(Ignored(path, "an output of an earlier run"))
+
     def _add_file(self, path: Path, below: Path = Path()) -> None:
-        if path.name == RECORD_NAME or self._real(path) in self._finished:
+        if path.name in {FILE_NAME, LOSSES_NAME}:
             return
         suffix = path.suffix.lower()
         if suffix in READ_SUFFIXES:
@@ -179,7 +181,7 @@ class SubjectSearch:
         self._subjects[self._real(subject.path)] = subject
 
     def _real(self, path: Path) -> str:
-        return _real(path, self._real_folder)
+        return real_path(path, self._real_folder)
 
     def _walk(self, top: Path, recursive: bool) -> Iterator[tuple[Path, list[str]]]:
         """Yield folders from `top` down, each once, with the names of their files; linked folders come last."""
@@ -195,6 +197,8 @@ class SubjectSearch:
             entries = self._entries(folder, folder.relative_to(top))
             if entries is None:
                 continue
+            if any(entry.name == FILE_NAME for entry in entries):
+                self._finished.read(folder)
             below = {entry.name: entry for entry in entries if _is_folder(entry)}
             yield folder, [entry.name for entry in entries if entry.name not in below and entry.name[0] != "."]
             if not recursive:
@@ -207,6 +211,9 @@ class SubjectSearch:
         """Return whether the files of a subfolder can be subjects."""
         if folder.name.lower() in SYSTEM_FOLDERS:
             self.ignored.append(Ignored(folder, _SYSTEM_FOLDER))
+            return False
+        if self._finished.is_output_folder(folder):
+            self.ignored.append(Ignored(folder, _OUTPUT_FOLDER))
             return False
         return not self._finished.holds_steps(self._real(folder))
 
@@ -237,9 +244,11 @@ class SubjectSearch:
         names: dict[str, Path] = {}  # one of each file, without linked folders if there is one
         for path in sorted(matches, key=lambda path: self._real(path) != os.path.abspath(path)):
             names.setdefault(self._real(path), path)
-        for path in matches:
-            if names[self._real(path)] == path and not is_folder(path):
-                self._add_file(path)
+        parents = {path.parent for path in matches}
+        for parent in parents:
+            self._finished.read(parent)
+        chosen = [path for path in matches if names[self._real(path)] == path and not is_folder(path)]
+        self._add_files(parents, [(path, Path()) for path in chosen])
 
     def _matches(self, folder: Path, parts: Sequence[str]) -> Iterator[Path]:
         """Yield what matches a pattern's `parts` in `folder`; a part that exists is no pattern."""
@@ -267,11 +276,6 @@ class SubjectSearch:
                 yield folder / entry.name
             elif _is_folder(entry) and self._is_searched(folder / entry.name):
                 yield from self._matches(folder / entry.name, rest)
-
-
-def _real(path: Path, real_folder: Callable[[Path], str]) -> str:
-    """Return the path with its folder resolved: two names of a folder are one, two names of a file are not."""
-    return os.path.join(real_folder(path.parent), path.name)
 
 
 def is_folder(path: Path) -> bool:

@@ -74,14 +74,14 @@ def summary(entries: Sequence[Entry], elapsed: float) -> Summary:
         counts["done"],
         counts["skipped"],
         counts["failed"],
-        Counter(_reason(entry) for entry in entries if entry.status == "failed"),
+        Counter(failure_reason(entry) for entry in entries if entry.status == "failed"),
         elapsed,
         {stage: sum((entry.timings or {}).get(stage, 0.0) for entry in done) for stage in STAGES},
         Counter(entry.worker for entry in done if entry.worker),
     )
 
 
-def _reason(entry: Entry) -> str:
+def failure_reason(entry: Entry) -> str:
     """Return an error without the image's name, so that equal reasons count together."""
     reason = entry.error or "no reason given"
     for prefix in (entry.subject, entry.output):

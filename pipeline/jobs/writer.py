@@ -90,6 +90,16 @@ class Writer:
         return [(image, entry)]
 
     def _lines(self, pairs: Pairs) -> Pairs:
+        """Append what is new: a skipped image has its line, and so has one that fails as it failed before."""
         for record in {id(image.run.record): image.run.record for image, _entry in pairs}.values():
-            record.append(*(entry for image, entry in pairs if image.run.record is record))
+            entries = [entry for image, entry in pairs if image.run.record is record and _is_new(image, entry)]
+            if entries:
+                record.append(*entries)
         return pairs
+
+
+def _is_new(image: PendingImage, entry: Entry) -> bool:
+    if entry.status == "skipped":
+        return False
+    before = image.run.index.failure(entry.subject, entry.style)
+    return before is None or (before.error, before.output) != (entry.error, entry.output)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
+import os
 import struct
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -63,7 +64,7 @@ def save(
     alpha: npt.NDArray[np.uint8] | npt.NDArray[np.float32] | None = None,
     metadata: Metadata = EMPTY,
     dpi: float | None = None,
-    before_rename: Callable[[str], None] = lambda sha256: None,
+    before_rename: Callable[[str, os.stat_result], None] = lambda sha256, status: None,
 ) -> str:
     """Write an image atomically, tagged as sRGB.
 
@@ -85,7 +86,7 @@ def save(
     dpi
         Dots per inch, in place of the density that `metadata` gives.
     before_rename
-        Function of the digest, called when the file is complete, before the rename.
+        Function of the digest and the state of the complete file, called before the rename.
 
     Returns
     -------
@@ -129,7 +130,7 @@ def save(
                     f"{printable(path)}: reads back with other values than were written. Check the disk."
                 )
         digests.append(hashlib.sha256(data).hexdigest())
-        before_rename(digests[0])
+        before_rename(digests[0], temporary.stat())
 
     replace_file(path, write, check)
     return digests[0]

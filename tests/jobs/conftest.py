@@ -51,4 +51,5 @@ def digests(folder: Path) -> dict[str, str]:
 
 def make(bank: Bank, many: Path, out: Path, **options: Any) -> list[pipeline.Entry]:
     options = {"size": 0, "steps": 2, "batch_size": 1, "format": "png", "precision": "float32", **options}
+    options.setdefault("on_error", "return")
     return pipeline.apply(bank, "wave", [many], out, **options)

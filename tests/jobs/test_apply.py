@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 from pathlib import Path
@@ -12,6 +13,8 @@ from PIL import Image
 
 import pipeline
 from pipeline import Entry, Progress
+from pipeline.jobs.apply import ImagesFailed
+from pipeline.jobs.record import Record
 from stylebank import images
 from stylebank.bank import Bank
 from stylebank.errors import FingerprintMismatch, StyleDamaged, StyleExists, StyleNotFound, UsageError
@@ -44,16 +47,25 @@ def test_every_photograph_becomes_a_picture_with_a_line_in_the_record(
         assert entry.final_loss < entry.start_loss
         assert entry.device in {"cpu", "gpu"} and entry.precision in {"float32", "bfloat16"}
     lines = (tmp_path / "out/stylebank.jsonl").read_text().splitlines()
-    assert [Entry(**json.loads(line)) for line in lines] == entries
+    assert [Entry(**json.loads(line)) for line in lines] == [
+        dataclasses.replace(entry, losses=None) for entry in entries
+    ]
+    assert Record(tmp_path / "out").entries() == entries
     assert folder_digests(photographs) == before
 
 
 def test_a_bad_image_does_not_stop_the_others(bank: Bank, photographs: Path, tmp_path: Path) -> None:
     (photographs / "broken.jpg").write_bytes((photographs / "rocket.jpg").read_bytes()[:300])
-    entries = pipeline.apply(bank, "wave", [photographs, tmp_path / "nowhere.jpg"], tmp_path / "out", **QUICK)
+    subjects = [photographs, tmp_path / "nowhere.jpg"]
+    with pytest.raises(ImagesFailed, match=r"2 of 5 images failed: .*broken\.jpg.* And 1 more") as raised:
+        pipeline.apply(bank, "wave", subjects, tmp_path / "out", **QUICK)
+    assert [entry.status for entry in raised.value.entries] == ["done", "failed", "done", "done", "failed"]
+    with pytest.raises(UsageError, match="on_error 'ignore': expected 'raise' or 'return'"):
+        pipeline.apply(bank, "wave", subjects, tmp_path / "out", on_error="ignore", **QUICK)
+    entries = pipeline.apply(bank, "wave", subjects, tmp_path / "new", on_error="return", **QUICK)
     assert [entry.status for entry in entries] == ["done", "failed", "done", "done", "failed"]
     assert "broken.jpg" in str(entries[1].error) and "nowhere.jpg" in str(entries[4].error)
-    assert not (tmp_path / "out/broken.wave.jpg").exists()
+    assert not (tmp_path / "new/broken.wave.jpg").exists()
 
 
 def test_an_interruption_keeps_finished_images_and_the_next_run_resumes(
@@ -67,9 +79,11 @@ def test_an_interruption_keeps_finished_images_and_the_next_run_resumes(
 
     with pytest.raises(KeyboardInterrupt):
         pipeline.apply(bank, "wave", [photographs], out, listener=interrupt, **QUICK)
-    assert sorted(path.name for path in out.iterdir()) == ["astronaut.wave.jpg", "stylebank.jsonl"]
+    names = sorted(path.name for path in out.iterdir() if not path.name.startswith("."))
+    assert names == ["astronaut.wave.jpg", "stylebank.jsonl", "stylebank.losses.jsonl"]
     entries = pipeline.apply(bank, "wave", [photographs], out, **QUICK)
     assert [entry.status for entry in entries] == ["skipped", "done", "done"]
+    assert not [path for path in out.iterdir() if path.name.startswith(".")]
 
 
 def test_settings_of_any_number_type_are_recorded(bank: Bank, photographs: Path, tmp_path: Path) -> None:

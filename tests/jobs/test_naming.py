@@ -29,7 +29,10 @@ def test_a_template_gives_the_name(template: str, name: str) -> None:
 @pytest.mark.parametrize(
     ("template", "message"),
     [
-        ("{subject}.{styel}", r"unknown field \{styel\}. Use \{subject\}, \{style\}, \{size\}, \{preset\}, \{suffix\}"),
+        (
+            "{subject}.{styel}",
+            r"unknown field \{styel\}. Use \{subject\}, \{style\}, \{preset\}, \{suffix\}, \{size\}, ",
+        ),
         ("{}", "unknown field"),
         ("{0}", "unknown field"),
         ("{subject.__class__}", "unknown field"),

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 import pipeline
+from pipeline.jobs.apply import ImagesFailed
 from stylebank import files, images
 from stylebank.bank import Bank
 from stylebank.errors import UsageError
@@ -29,8 +30,8 @@ def test_an_interruption_around_the_save_costs_at_most_that_picture(
         if info == "before the rename":
             patched.setattr(Path, "replace", stop)
         elif info == "after the rename":
-            fsync = files.fsync
-            patched.setattr("stylebank.files.fsync", lambda path: stop() if path == out else fsync(path))
+            flush = files.flush_folder
+            patched.setattr("stylebank.files.flush_folder", lambda path: stop() if path == out else flush(path))
         else:
             patched.setattr("stylebank.images.save_animation", stop)
         with pytest.raises(KeyboardInterrupt):
@@ -50,6 +51,7 @@ def test_snapshots_and_an_animation(bank: Bank, photographs: Path, tmp_path: Pat
         "rocket.wave.jpg",
         "rocket.wave.steps",
         "stylebank.jsonl",
+        "stylebank.losses.jsonl",
         "way.gif",
     ]
     assert sorted(path.name for path in (out / "rocket.wave.steps").iterdir()) == ["0002.jpg", "0004.jpg"]
@@ -60,8 +62,8 @@ def test_snapshots_and_an_animation(bank: Bank, photographs: Path, tmp_path: Pat
     assert entry.status == "skipped"
     (entry,) = pipeline.apply(bank, "wave", [photographs / "rocket.jpg"], out, animation=out / "new.gif", **settings)
     assert entry.status == "done" and (out / "new.gif").exists()
-    (entry,) = pipeline.apply(bank, "wave", [photographs / "chelsea.jpg"], out, animation=out / "way.gif", **settings)
-    assert entry.status == "failed" and "way.gif: exists already" in str(entry.error)
+    with pytest.raises(ImagesFailed, match=r"way\.gif: exists already"):
+        pipeline.apply(bank, "wave", [photographs / "chelsea.jpg"], out, animation=out / "way.gif", **settings)
     again = pipeline.apply(bank, "wave", [out], out, recursive=True, **settings)
     assert [Path(entry.subject).name for entry in again] == ["new.gif", "way.gif"]
     with pytest.raises(UsageError, match="shows one subject, not 3"):

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.jobs.naming import setting_fields
 from pipeline.jobs.plan import Plan, mark_clashes, plan, require_possible
+from pipeline.settings import synthesis_settings
 from stylebank.errors import UsageError
 
 
@@ -80,11 +82,24 @@ def test_a_missing_file_is_left_for_the_run_to_report(tree: Path) -> None:
 
 
 def test_a_template_names_the_outputs_and_may_make_folders(tree: Path) -> None:
-    planned = plan(["in"], "monet", "out", name_template="{style}/{subject}_{size}", size=0, recursive=True)
+    planned = plan(
+        ["in"],
+        "monet",
+        "out",
+        name_template="{style}/{subject}_{size}",
+        fields=setting_fields(synthesis_settings(size=0)),
+        recursive=True,
+    )
     assert _outputs(planned) == ["out/monet/a_own.jpg", "out/monet/b_own.jpg", "out/deep/monet/c_own.jpg"]
-    assert _outputs(plan(["in/a.jpg"], "monet", name_template="{preset}-{size}", size=768, format="png")) == [
-        "standard-768.png"
-    ]
+    assert _outputs(
+        plan(
+            ["in/a.jpg"],
+            "monet",
+            name_template="{preset}-{size}",
+            fields=setting_fields(synthesis_settings(size=768)),
+            format="png",
+        )
+    ) == ["standard-768.png"]
 
 
 @pytest.mark.parametrize(

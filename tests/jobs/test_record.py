@@ -160,6 +160,7 @@ def test_lines_without_optional_fields_count_and_lines_of_other_weights_do_not(t
     new = dataclasses.replace(ENTRY, weights_sha256="e" * 64, losses=[1.0, 0.5], timings={"compute": 1.0})
     assert ENTRY.same_work(new) and new.same_work(ENTRY)
     assert not new.same_work(dataclasses.replace(new, weights_sha256="f" * 64))
+    new = dataclasses.replace(new, output_sha256="d" * 64)
     Record(tmp_path).append(ENTRY, new)
     assert Record(tmp_path).entries() == [ENTRY, new]
 

@@ -9,6 +9,7 @@ import pytest
 
 import pipeline
 from stylebank.bank import Bank
+from stylebank.errors import OutputRefused
 from tests.jobs.test_apply import QUICK, digest, folder_digests
 
 
@@ -23,10 +24,10 @@ def test_a_complete_image_is_skipped_unless_something_changed(bank: Bank, photog
     assert statuses() == ["skipped"] * 3
     (out / "chelsea.wave.jpg").unlink()
     assert statuses() == ["skipped", "done", "skipped"]
-    assert {**before, "stylebank.jsonl": ""} == {**folder_digests(out), "stylebank.jsonl": ""}
-    entries = pipeline.apply(bank, "wave", [photographs], out, **{**QUICK, "steps": 3})
-    assert [entry.status for entry in entries] == ["failed"] * 3
-    assert "--overwrite" in str(entries[0].error)
+    records = {"stylebank.jsonl": "", "stylebank.losses.jsonl": ""}
+    assert {**before, **records} == {**folder_digests(out), **records}
+    with pytest.raises(OutputRefused, match=r"3 outputs exist already.*it has steps 2, not 3.*Nothing is computed"):
+        statuses(steps=3, on_existing="fail")
     assert statuses(steps=3, overwrite=True) == ["done"] * 3
     assert statuses(steps=3) == ["skipped"] * 3
 
@@ -43,8 +44,11 @@ def test_an_existing_file_is_no_proof(bank: Bank, photographs: Path, tmp_path: P
     else:
         (out / "stylebank.jsonl").unlink()
     before = digest(output)
+    reason = "not in the record" if harm == "made elsewhere" else "changed since it was written"
+    with pytest.raises(OutputRefused, match=reason):
+        pipeline.apply(bank, "wave", [subject], out, on_existing="fail", **QUICK)
     (entry,) = pipeline.apply(bank, "wave", [subject], out, **QUICK)
-    assert entry.status == "failed" and "by the record it is not this subject" in str(entry.error)
+    assert (entry.status, entry.output) == ("done", "chelsea.wave-2.jpg")
     assert digest(output) == before
 
 

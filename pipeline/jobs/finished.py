@@ -1,0 +1,84 @@
+"""Outputs of earlier runs, which folders and patterns leave out."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from .naming import steps_folder
+from .record import FILE_NAME
+from .record_index import Records
+
+
+class FinishedOutputs:
+    """Outputs that the records of folders vouch for.
+
+    Parameters
+    ----------
+    folder
+        Output folder of the run.
+    style
+        Style of the run in the record.
+    records
+        Records of the command.
+    output_folders
+        Output folders of all jobs of a file, which a search from above leaves out.
+    """
+
+    def __init__(
+        self, folder: Path, style: str, records: Records, output_folders: Iterable[str | os.PathLike[str]] = ()
+    ) -> None:
+        self._records = records
+        self._style = style
+        self._real_folder = functools.cache(os.path.realpath)
+        self._output_folders = {os.path.realpath(each) for each in output_folders}
+        self._outputs: dict[str, set[str]] = {}
+        self._folders: dict[str, str] = {}
+        self._steps: set[str] = set()
+        self._read: set[str] = set()
+        self._target = self._real_folder(folder)
+        self.read(folder)
+
+    def read(self, folder: Path) -> None:
+        """Read the record of a folder that a search comes to."""
+        real = self._real_folder(folder)
+        if real in self._read:
+            return
+        self._read.add(real)
+        for output, entries in self._records.index(folder).outputs().items():
+            path = real_path(folder / output, self._real_folder)
+            self._outputs.setdefault(path, set()).update(entry.style for entry in entries)
+            self._folders[path] = real
+            self._steps.add(real_path(steps_folder(folder / output), self._real_folder))
+
+    def has_other_record(self, folder: Path) -> bool:
+        """Return whether a folder that is not the run's output folder has a record."""
+        return self._real_folder(folder) != self._target and (folder / FILE_NAME).exists()
+
+    def __contains__(self, path: str) -> bool:
+        """Return whether an output has this path, with its folder resolved."""
+        return path in self._outputs
+
+    def in_this_style(self, path: str) -> bool:
+        """Return whether an output in the style of the run has this path, with its folder resolved."""
+        return self._style in self._outputs.get(path, ())
+
+    def recorded_in(self, path: str) -> str | None:
+        """Return the resolved folder whose record has an output; None for the run's own record, and for none."""
+        folder = self._folders.get(path)
+        return None if folder == self._target else folder
+
+    def holds_steps(self, folder: str) -> bool:
+        """Return whether a folder, with its parent resolved, holds the snapshots of an output."""
+        return folder in self._steps
+
+    def is_output_folder(self, folder: Path) -> bool:
+        """Return whether a folder is the output folder of a job."""
+        return self._real_folder(folder) in self._output_folders
+
+
+def real_path(path: Path, real_folder: Callable[[Path], str]) -> str:
+    """Return the path with its folder resolved: two names of a folder are one, two names of a file are not."""
+    return os.path.join(real_folder(path.parent), path.name)

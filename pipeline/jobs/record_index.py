@@ -1,0 +1,183 @@
+"""The finished pictures of output folders, from records that are read once and shared by all runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from stylebank.errors import OutputRefused, printable
+from stylebank.files import describe_os_error
+
+from .record import Entry, Record, decode
+
+_PRECISIONS = frozenset({"float32", "bfloat16"})
+
+
+class _Line(msgspec.Struct):
+    """What planning reads of a line; settings repeat from line to line, so they are decoded once."""
+
+    subject: str
+    subject_sha256: str | None
+    style: str
+    style_sha256: str
+    settings: msgspec.Raw
+    output: str
+    output_sha256: str | None
+    width: int | None
+    height: int | None
+    status: str
+    error: str | None
+    start_loss: float | None
+    final_loss: float | None
+    steps: int | None
+    seconds: float | None
+    backend: str
+    device: str
+    precision: str
+    version: str
+    weights_sha256: str | None = None
+    worker: str | None = None
+    threads: int | None = None
+    subject_stat: list[int] | None = None
+    output_stat: list[int] | None = None
+
+
+_decoder = msgspec.json.Decoder(_Line)
+_FIELDS = _Line.__struct_fields__
+#: Texts that repeat from line to line, kept once.
+_REPEATED = ("style", "style_sha256", "backend", "device", "version", "weights_sha256", "worker")
+
+
+class RecordIndex:
+    """The done and failed pictures of one record, without losses and timings.
+
+    Parameters
+    ----------
+    record
+        Read at once, as far as it exists.
+    """
+
+    def __init__(self, record: Record) -> None:
+        self.record = record
+        self._position = 0
+        self._done: dict[str, list[Entry]] = {}
+        self._failures: dict[tuple[str, str], Entry] = {}
+        self._settings: dict[bytes, dict[str, Any] | None] = {}
+        self._newest: dict[tuple[int, str, str], tuple[int, Entry]] = {}
+        self._count = 0
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Read the lines that were appended since the last call.
+
+        Raises
+        ------
+        OutputRefused
+            If the record cannot be read.
+        """
+        try:
+            with self.record.path.open("rb") as file:
+                if os.fstat(file.fileno()).st_size < self._position:  # rewritten meanwhile
+                    self._position = 0
+                file.seek(self._position)
+                data = file.read()
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise OutputRefused(f"{printable(self.record.path)}: {describe_os_error(error)}") from error
+        whole = data.rfind(b"\n") + 1
+        self._position += whole
+        for line in data.splitlines():
+            entry = self._entry(line)
+            if entry is not None:
+                self._add(entry)
+
+    def done(self, output: str) -> list[Entry]:
+        """Return the entries of finished pictures of this output, relative to the folder, oldest first."""
+        return self._done.get(output, [])
+
+    def outputs(self) -> Mapping[str, list[Entry]]:
+        """Return the entries of finished pictures by output, relative to the folder."""
+        return self._done
+
+    def failure(self, subject: str, style: str) -> Entry | None:
+        """Return the last entry of a subject in a style if it is a failure."""
+        return self._failures.get((subject, style))
+
+    def precision(self, backend: str, device: str, alike: Callable[[Entry], bool]) -> str | None:
+        """Return the precision of the newest picture on a device whose settings are alike; None if there is none.
+
+        Parameters
+        ----------
+        alike
+            Called with one entry of each distinct settings.
+        """
+        entries = [pair for (_settings, *where), pair in self._newest.items() if where == [backend, device]]
+        matches = [(number, entry.precision) for number, entry in entries if alike(entry)]
+        return max(matches)[1] if matches else None
+
+    def _add(self, entry: Entry) -> None:
+        self._count += 1
+        if entry.status == "failed":
+            self._failures[entry.subject, entry.style] = entry
+            return
+        self._failures.pop((entry.subject, entry.style), None)
+        if entry.status != "done":
+            return
+        self._done.setdefault(entry.output, []).append(entry)
+        if entry.precision in _PRECISIONS:
+            self._newest[id(entry.settings), entry.backend, entry.device] = self._count, entry
+
+    def _entry(self, line: bytes) -> Entry | None:
+        try:
+            decoded = _decoder.decode(line)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            # Python writes NaN, and half of a surrogate pair for a file name that is not UTF-8; msgspec reads neither
+            entry = decode(line) if line else None
+            return None if entry is None else self._shared(entry)
+        raw = bytes(decoded.settings)
+        if raw not in self._settings:
+            self._settings[raw] = _settings(raw)
+        settings = self._settings[raw]
+        if settings is None:
+            return None
+        values = {name: getattr(decoded, name) for name in _FIELDS}
+        for name in _REPEATED:
+            if values[name] is not None:
+                values[name] = sys.intern(values[name])
+        return Entry(**{**values, "settings": settings})
+
+    def _shared(self, entry: Entry) -> Entry:
+        """Return a fully decoded entry without what planning does not read, its settings shared with others."""
+        raw = json.dumps(entry.settings).encode()
+        settings = self._settings.setdefault(raw, entry.settings)
+        return Entry(**{**{name: getattr(entry, name) for name in _FIELDS}, "settings": settings or {}})
+
+
+def _settings(raw: bytes) -> dict[str, Any] | None:
+    """Return decoded settings; None if they are no table."""
+    try:
+        settings = json.loads(raw)
+    except (ValueError, RecursionError):
+        return None
+    return settings if isinstance(settings, dict) else None
+
+
+class Records:
+    """The indexes of output folders, each record read once. One object serves all runs of a command."""
+
+    def __init__(self) -> None:
+        self._indexes: dict[str, RecordIndex] = {}
+
+    def index(self, folder: Path) -> RecordIndex:
+        """Return the index of a folder, which need not exist."""
+        real = os.path.realpath(folder)
+        if real not in self._indexes:
+            self._indexes[real] = RecordIndex(Record(folder))
+        return self._indexes[real]
