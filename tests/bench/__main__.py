@@ -22,6 +22,7 @@ PARTS = {
     "time-to-quality": "quality_time",
     "batch": "batch",
     "similar": "similar",
+    "farm": "farm",
 }
 
 

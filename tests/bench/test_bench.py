@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from pipeline.execution import worker
 from pipeline.vgg.weights import Weights
-from tests.bench import engine, quality_time, timing
+from tests.bench import engine, farm, quality_time, timing
 from tests.bench.__main__ import _Parts, main
 from tests.bench.reference import Reference
 from tests.conftest import cosine
@@ -72,3 +73,26 @@ def test_what_is_not_reached_is_told_as_such(found: dict[str, float | None]) -> 
     told = quality_time.tables({"size": 384, "iterations": 80, "pairs": {"china:starry_night": pair}})
     assert ("12.0 x" in told) == (found["seconds"] is not None)
     assert ("not reached" in told) == (found["seconds"] is None)
+
+
+@pytest.mark.parametrize("kind", ["threads", "cluster"])
+def test_a_farm_writes_every_picture_and_tells_what_it_took(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kind: str
+) -> None:
+    monkeypatch.setattr(farm, "_INTERVAL", 0.02)
+    monkeypatch.setattr(worker, "device_info", worker.device_info)  # the part replaces it
+    options = ["--pictures", "6", "--threads", "3", "--seconds", "0.1", "--only", kind]
+    ended = CliRunner().invoke(farm.main, [*options, "--json", str(tmp_path / "farm.json")])
+    assert ended.exit_code == 0, ended.output
+    figures = json.loads((tmp_path / "farm.json").read_text())[kind]
+    assert figures["pictures"] == 6
+    assert 0 < figures["pictures per second"] < 3 / 0.1  # three threads of 0.1 s
+    assert {"decode", "encode and record", "plan, batches, events"} <= figures["CPU, s"].keys()
+    assert figures["peak memory, MB"] > 10 and figures["limited by"] in ended.output
+
+
+def test_what_limits_a_farm_is_named() -> None:
+    figures = {"pictures per second": 40.0, "CPU cores in use": 1.4, "CPU, s": {"decode": 30.0, "encode": 95.0}}
+    assert farm.limit(figures, 100.0, 128.0) == "the thread of: encode"
+    assert farm.limit({**figures, "CPU, s": {"decode": 50.0}}, 100.0, 128.0).startswith("one interpreter")
+    assert farm.limit({**figures, "pictures per second": 125.0}, 100.0, 128.0).startswith("the workers")
