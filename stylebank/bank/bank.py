@@ -11,21 +11,18 @@ from pathlib import Path
 from typing import Any, TypeVar, cast, overload
 
 from ..errors import (
-    BankBusy,
-    LockTimeout,
     NameRefused,
-    OutputRefused,
     StyleNotFound,
     printable,
 )
-from ..files import describe_os_error, flush_folder, make_folder, remove_temporaries
-from ..locks import exclusive_lock
+from ..files import flush_folder
 from ..names import casefold_key, check_name, file_name
 from ..storage import reader
 from ..style import Header, Style
-from .commit import commit, finish_renames, rename_note
+from .commit import commit, rename_note, writing
 from .index import StyleIndex, require_known
 from .location import default_folder, expand_user
+from .trash import TrashedStyle, copy_to_trash, move_to_trash, newest_version, trashed
 
 _Default = TypeVar("_Default")
 #: Stands for a default that was not passed, since None is one.
@@ -130,7 +127,7 @@ class Bank(StyleIndex):
         style
             With all the scales of its header.
         replace
-            Whether to overwrite a style of the same name.
+            Whether to replace a style of the same name; the trash keeps it.
 
         Returns
         -------
@@ -141,29 +138,87 @@ class Bank(StyleIndex):
         ------
         NameRefused, StyleExists, BankBusy, OutputRefused
         """
-        with self._writing():
+        with writing(self.folder, self.lock_timeout):
             name = self.ensure_available(style.name, replace=replace)
             target = self.find(name, thorough=replace)
             if target is None:
                 target = self.free_path(name)
             else:
                 require_known(target)
-            commit(target, dataclasses.replace(style, header=dataclasses.replace(style.header, name=name)))
-            return reader.read_header(target)
+            named = dataclasses.replace(style, header=dataclasses.replace(style.header, name=name))
+            return commit(target, named, before_rename=copy_to_trash if os.path.lexists(target) else None)
 
-    def remove(self, *names: str) -> None:
+    def remove(self, *names: str, forever: bool = False) -> None:
         """Remove styles. If one is missing, none is removed.
+
+        Parameters
+        ----------
+        *names
+            Names of styles.
+        forever
+            Delete the files, and all versions of these styles in the trash. By default the trash keeps the files.
+            With it, a name may be in the trash only.
 
         Raises
         ------
         StyleNotFound, BankBusy, OutputRefused
         """
+        kept = {style.name: style.path for style in self.trash()} if forever else {}
         for name in names:
-            self.path(name)  # before the lock: its file would create the folder of a mistyped bank
-        with self._writing():
-            for path in [self.path(name) for name in names]:
-                path.unlink(missing_ok=True)
+            if check_name(name) not in kept:
+                self.path(name)  # before the lock: its file would create the folder of a mistyped bank
+        with writing(self.folder, self.lock_timeout):
+            paths = [path for name in names if (path := self.find(check_name(name)))]
+            if not forever:
+                paths = [self.path(name) for name in names]
+            for path in dict.fromkeys(paths):
+                path.unlink(missing_ok=True) if forever else move_to_trash(path)
+            for style in self.trash() if forever else ():
+                if style.name in map(check_name, names):
+                    style.path.unlink(missing_ok=True)
             flush_folder(self.folder)
+
+    def trash(self) -> list[TrashedStyle]:
+        """Return the versions that `remove` and `add` with ``replace`` have kept, newest first.
+
+        A version is deleted after 30 days, and with more than 3 newer ones of its style or 100 of all styles.
+        """
+        return trashed(self.folder)
+
+    def restore(self, name: str, *, replace: bool = False) -> Header:
+        """Bring back the newest version of a style from the trash.
+
+        Parameters
+        ----------
+        name
+            As in `trash`.
+        replace
+            Whether a style of this name may exist; the trash then keeps that one.
+
+        Returns
+        -------
+        Header
+            Of the restored style.
+
+        Raises
+        ------
+        StyleNotFound, StyleExists, StyleDamaged, BankBusy, OutputRefused
+        """
+        name = check_name(name)
+        newest_version(self.folder, name)
+        with writing(self.folder, self.lock_timeout):
+            self.ensure_available(name, replace=replace)
+            path = newest_version(self.folder, name)
+            header = reader.read(path).header
+            target = self.find(name)
+            if target is None:
+                target = self.free_path(name)
+            else:
+                require_known(target)
+                copy_to_trash(target)
+            path.replace(target)
+            flush_folder(self.folder)
+            return header
 
     def rename(self, old: str, new: str) -> Header:
         """Rename a style. Its content digest stays the same.
@@ -178,7 +233,7 @@ class Bank(StyleIndex):
         StyleNotFound, NameRefused, StyleExists, StyleDamaged, BankBusy, OutputRefused
         """
         self.path(old)
-        with self._writing():
+        with writing(self.folder, self.lock_timeout):
             path = self.path(old)
             new = check_name(new)
             if casefold_key(new) != casefold_key(old):
@@ -188,12 +243,8 @@ class Bank(StyleIndex):
                 target = self.free_path(new)
             style = reader.read(path)
             renamed = dataclasses.replace(style, header=dataclasses.replace(style.header, name=new))
-            if target == path:
-                commit(path, renamed)
-            else:
-                with rename_note(path):
-                    commit(path, renamed)
-            return reader.read_header(self.find(new) or target)
+            with rename_note(path) if target != path else contextlib.nullcontext():
+                return commit(path, renamed)
 
     def update(self, name: str, change: Callable[[Style], Style]) -> Header:
         """Change a style, for example its tags.
@@ -216,26 +267,8 @@ class Bank(StyleIndex):
         StyleNotFound, StyleDamaged, BankBusy, OutputRefused
         """
         self.path(name)
-        with self._writing():
+        with writing(self.folder, self.lock_timeout):
             path = self.path(name)
             style = reader.read(path)
             changed = change(style)
-            if changed is not style:
-                commit(path, changed)
-            return reader.read_header(path)
-
-    @contextlib.contextmanager
-    def _writing(self) -> Iterator[None]:
-        make_folder(self.folder)
-        try:
-            with exclusive_lock(self.folder / ".lock", timeout=self.lock_timeout):
-                remove_temporaries(self.folder)
-                finish_renames(self.folder)
-                yield
-        except LockTimeout as error:
-            raise BankBusy(
-                f"{printable(self.folder)}: {error.holder} has been writing for {self.lock_timeout:g} seconds. "
-                "Wait until it ends, and run this again."
-            ) from error
-        except OSError as error:
-            raise OutputRefused(f"{printable(self.folder)}: {describe_os_error(error)}") from error
+            return style.header if changed is style else commit(path, changed)

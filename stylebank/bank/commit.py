@@ -4,23 +4,59 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from ..errors import OutputRefused, StyleDamaged, StyleUnreadable, printable
-from ..files import flush_folder, follow_group, replace_file
+from ..errors import BankBusy, LockTimeout, OutputRefused, StyleDamaged, StyleUnreadable, printable
+from ..files import (
+    describe_os_error,
+    flush_folder,
+    follow_group,
+    make_folder,
+    remove_temporaries,
+    replace_file,
+)
+from ..locks import exclusive_lock
 from ..names import SUFFIX, file_name
 from ..storage import reader, writer
-from ..style import Style
-from .index import read_name
+from ..style import Header, Style
+from .trash import empty_by_age
 
 #: Begins the name of an empty file; the rest of it is the name of a file that is being renamed.
 _RENAME_NOTE = ".renaming-"
 
 
-def commit(target: Path, style: Style) -> None:
-    """Write a style file, and read it back before the rename."""
+@contextlib.contextmanager
+def writing(folder: Path, timeout: float) -> Iterator[None]:
+    """Hold the lock of a bank's folder, and tidy what killed writers left.
+
+    Raises
+    ------
+    BankBusy
+        If another process holds it for longer than `timeout` seconds.
+    OutputRefused
+        If the system does not allow an operation on a file.
+    """
+    make_folder(folder)
+    try:
+        with exclusive_lock(folder / ".lock", timeout=timeout):
+            remove_temporaries(folder)
+            finish_renames(folder)
+            empty_by_age(folder)
+            yield
+    except LockTimeout as error:
+        raise BankBusy(
+            f"{printable(folder)}: {error.holder} has been writing for {timeout:g} seconds. "
+            "Wait until it ends, and run this again."
+        ) from error
+    except OSError as error:
+        raise OutputRefused(f"{printable(folder)}: {describe_os_error(error)}") from error
+
+
+def commit(target: Path, style: Style, before_rename: Callable[[Path], None] | None = None) -> Header:
+    """Write a style file, read it back, call `before_rename` with `target`, rename it, and return the header read."""
     data = writer.encode(style)
+    headers: list[Header] = []
 
     def write(path: Path) -> None:
         path.write_bytes(data)
@@ -28,7 +64,7 @@ def commit(target: Path, style: Style) -> None:
 
     def check(path: Path) -> None:
         try:
-            reader.read(path)
+            headers.append(reader.read(path).header)
         except StyleDamaged as error:
             raise OutputRefused(
                 f"{printable(target)}: not written, because it reads back damaged ({error.__cause__}). "
@@ -39,7 +75,11 @@ def commit(target: Path, style: Style) -> None:
                 f"{printable(target)}: not written, because it cannot be read back: {error.reason}"
             ) from error
 
+        if before_rename is not None:
+            before_rename(target)
+
     replace_file(target, write, check)
+    return headers[0]
 
 
 @contextlib.contextmanager
@@ -71,8 +111,12 @@ def finish_renames(folder: Path) -> None:
 def _finish_rename(note: Path) -> None:
     """Give a file the file name of the style in it, unless another file has it; keep the note if that fails."""
     path = note.with_name(note.name.removeprefix(_RENAME_NOTE))
-    name = read_name(path)
-    target = path.with_name(file_name(name)) if name else path
+    try:
+        target = path.with_name(file_name(reader.read_header(path).name))
+    except StyleUnreadable:
+        return
+    except StyleDamaged:  # or gone
+        target = path
     with contextlib.suppress(OSError):
         if target != path and not os.path.lexists(target):
             path.rename(target)

@@ -142,12 +142,16 @@ def rename_before_write(
     write(target)
     files.fsync(target)
     files.fsync(target.parent)
+    if check is not None:
+        check(target)
 
 
 def write_in_place(target: Path, write: Callable[[Path], None], check: Callable[[Path], None] | None = None) -> None:
     write(target)
     files.fsync(target)
     files.fsync(target.parent)
+    if check is not None:
+        check(target)
 
 
 MUTANTS = {"rename before write": rename_before_write, "write in place": write_in_place}

@@ -1,0 +1,163 @@
+"""The trash of a bank: styles that were removed or replaced, until they are too old or too many.
+
+It is a folder in the bank. A file in it has the time of its removal before its name.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import difflib
+import os
+import re
+import secrets
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import OutputRefused, StyleFileError, StyleNotFound, printable
+from ..files import TEMPORARY_PREFIX, describe_os_error, flush_folder
+from ..names import SUFFIX, file_name
+from ..storage import reader
+from ..style import Header
+from .index import read_name
+
+TRASH_FOLDER = ".trash"
+#: A version older than this is deleted by the next writer.
+MAX_DAYS = 30
+#: Most versions of one style, and of all; the oldest are deleted first.
+MAX_VERSIONS = 3
+MAX_FILES = 100
+_FILE = re.compile(r"(\d{20})-(.+" + re.escape(SUFFIX) + ")")
+
+
+@dataclass(frozen=True)
+class TrashedStyle:
+    """A version of a style in the trash.
+
+    Attributes
+    ----------
+    header : Header
+    removed : datetime.datetime
+        When it was removed or replaced, in UTC.
+    path : Path
+    """
+
+    header: Header
+    removed: datetime.datetime
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """The style's name."""
+        return self.header.name
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
+        return {
+            "name": self.name,
+            "removed": self.removed.isoformat(timespec="seconds"),
+            "content_sha256": self.header.content_sha256,
+            "file": printable(self.path),
+        }
+
+
+def trashed(folder: Path) -> list[TrashedStyle]:
+    """Return the whole versions in the trash of a bank's folder, newest first."""
+    found = []
+    for nanoseconds, path in _files(folder):
+        removed = datetime.datetime.fromtimestamp(nanoseconds // 10**9, datetime.timezone.utc)
+        with contextlib.suppress(StyleFileError):
+            found.append(TrashedStyle(reader.read_header(path), removed, path))
+    return found
+
+
+def newest_version(folder: Path, name: str) -> Path:
+    """Return the file of the newest version of a style in the trash.
+
+    Raises
+    ------
+    StyleNotFound
+        The message suggests similar names.
+    """
+    versions = trashed(folder)
+    for style in versions:
+        if style.name == name:
+            return style.path
+    matches = difflib.get_close_matches(name, {style.name for style in versions}, n=3, cutoff=0.5)
+    hint = f" Did you mean {', '.join(matches)}?" if matches else " 'stylebank restore --list' shows what is there."
+    raise StyleNotFound(f"style {name!r} is not in the trash of the bank {printable(folder)}.{hint}")
+
+
+def move_to_trash(path: Path) -> None:
+    """Move a style file of a bank to its trash.
+
+    Raises
+    ------
+    OutputRefused
+        If the system does not allow it.
+    """
+    try:
+        path.rename(_new_path(path))
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise OutputRefused(
+            f"{printable(path)}: not moved to the trash. {describe_os_error(error)} Or remove it with --forever."
+        ) from error
+    flush_folder(path.parent / TRASH_FOLDER)
+
+
+def copy_to_trash(path: Path) -> None:
+    """Keep what a style file holds in the trash; the file stays.
+
+    Raises
+    ------
+    OSError
+        If the system does not allow it.
+    """
+    target = _new_path(path)
+    try:
+        os.link(path, target)
+    except OSError:  # a file system without hard links
+        temporary = path.parent / f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}{SUFFIX}"
+        try:
+            shutil.copy2(path, temporary)
+            temporary.replace(target)
+        finally:
+            temporary.unlink(missing_ok=True)
+    flush_folder(target.parent)
+
+
+def empty_by_age(folder: Path) -> None:
+    """Delete versions that are too old or too many."""
+    oldest = time.time_ns() - MAX_DAYS * 86_400 * 10**9
+    versions: dict[str, int] = {}
+    for number, (nanoseconds, path) in enumerate(_files(folder)):
+        name = path.name[21:]
+        versions[name] = versions.get(name, 0) + 1
+        if nanoseconds < oldest or number >= MAX_FILES or versions[name] > MAX_VERSIONS:
+            with contextlib.suppress(OSError):
+                path.unlink()
+
+
+def _files(folder: Path) -> list[tuple[int, Path]]:
+    """Return time and path of each file in the trash, newest first."""
+    try:
+        names = sorted((path.name for path in (folder / TRASH_FOLDER).iterdir()), reverse=True)
+    except OSError:
+        return []
+    matches = [(_FILE.fullmatch(name), name) for name in names]
+    return [(int(match[1]), folder / TRASH_FOLDER / name) for match, name in matches if match]
+
+
+def _new_path(path: Path) -> Path:
+    trash = path.parent / TRASH_FOLDER
+    with contextlib.suppress(FileExistsError):
+        trash.mkdir()
+        with contextlib.suppress(OSError):  # whoever may change the bank may change its trash
+            trash.chmod(path.parent.stat().st_mode & 0o7777)
+    name = read_name(path)
+    return trash / f"{time.time_ns():020d}-{file_name(name) if name else path.name[-200:]}"

@@ -1,0 +1,165 @@
+"""What was removed or replaced comes back, until it is too old or too many."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from stylebank.bank import Bank, transfer, trash
+from stylebank.errors import OutputRefused, StyleExists, StyleNotFound
+from stylebank.storage import writer
+from tests.stylebank.bank.conftest import SMALL, contents, damage
+from tests.styles import difference, style
+
+
+def names(bank: Bank) -> list[str]:
+    return [version.name for version in bank.trash()]
+
+
+def test_a_removed_style_comes_back_bit_for_bit(two: Bank) -> None:
+    before = contents(two)
+    two.remove("wave", "poppies")
+    assert two.names() == [] and sorted(names(two)) == ["poppies", "wave"]
+    header = two.restore("wave")
+    assert header == two.header("wave") and names(two) == ["poppies"]
+    two.restore("poppies")
+    assert contents(two) == before and two.trash() == []
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_a_replaced_style_comes_back_and_the_other_is_kept(
+    two: Bank, monkeypatch: pytest.MonkeyPatch, links: bool
+) -> None:
+    if not links:
+
+        def refuse(*_: object) -> None:
+            raise PermissionError
+
+        monkeypatch.setattr(os, "link", refuse)
+    old = two.get("wave")
+    new = two.add(style("wave", 9, layers=SMALL), replace=True)
+    assert [version.header for version in two.trash()] == [old.header]
+    with pytest.raises(StyleExists, match="--replace"):
+        two.restore("wave")
+    assert two.header("wave") == new
+    assert two.restore("wave", replace=True) == old.header
+    assert difference(two.get("wave"), old) == ""
+    assert [version.header for version in two.trash()] == [new]
+    assert two.restore("wave", replace=True) == new
+
+
+def test_an_import_that_replaces_keeps_the_old_one(two: Bank, tmp_path: Path) -> None:
+    old = two.header("wave")
+    path = tmp_path / "gift.stylebank.h5"
+    path.write_bytes(writer.encode(style("wave", 5, layers=SMALL)))
+    transfer.import_style(two, path, replace=True)
+    assert two.restore("wave", replace=True) == old
+
+
+def test_the_newest_version_comes_back_first(two: Bank) -> None:
+    headers = [two.header("wave")]
+    for seed in (5, 6):
+        headers.append(two.add(style("wave", seed, layers=SMALL), replace=True))
+    two.remove("wave")
+    assert [version.header for version in two.trash()] == headers[::-1]
+    for header in headers[::-1]:
+        assert two.restore("wave") == header
+        two.path("wave").unlink()
+
+
+def test_a_style_that_was_not_written_leaves_nothing_in_the_trash(two: Bank, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = contents(two)
+
+    def refuse(path: Path, data: bytes) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", refuse)
+    with pytest.raises(OutputRefused):
+        two.add(style("wave", 9, layers=SMALL), replace=True)
+    assert contents(two) == before and two.trash() == []
+
+
+def test_what_is_not_in_the_trash_is_answered_with_the_nearest(two: Bank) -> None:
+    two.remove("wave")
+    with pytest.raises(StyleNotFound, match=r"'wav' is not in the trash of the bank .*Did you mean wave\?"):
+        two.restore("wav")
+    with pytest.raises(StyleNotFound, match="'stylebank restore --list'"):
+        two.restore("tide")
+    missing = Bank(two.folder.parent / "other")
+    assert missing.trash() == []
+    with pytest.raises(StyleNotFound):
+        missing.restore("wave")
+    assert not missing.folder.exists()
+
+
+def test_only_the_last_versions_of_a_style_are_kept(two: Bank) -> None:
+    for seed in range(6):
+        two.add(style("wave", seed, layers=SMALL), replace=True)
+    two.remove("poppies")
+    two.add(style("next", layers=SMALL))  # each writer empties the trash
+    assert sorted(names(two)) == ["poppies", *["wave"] * trash.MAX_VERSIONS]
+
+
+def test_the_trash_holds_a_number_of_files(two: Bank, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trash, "MAX_FILES", 2)
+    two.add(style("tide", layers=SMALL))
+    two.remove("poppies")
+    two.remove("wave", "tide")
+    two.add(style("next", layers=SMALL))
+    assert names(two) == ["tide", "wave"]
+
+
+def test_versions_older_than_a_month_are_deleted(two: Bank, monkeypatch: pytest.MonkeyPatch) -> None:
+    two.remove("wave")
+    now = time.time_ns()
+    for days, kept in ((29, ["wave"]), (31, [])):
+        monkeypatch.setattr(time, "time_ns", lambda days=days: now + days * 86_400 * 10**9)
+        two.add(style("next", layers=SMALL), replace="next" in two)
+        assert [name for name in names(two) if name == "wave"] == kept
+
+
+def test_a_style_removed_for_ever_is_nowhere(two: Bank) -> None:
+    two.add(style("wave", 9, layers=SMALL), replace=True)
+    two.remove("poppies")
+    two.remove("wave", "poppies", forever=True)  # one of them is in the trash alone
+    assert two.names() == [] and two.trash() == []
+    assert list((two.folder / trash.TRASH_FOLDER).iterdir()) == []
+    with pytest.raises(StyleNotFound):
+        two.remove("wave", forever=True)
+
+
+def test_damaged_and_other_files_in_the_trash_harm_nothing(two: Bank) -> None:
+    damage(two.path("wave"))
+    two.remove("wave")
+    folder = two.folder / trash.TRASH_FOLDER
+    (folder / "notes.txt").write_text("mine")
+    (folder / f"{10**19}-x.stylebank.h5").mkdir()
+    assert two.trash() == [] and two.headers()[1] == []
+    two.add(style("next", layers=SMALL))
+    assert (folder / "notes.txt").exists()
+
+
+def test_the_trash_of_a_groups_bank_is_the_groups(bank: Bank) -> None:
+    bank.folder.mkdir()
+    bank.folder.chmod(0o2770)
+    bank.add(style(layers=SMALL))
+    bank.remove("wave")
+    assert (bank.folder / trash.TRASH_FOLDER).stat().st_mode & 0o7777 == 0o2770
+
+
+def test_a_full_disk_says_how_to_remove_without_the_trash(two: Bank, monkeypatch: pytest.MonkeyPatch) -> None:
+    mkdir = Path.mkdir
+
+    def refuse(path: Path, *arguments: object, **options: object) -> None:
+        if path.name == trash.TRASH_FOLDER:
+            raise OSError(28, "No space left on device")
+        mkdir(path, *arguments, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    with pytest.raises(OutputRefused, match=r"The disk is full; .* Or remove it with --forever\."):
+        two.remove("wave")
+    two.remove("wave", forever=True)
+    assert two.names() == ["poppies"]
