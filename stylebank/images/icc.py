@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -28,19 +28,31 @@ def srgb_profile() -> bytes:
 
 def to_srgb(image: Image.Image, profile: bytes, notes: list[str]) -> Image.Image:
     """Convert an 8-bit image from `profile` to sRGB; a broken profile adds a note and changes nothing."""
+    if profile == srgb_profile() and image.mode == "RGB":  # of our own outputs
+        return image
     try:
-        embedded = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        if image.mode == "L" and embedded.profile.xcolor_space == "RGB ":
+        if image.mode == "L" and _color_space(profile) == "RGB ":
             image = image.convert("RGB")
-        target = ImageCms.createProfile("sRGB")
-        # of grey, the optimisation's tables are too coarse for the shadows
-        flags = ImageCms.Flags.NOOPTIMIZE if image.mode == "L" else ImageCms.Flags.NONE
-        converted = ImageCms.profileToProfile(image, embedded, target, outputMode="RGB", flags=flags)
+        converted = ImageCms.applyTransform(image, _transform(profile, image.mode))
     except Exception:  # from LittleCMS, or a profile with other channels than the image
         notes.append(BROKEN_PROFILE)
         return image
     assert converted is not None
     return converted
+
+
+@lru_cache(maxsize=8)
+def _color_space(profile: bytes) -> str:
+    return ImageCms.ImageCmsProfile(io.BytesIO(profile)).profile.xcolor_space
+
+
+@lru_cache(maxsize=8)
+def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform:
+    """Return LittleCMS's transform to sRGB: the pictures of one camera share it, in all threads."""
+    # of grey, the optimisation's tables are too coarse for the shadows
+    flags = ImageCms.Flags.NOOPTIMIZE if mode == "L" else ImageCms.Flags.NONE
+    embedded = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+    return ImageCms.buildTransform(embedded, ImageCms.createProfile("sRGB"), mode, "RGB", flags=flags)
 
 
 def deep_to_srgb(values: npt.NDArray[np.uint16], profile: bytes, notes: list[str]) -> npt.NDArray[np.float32] | None:

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import io
 import struct
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from PIL import Image, ImageCms
 
-from stylebank.images.icc import deep_to_srgb, srgb_profile
+from stylebank.images.icc import deep_to_srgb, srgb_profile, to_srgb
 from tests import pictures
 
 
@@ -49,3 +52,22 @@ def test_the_profile_is_whole_and_without_the_hour() -> None:
 def test_black_and_white_stay(level: int) -> None:
     values = np.full((8, 8), level, np.uint16)
     assert np.allclose(deep_to_srgb(values[..., None], pictures.linear_grey_profile(), []), level / 257, atol=0.01)
+
+
+def test_eight_bits_are_littlecmss_conversion_also_in_several_threads() -> None:
+    random = np.random.default_rng(0)
+    photographs = [Image.fromarray(random.integers(0, 256, (64, 48, 3), np.uint8)) for _ in range(32)]
+    profile = pictures.swapped_profile()
+    opened, srgb = ImageCms.ImageCmsProfile(io.BytesIO(profile)), ImageCms.createProfile("sRGB")
+    expected = [np.asarray(ImageCms.profileToProfile(one, opened, srgb, outputMode="RGB")) for one in photographs]
+    with ThreadPoolExecutor(4) as pool:
+        converted = list(pool.map(lambda one: np.asarray(to_srgb(one, profile, [])), photographs))
+    np.testing.assert_array_equal(converted, expected)
+
+
+def test_the_profile_of_outputs_changes_no_colour() -> None:
+    grid = np.stack(np.meshgrid(*[np.arange(0, 256, 5, np.uint8)] * 3), axis=-1).reshape(52, -1, 3)
+    opened, srgb = ImageCms.ImageCmsProfile(io.BytesIO(srgb_profile())), ImageCms.createProfile("sRGB")
+    image = Image.fromarray(grid)
+    np.testing.assert_array_equal(np.asarray(ImageCms.profileToProfile(image, opened, srgb, outputMode="RGB")), grid)
+    np.testing.assert_array_equal(np.asarray(to_srgb(image, srgb_profile(), [])), grid)
