@@ -252,7 +252,8 @@ def _event_text(progress: Progress, verbose: bool) -> str:
     if entry.status == "failed":
         return f"{_image_text(progress)}: failed: {entry.error}"
     if entry.status == "skipped":
-        return f"{_image_text(progress)}: skipped: {printable(entry.output)} is already finished"
+        reason = entry.error or f"{printable(entry.output)} is already finished"
+        return f"{_image_text(progress)}: skipped: {reason}"
     return (
         f"{_image_text(progress)}: {printable(entry.output)}, {entry.width} x {entry.height}, "
         f"loss {entry.start_loss:.4g} -> {entry.final_loss:.4g} in {entry.seconds:.0f} s"

@@ -130,6 +130,8 @@ def _message(progress: Progress) -> str:
         return f"{name}: {step if progress.kind == 'step' else 'started'}"
     if entry.status == "failed":
         return str(entry.error)
+    if entry.status == "skipped" and entry.error:
+        return f"{name}: {entry.error}"
     done = f"{printable(entry.output)}: {'already finished' if entry.status == 'skipped' else 'done'}"
     return f"{name}: {done}"
 

@@ -126,8 +126,13 @@ class FolderRuns:
                 continue
             except OSError as error:
                 raise OutputRefused(f"{printable(path)}: {describe_os_error(error)}") from error
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                file.write(json.dumps({"run": self._owner.token, "work": work, "output": output.name}))
+            try:
+                with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                    file.write(json.dumps({"run": self._owner.token, "work": work, "output": output.name}))
+            except OSError as error:
+                with contextlib.suppress(OSError):
+                    path.unlink()
+                raise OutputRefused(f"{printable(path)}: {describe_os_error(error)}") from error
             with self._lock:
                 self._held.add(path)
             return Claim(True)
@@ -180,7 +185,7 @@ class FolderRuns:
         content = read_json(path)
         if "run" not in content:  # torn, or between creation and writing
             with contextlib.suppress(OSError):
-                if server_time(self._path) - path.stat().st_mtime < _UNREADABLE_SECONDS:
+                if self.others() and server_time(self._path) - path.stat().st_mtime < _UNREADABLE_SECONDS:
                     return Claim(False)
             return None
         holder = next((info for info in read_runs(self.folder) if info.token == content["run"]), None)
