@@ -79,7 +79,7 @@ def main(names: tuple[str, ...], count: int | None, seed: int, as_json: bool) ->
         verdict = f"{len(findings)} BROKEN" if findings else "all kept"
         click.echo(f"{outcome['date']} {name}: {outcome['count']} ({kinds}), {verdict}, {outcome['seconds']} s")
         for finding in findings[:20]:
-            click.echo(f"  {finding}")
+            click.echo(f"  {finding[:600]}")
     sys.exit(broken)
 
 
