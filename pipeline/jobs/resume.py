@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import stat
+import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ from .run import Run
 
 _THREADS = 8
 _MOST_COPIES = 10_000
+_refreshing = threading.Lock()  # images are examined in several threads
 Stat = list[int] | None
 
 
@@ -143,7 +145,10 @@ def settle_output(image: PendingImage, *, again: bool = False) -> Entry | None:
         before, image.output_stat = image.output_stat, file_stat(image.task.output, follow=False)
         if image.output_stat is None or (run.overwrite and (not again or image.output_stat == before)):
             break
+        known = len(run.index.done(image.entry.output))
         entry, reason = _compare(image)
+        if reason is not None and _lines(image) > known:
+            entry, reason = _compare(image)
         if entry is not None:
             return entry
         if reason is None or run.overwrite:
@@ -157,6 +162,16 @@ def settle_output(image: PendingImage, *, again: bool = False) -> Entry | None:
         raise OutputRefused(f"{printable(image.planned.output)}: {_MOST_COPIES:,} copies exist. Move some away.")
     _check_animation(run)
     return None
+
+
+def _lines(image: PendingImage) -> int:
+    """Return the number of lines of an output, with those of a run that has written it since the record was read.
+
+    A line is written before its picture appears, so the picture of another run has its line here.
+    """
+    with _refreshing:
+        image.run.index.refresh()
+    return len(image.run.index.done(image.entry.output))
 
 
 def existing_entry(image: PendingImage, reason: str) -> Entry:

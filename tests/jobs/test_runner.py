@@ -113,6 +113,20 @@ def test_temporary_files_of_a_killed_run_are_removed_unless_another_run_writes(
     assert not stray.exists()
 
 
+def test_pictures_that_another_run_writes_while_this_one_is_planned_get_no_second_copy(
+    bank: Bank, many: Path, tmp_path: Path, stylizer: Callable[[Stylizer], Stylizer]
+) -> None:
+    stylizer(Stylizer())
+    out = tmp_path / "out"
+    options: dict[str, Any] = {"size": 0, "steps": 2, "format": "png", "precision": "float32"}
+    late = batch.prepare(bank, "wave", [many], out, **options)
+    make(bank, many, out)
+    before = digests(out)
+    entries = batch.execute([late], InProcessExecutor(), batch_size=1)
+    assert Counter(entry.status for entry in entries) == {"skipped": COUNT}
+    assert digests(out) == before and len(before) == COUNT
+
+
 def test_fail_fast_stops_at_the_first_failure_and_keeps_finished_images(
     bank: Bank, many: Path, tmp_path: Path, stylizer: Callable[[Stylizer], Stylizer]
 ) -> None:
