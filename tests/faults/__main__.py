@@ -28,6 +28,7 @@ FAULTS: Mapping[str, tuple[str, str, int]] = {
     "writers-no-locks": ("writers", "without_locks", 100),
     "mutants": ("mutants", "run", 6),
     "batch-kills": ("batch_kills", "run", 20),
+    "shared-folder": ("shared_folder", "run", 20),
     "many": ("many", "run", 500),
     "many-two-workers": ("many", "two_workers", 500),
     "many-real": ("many", "real", 200),

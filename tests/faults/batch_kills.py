@@ -39,7 +39,7 @@ def run(count: int, seed: int, folder: Path) -> Result:
     started = time.perf_counter()
     whole = harness.command(bank.folder, *options, "-o", folder / "whole", before=noted)
     span = time.perf_counter() - started
-    expected = _outputs(folder / "whole")
+    expected = outputs(folder / "whole")
     if whole.code or len(expected) != PICTURES:
         return Result(findings=[f"the uninterrupted run: {whole}"])
     for trial in range(count):
@@ -58,9 +58,9 @@ def run(count: int, seed: int, folder: Path) -> Result:
             time.sleep(chance.uniform(0, 0.01))
         os.kill(child, signal.SIGKILL)
         harness.finish(child, pipe)
-        left_over = _outputs(out)
+        left_over = outputs(out)
         found = [f"{name} is not whole" for name, data in left_over.items() if expected.get(name) != data]
-        done = _recorded(out) & set(left_over)
+        done = recorded(out) & set(left_over)
         cut = sorted(done)[:1]
         for name in cut:
             (out / name).write_bytes(expected[name][: chance.randrange(len(expected[name]))])
@@ -73,14 +73,14 @@ def run(count: int, seed: int, folder: Path) -> Result:
                 found.append(f"{name}, cut short, is accepted: {again.code} {again.err[-300:]}")
             else:
                 numbered.replace(out / name)
-        if again.code or _outputs(out) != expected:
-            wrong = sorted(name for name in expected if _outputs(out).get(name) != expected[name])
+        if again.code or outputs(out) != expected:
+            wrong = sorted(name for name in expected if outputs(out).get(name) != expected[name])
             found.append(f"the second run: {again.code} {again.err[-300:]}, other outputs {wrong}")
         redone = sorted(name for name, stamp in finished.items() if (out / name).stat().st_mtime_ns != stamp)
         times = Counter(mean for mean, *_rest in engine.logged(log))
         if redone or len(times) > PICTURES - len(finished) or any(number > 1 for number in times.values()):
             found.append(f"computed again: {redone}, {len(times)} of {PICTURES - len(finished)}")
-        if {name.replace(".wave-2.", ".wave.") for name in _recorded(out)} != set(expected):
+        if {name.replace(".wave-2.", ".wave.") for name in recorded(out)} != set(expected):
             found.append("the record does not have every output")
         if left := harness.stray(out):
             found.append(f"left {left}")
@@ -89,11 +89,12 @@ def run(count: int, seed: int, folder: Path) -> Result:
     return result
 
 
-def _outputs(folder: Path) -> dict[str, bytes]:
+def outputs(folder: Path) -> dict[str, bytes]:
+    """Return the bytes of the outputs in a folder."""
     return {path.name: path.read_bytes() for path in folder.glob("*.png") if not path.name.startswith(".")}
 
 
-def _recorded(folder: Path) -> set[str]:
+def recorded(folder: Path) -> set[str]:
     """Return the outputs that the record calls done; a torn line is none."""
     path = folder / "stylebank.jsonl"
     done = set()

@@ -25,6 +25,7 @@ QUICK = {
     "writers-no-locks": 12,
     "mutants": 6,
     "batch-kills": 3,
+    "shared-folder": 3,
     "many": 60,
     "many-two-workers": 60,
     "fuzz": 500,
