@@ -22,8 +22,8 @@ from .messages import BatchResult, Notify, T, WorkerContext, WorkItem, failed_re
 from .process import WorkerConfig
 
 LOCAL = "local"
-#: Batches that wait or run on the cluster at the same time, per worker thread: a thread never waits for the next one.
-_BATCHES_PER_THREAD = 2
+#: Batches that wait for a thread: as many as there are threads, up to this number.
+_MAX_WAITING = 16
 _SECONDS_TO_ANSWER = 30
 _LOGGERS = "distributed", "distributed.client"
 
@@ -184,7 +184,8 @@ class DaskExecutor:
         completed = as_completed(loop=self._client.loop)
         try:
             while True:
-                for context, batch in itertools.islice(source, _BATCHES_PER_THREAD * self.workers - len(in_flight)):
+                most = self.workers + min(self.workers, _MAX_WAITING)
+                for context, batch in itertools.islice(source, most - len(in_flight)):
                     future = self._submit(context, batch)
                     in_flight[future] = context, batch
                     completed.add(future)

@@ -23,6 +23,8 @@ from .run import Run, settle_precision, with_auto_precision
 from .writer import Writer
 
 _RECORD_BATCH = 200
+#: Batches that are decoded and wait for a worker: one per worker, up to this number.
+_MAX_DECODED = 16
 
 
 class FailFast(Exception):
@@ -162,7 +164,7 @@ class Runner:
         )
         last: Run | None = None
         claimed = self._folders.claimed(groups, self._settle)
-        for group in self._decoders.ahead(claimed, self._executor.workers):
+        for group in self._decoders.ahead(claimed, min(self._executor.workers, _MAX_DECODED)):
             decoded: list[PendingImage] = []
             for image, future in group:
                 failure = future.result()
