@@ -27,6 +27,8 @@ COMMANDS = {
     "tag": "Add tags to styles, or remove them.",
     "apply": "Put photographs into a style, or into several.",
     "batch": "Run the jobs of a file.",
+    "status": "Print how far an output folder is: pictures done, failed and left.",
+    "record": "Maintain the record of an output folder.",
     "report": "Write a page that shows the pictures of an output folder.",
     "mix": "Compute style NEW as the Wasserstein barycentre of other styles.",
     "pool": "Compute style NEW from several paintings, pooled as if they were one.",

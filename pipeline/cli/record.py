@@ -11,7 +11,11 @@ from . import options
 
 @click.group("record")
 def command() -> None:
-    """Maintain the record of an output folder, stylebank.jsonl."""
+    """Maintain the record of an output folder.
+
+    \b
+      $ stylebank record compact out
+    """
 
 
 @command.command("compact")

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from .naming import steps_folder
 from .record import FILE_NAME
-from .record_index import Records
+from .record_index import RecordIndex, Records
 
 
 class FinishedOutputs:
@@ -34,24 +33,15 @@ class FinishedOutputs:
         self._style = style
         self._real_folder = functools.cache(os.path.realpath)
         self._output_folders = {os.path.realpath(each) for each in output_folders}
-        self._outputs: dict[str, set[str]] = {}
-        self._folders: dict[str, str] = {}
-        self._steps: set[str] = set()
-        self._read: set[str] = set()
+        self._indexes: dict[str, RecordIndex] = {}
         self._target = self._real_folder(folder)
         self.read(folder)
 
     def read(self, folder: Path) -> None:
         """Read the record of a folder that a search comes to."""
         real = self._real_folder(folder)
-        if real in self._read:
-            return
-        self._read.add(real)
-        for output, entries in self._records.index(folder).outputs().items():
-            path = real_path(folder / output, self._real_folder)
-            self._outputs.setdefault(path, set()).update(entry.style for entry in entries)
-            self._folders[path] = real
-            self._steps.add(real_path(steps_folder(folder / output), self._real_folder))
+        if real not in self._indexes:
+            self._indexes[real] = self._records.index(folder)
 
     def has_other_record(self, folder: Path) -> bool:
         """Return whether a folder that is not the run's output folder has a record."""
@@ -59,20 +49,28 @@ class FinishedOutputs:
 
     def __contains__(self, path: str) -> bool:
         """Return whether an output has this path, with its folder resolved."""
-        return path in self._outputs
+        return any(path in index.paths for _folder, index in self._above(path))
 
     def in_this_style(self, path: str) -> bool:
         """Return whether an output in the style of the run has this path, with its folder resolved."""
-        return self._style in self._outputs.get(path, ())
+        return any(self._style in index.paths.get(path, ()) for _folder, index in self._above(path))
 
     def recorded_in(self, path: str) -> str | None:
         """Return the resolved folder whose record has an output; None for the run's own record, and for none."""
-        folder = self._folders.get(path)
-        return None if folder == self._target else folder
+        folders = [folder for folder, index in self._above(path) if path in index.paths]
+        return None if self._target in folders else next(iter(folders), None)
 
     def holds_steps(self, folder: str) -> bool:
         """Return whether a folder, with its parent resolved, holds the snapshots of an output."""
-        return folder in self._steps
+        return any(folder in index.step_folders for _folder, index in self._above(folder))
+
+    def _above(self, path: str) -> Iterator[tuple[str, RecordIndex]]:
+        """Yield the folders above a path that have a record, and their indexes."""
+        folder, name = os.path.split(path)
+        while name:
+            if folder in self._indexes:
+                yield folder, self._indexes[folder]
+            folder, name = os.path.split(folder)
 
     def is_output_folder(self, folder: Path) -> bool:
         """Return whether a folder is the output folder of a job."""

@@ -145,6 +145,8 @@ class FolderRuns:
 
     def release(self, output: Path) -> None:
         """Give the lease of an output back, if this run has it."""
+        if not self._held:
+            return
         path = self._lease(output)
         with self._lock:
             held = path in self._held

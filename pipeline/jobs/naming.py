@@ -28,6 +28,7 @@ SETTING_FIELDS = (
 )
 FIELDS = ("subject", "style", "preset", "suffix", *SETTING_FIELDS)
 _LONGEST_NAME = 255
+STEPS_SUFFIX = ".steps"
 
 
 def check_template(template: str) -> str:
@@ -112,4 +113,4 @@ def too_long(path: Path) -> str | None:
 
 def steps_folder(output: Path) -> Path:
     """Return the folder of the snapshots of `output`."""
-    return output.with_suffix(".steps")
+    return output.with_suffix(STEPS_SUFFIX)

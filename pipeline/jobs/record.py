@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 
 from stylebank.errors import OutputRefused, printable
-from stylebank.files import describe_os_error
+from stylebank.files import describe_os_error, flush
 
 FILE_NAME = "stylebank.jsonl"
 LOSSES_NAME = "stylebank.losses.jsonl"
@@ -215,8 +215,8 @@ class Record:
         """Append entries and flush them to the disk; the losses go to their own file, which is not flushed."""
         with_losses = [entry for entry in entries if entry.losses and entry.output_sha256]
         if with_losses:
-            _append(self.losses_path, (losses_line(entry) for entry in with_losses), flush=False)
-        _append(self.path, (entry.json(losses=False) for entry in entries), flush=True)
+            _append(self.losses_path, (losses_line(entry) for entry in with_losses), to_disk=False)
+        _append(self.path, (entry.json(losses=False) for entry in entries), to_disk=True)
 
 
 def losses_line(entry: Entry) -> str:
@@ -233,7 +233,7 @@ def _lines(path: Path) -> list[bytes]:
         raise OutputRefused(f"{printable(path)}: {describe_os_error(error)}") from error
 
 
-def _append(path: Path, lines: Iterable[str], *, flush: bool) -> None:
+def _append(path: Path, lines: Iterable[str], *, to_disk: bool) -> None:
     """Append lines in one write, on a line of their own if the last writer was killed in the middle of one."""
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
@@ -243,8 +243,8 @@ def _append(path: Path, lines: Iterable[str], *, flush: bool) -> None:
                 data = b"\n" + data
             while data:
                 data = data[os.write(descriptor, data) :]
-            if flush:
-                os.fsync(descriptor)
+            if to_disk:
+                flush(descriptor)
         finally:
             os.close(descriptor)
     except OSError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import sys
@@ -14,6 +15,7 @@ import msgspec
 from stylebank.errors import OutputRefused, printable
 from stylebank.files import describe_os_error
 
+from .naming import STEPS_SUFFIX
 from .record import Entry, Record, decode
 
 _PRECISIONS = frozenset({"float32", "bfloat16"})
@@ -106,6 +108,22 @@ class RecordIndex:
         """Return the entries of finished pictures by output, relative to the folder."""
         return self._done
 
+    @functools.cached_property
+    def paths(self) -> Mapping[str, frozenset[str]]:
+        """Styles of the finished pictures by path, with its folder resolved, as of the first use."""
+        folder = os.fspath(self.record.folder)
+        real_folder = functools.cache(os.path.realpath)
+        styles: dict[str, set[str]] = {}
+        for output, entries in self._done.items():
+            head, name = os.path.split(os.path.join(folder, output))
+            styles.setdefault(f"{real_folder(head)}{os.sep}{name}", set()).update(entry.style for entry in entries)
+        return {path: _shared_set(frozenset(names)) for path, names in styles.items()}
+
+    @functools.cached_property
+    def step_folders(self) -> frozenset[str]:
+        """Folders of the snapshots of the pictures in `paths`."""
+        return frozenset(f"{os.path.splitext(path)[0]}{STEPS_SUFFIX}" for path in self.paths)  # noqa: PTH122
+
     def failure(self, subject: str, style: str) -> Entry | None:
         """Return the last entry of a subject in a style if it is a failure."""
         return self._failures.get((subject, style))
@@ -158,6 +176,11 @@ class RecordIndex:
         raw = json.dumps(entry.settings).encode()
         settings = self._settings.setdefault(raw, entry.settings)
         return Entry(**{**{name: getattr(entry, name) for name in _FIELDS}, "settings": settings or {}})
+
+
+@functools.cache
+def _shared_set(names: frozenset[str]) -> frozenset[str]:
+    return names
 
 
 def _settings(raw: bytes) -> dict[str, Any] | None:
