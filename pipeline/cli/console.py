@@ -76,7 +76,7 @@ def print_summary(context: CliContext, entries: Sequence[Entry], seconds: float)
 
 
 def _counted(statuses: Mapping[str, int]) -> str:
-    return ", ".join(f"{count} {status}" for status, count in statuses.items() if count)
+    return ", ".join(f"{count} {status}" for status, count in statuses.items() if count) or "nothing to do"
 
 
 @contextlib.contextmanager

@@ -7,6 +7,7 @@ import click
 from stylebank.errors import plural, printable
 
 from . import options
+from .path_types import PathName
 
 
 @click.group("record")
@@ -19,7 +20,7 @@ def command() -> None:
 
 
 @command.command("compact")
-@click.argument("folder", metavar="FOLDER", type=click.Path())
+@click.argument("folder", metavar="FOLDER", type=PathName())
 @options.json_flag
 @click.pass_obj
 def compact_command(context: options.CliContext, /, folder: str, json: bool) -> None:

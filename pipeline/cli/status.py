@@ -9,6 +9,7 @@ import click
 from stylebank.errors import printable
 
 from . import options
+from .path_types import PathName
 
 if TYPE_CHECKING:
     from ..jobs.run_files import RunInfo
@@ -18,7 +19,7 @@ _MOST_REASONS = 8
 
 
 @click.command("status")
-@click.argument("folder", metavar="FOLDER", type=click.Path())
+@click.argument("folder", metavar="FOLDER", type=PathName())
 @options.json_flag
 def command(folder: str, json: bool) -> int:
     """Print how far an output folder is: pictures done, failed and left.

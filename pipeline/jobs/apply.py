@@ -275,6 +275,9 @@ def execute(
         listener(Notice(text=f"{printable(each.path)}: {each.reason}; left out", verbose=True))
     for note in (note for run in runs for note in run.notes()):
         listener(Notice(text=note))
+    if not any(run.planned.tasks for run in runs):
+        listener(Notice(text="no picture failed before, by the record; nothing is repeated"))
+        return []
     with executor:
         entries = Runner(runs, executor, batch_size=size, fail_fast=fail_fast, listener=listener).execute()
     if ignored:

@@ -23,8 +23,8 @@ from stylebank.processes import Owner
 
 from .run_files import FOLDER_NAME, LAST_NAME, LEASE, RUN, RunInfo, read_json, read_runs, server_time
 
-#: Seconds between two renewals.
-RENEW_SECONDS = 20.0
+#: Seconds between two renewals, and shortest time between two writings of the counts.
+RENEW_SECONDS, COUNT_SECONDS = 20.0, 1.0
 #: Seconds after which a lease without a readable owner is void: its run ended while it wrote it.
 _UNREADABLE_SECONDS = 60.0
 _ATTEMPTS = 3
@@ -61,7 +61,7 @@ class FolderRuns:
     Attributes
     ----------
     counts : dict of str to int
-        Pictures by status, and ``total``; written at every renewal.
+        Pictures by status, and ``total``, for ``stylebank status``.
     joined_at : float
         Time of `join` by the clock of the file server, in seconds since 1970.
     """
@@ -78,6 +78,7 @@ class FolderRuns:
         self._held: set[Path] = set()
         self._lock = threading.Lock()
         self._stop = threading.Event()
+        self._written_at = 0.0
         self._renewer = threading.Thread(target=self._renew, name="stylebank-lease", daemon=True)
 
     def join(self) -> None:
@@ -95,6 +96,13 @@ class FolderRuns:
         except OSError as error:
             raise OutputRefused(f"{printable(self._path)}: {describe_os_error(error)}") from error
         self._renewer.start()
+
+    def count(self, **counts: int) -> None:
+        """Add to the counts, and write them if they have not been written for a while."""
+        for name, number in counts.items():
+            self.counts[name] = self.counts.get(name, 0) + number
+        if time.monotonic() - self._written_at > COUNT_SECONDS:
+            self._write()
 
     def others(self) -> list[RunInfo]:
         """Return the other runs that are alive, oldest first."""
@@ -208,8 +216,12 @@ class FolderRuns:
 
     def _renew(self) -> None:
         while not self._stop.wait(RENEW_SECONDS):
-            with contextlib.suppress(OSError):  # a disk that is away for a moment
-                self._path.write_text(self._text(), "utf-8")
+            self._write()
+
+    def _write(self) -> None:
+        self._written_at = time.monotonic()
+        with contextlib.suppress(OSError):  # a disk that is away for a moment
+            self._path.write_text(self._text(), "utf-8")
 
     def _text(self, ended: float | None = None) -> str:
         content = {"owner": vars(self._owner), "started": self._started, "command": self._command}

@@ -46,7 +46,7 @@ class OutputFolders:
                 runs = stack.enter_context(joined(folder))
                 self._folders[folder] = runs
                 total = sum(len(run.planned.tasks) for run in self._runs if run.planned.folder == folder)
-                runs.counts.update(total=total, done=0, skipped=0, failed=0)
+                runs.count(total=total, done=0, skipped=0, failed=0)
                 others = self._without_compaction(runs)
                 for other in others:
                     self._note(f"{printable(folder)}: another run writes here too ({other}); each computes a part")
@@ -155,8 +155,7 @@ class OutputFolders:
 
     def count(self, image: PendingImage, entry: Entry) -> None:
         """Count a finished image, for ``stylebank status``."""
-        counts = self._folders[image.run.planned.folder].counts
-        counts[entry.status] = counts.get(entry.status, 0) + 1
+        self._folders[image.run.planned.folder].count(**{entry.status: 1})
 
 
 def _work(image: PendingImage) -> str:

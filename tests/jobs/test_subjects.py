@@ -232,3 +232,49 @@ def test_pictures_that_are_not_read_are_named_for_what_they_are(folder: Path) ->
         ("notes.txt", False),
     ]
     assert ignored_line(planned.ignored).startswith("left out 4 files: b.psd (Photoshop file), c.CR2 (")
+
+
+def _finished(folder: str, *outputs: str, style: str = "monet") -> None:
+    write(*(f"{folder}/{output}" for output in outputs))
+    entries = [dataclasses.replace(ENTRY, output=output, status="done", style=style) for output in outputs]
+    Record(Path(folder)).append(*entries)
+
+
+def test_outputs_that_a_record_met_on_the_way_vouches_for_are_no_subjects(folder: Path) -> None:
+    write("in/x.jpg", "in/sub/y.jpg", "in/A/unrecorded.jpg")
+    _finished("in/A", "x.monet.jpg", "sub/y.monet.jpg")
+    write("in/A/x.monet.steps/0001.jpg")
+    for argument in ("in", "in/**/*.jpg"):
+        planned = plan([argument], "wave", "in/B", recursive=True)
+        assert sorted(subjects(planned)) == ["in/A/unrecorded.jpg", "in/sub/y.jpg", "in/x.jpg"]
+        assert {each.reason for each in planned.ignored} == {"an output of an earlier run"}
+
+
+def test_a_folder_that_holds_outputs_alone_can_get_another_style(folder: Path) -> None:
+    _finished("stage1", "x.monet.jpg", "sub/y.monet.jpg")
+    expected = ["stage1/sub/y.monet.jpg", "stage1/x.monet.jpg"]
+    assert sorted(subjects(plan(["stage1"], "wave", "stage2", recursive=True))) == expected
+    assert subjects(plan(["stage1/*.jpg"], "wave", "stage2")) == ["stage1/x.monet.jpg"]
+    assert subjects(plan(["stage1/x.monet.jpg"], "wave", "stage2")) == ["stage1/x.monet.jpg"]
+    write("stage1/z.jpg")  # beside a subject, outputs are outputs
+    assert subjects(plan(["stage1"], "wave", "stage2")) == ["stage1/z.jpg"]
+
+
+def test_three_rounds_of_two_styles_stylize_two_pictures_twice(folder: Path) -> None:
+    write("k/p0.jpg", "k/p1.jpg")
+    for _round in range(3):
+        for style in "AB":
+            planned = plan(["k"], style, f"k/{style}", recursive=True)
+            assert subjects(planned) == ["k/p0.jpg", "k/p1.jpg"]
+            _finished(f"k/{style}", *(task.output.name for task in planned.tasks), style=style)
+
+
+def test_output_folders_of_other_jobs_are_left_out_by_real_path(folder: Path) -> None:
+    write("x.jpg", "one/made by hand.jpg", "two/y.jpg")
+    (folder / "link").symlink_to("one")
+    planned = plan(["."], "wave", "two", recursive=True, output_folders=["one", "two"])
+    assert subjects(planned) == ["x.jpg"]
+    assert {each.path.name: each.reason for each in planned.ignored} == dict.fromkeys(
+        ("one", "two", "link"), "an output folder of this file"
+    )
+    assert subjects(plan(["two"], "wave", "two", output_folders=["two"])) == ["two/y.jpg"]
