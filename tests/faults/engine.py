@@ -8,7 +8,7 @@ import io
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
@@ -35,6 +35,10 @@ LOG = "STYLEBANK_FAULTS_LOG"
 RUN = "run"
 
 
+#: Called when a painting is measured, before the style is written.
+on_measured: list[Callable[[], object]] = []
+
+
 @cache
 def measured(seed: int, layers: tuple[str, ...] = ("pixels", "conv1_1", "conv2_1")) -> Style:
     """The style that the painting of this grey is measured as."""
@@ -50,6 +54,8 @@ def painting(folder: Path, seed: int) -> Path:
 
 def _measure(image: Any, _weights: Any, _settings: Any, *, name: str, tags: tuple[str, ...], **_rest: Any) -> Style:
     style = measured(int(images.load(image).pixels.mean()))
+    for call in on_measured:
+        call()
     return dataclasses.replace(style, header=dataclasses.replace(style.header, name=name, tags=tags))
 
 

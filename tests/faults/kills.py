@@ -9,8 +9,6 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 from stylebank.bank import Bank
@@ -32,13 +30,20 @@ def run(count: int, seed: int, folder: Path) -> Result:
     engine.measured(SEED)  # its numbers are at hand in every child
     before = harness.contents(bank)
     real = count // REAL
-    span = statistics.median(_seconds(bank, image, folder / f"timed{number}") for number in range(3))
+    span, writing = (
+        statistics.median(seconds)
+        for seconds in zip(*(_seconds(bank, image, folder / f"timed{number}") for number in range(3)), strict=True)
+    )
     for trial in range(count - real):
         with harness.copied(bank, folder / f"trial{trial}") as copy:
-            add = partial(engine.command, copy.folder, "add", image, "--name", "new")
-            child, pipe = harness.start(partial(_code, add))
-            time.sleep(chance.uniform(0, 1.2 * span))
+            child, pipe, measured = _started(copy, image)
+            if trial % 2:
+                time.sleep(chance.uniform(0, 1.2 * span))
+            else:  # from the moment on in which it begins to write
+                os.read(measured, 1)
+                time.sleep(chance.uniform(0, 1.2 * writing))
             os.kill(child, signal.SIGKILL)
+            os.close(measured)
             harness.finish(child, pipe)
             _check(result, copy, before, folder)
     if real:
@@ -46,15 +51,29 @@ def run(count: int, seed: int, folder: Path) -> Result:
     return result
 
 
-def _code(command: Callable[[], engine.Outcome]) -> int:
-    return command().code
+def _started(bank: Bank, image: Path) -> tuple[int, int, int]:
+    """Start the command; return process, pipe, and a second pipe that gets a byte when the painting is measured."""
+    reading, writing = os.pipe()
+
+    def add() -> int:
+        engine.on_measured.append(lambda: os.write(writing, b"."))
+        return engine.command(bank.folder, "add", image, "--name", "new").code
+
+    child, pipe = harness.start(add)
+    os.close(writing)
+    return child, pipe, reading
 
 
-def _seconds(bank: Bank, image: Path, folder: Path) -> float:
+def _seconds(bank: Bank, image: Path, folder: Path) -> tuple[float, float]:
+    """Return the seconds of the command, and those after the measuring."""
     with harness.copied(bank, folder) as copy:
         started = time.perf_counter()
-        harness.command(copy.folder, "add", image, "--name", "new")
-        return time.perf_counter() - started
+        child, pipe, measured = _started(copy, image)
+        os.read(measured, 1)
+        began = time.perf_counter()
+        os.close(measured)
+        harness.finish(child, pipe)
+        return time.perf_counter() - started, time.perf_counter() - began
 
 
 def _check(result: Result, bank: Bank, before: dict[str, bytes], folder: Path, name: str = "") -> None:
