@@ -1,4 +1,4 @@
-"""A thread that writes the outputs and the lines of the records."""
+"""Threads that write the outputs and the lines of the records."""
 
 from __future__ import annotations
 
@@ -16,12 +16,14 @@ from .resume import PendingImage, failed
 
 #: Largest number of images that are computed and not yet written.
 _MAX_UNWRITTEN = 8
+#: One encodes while the other waits for the disk.
+_THREADS = 2
 
 Pairs = list[tuple[PendingImage, Entry]]
 
 
 class Writer:
-    """Writes images and lines in order, behind the thread that computes.
+    """Writes images and lines behind the thread that computes, and reports them in order.
 
     Parameters
     ----------
@@ -32,22 +34,22 @@ class Writer:
 
     def __init__(self, on_written: Callable[[Pairs], None]) -> None:
         self._on_written = on_written
-        self._thread = ThreadPoolExecutor(1, "stylebank-write")
+        self._threads = ThreadPoolExecutor(_THREADS, "stylebank-write")
         self._pending: deque[Future[Pairs]] = deque()
 
     def __enter__(self) -> Writer:
         return self
 
     def __exit__(self, *_error: object) -> None:
-        self._thread.shutdown(wait=True)
+        self._threads.shutdown(wait=True)
 
     def write(self, image: PendingImage, result: ImageResult) -> None:
         """Write an image and its line."""
-        self._pending.append(self._thread.submit(self._write, image, result))
+        self._pending.append(self._threads.submit(self._write, image, result))
 
     def record(self, pairs: Pairs) -> None:
         """Write lines without images."""
-        self._pending.append(self._thread.submit(self._lines, pairs))
+        self._pending.append(self._threads.submit(self._lines, pairs))
 
     def wait_for_room(self) -> None:
         """Wait until at most `_MAX_UNWRITTEN` images are left to write."""
