@@ -83,7 +83,10 @@ def make_folder(folder: Path) -> None:
         If the system does not allow it.
     """
     try:
+        missing = [path for path in (folder, *folder.parents) if not path.exists()]
         folder.mkdir(parents=True, exist_ok=True)
+        for path in reversed(missing):
+            follow_group(path)
     except OSError as error:
         raise OutputRefused(f"{printable(folder)}: {describe_os_error(error)}") from error
 

@@ -62,14 +62,11 @@ class FolderRuns:
     ----------
     counts : dict of str to int
         Pictures by status, and ``total``, for ``stylebank status``.
-    joined_at : float
-        Time of `join` by the clock of the file server, in seconds since 1970.
     """
 
     def __init__(self, folder: Path, command: str = "apply") -> None:
         self.folder = folder
         self.counts: dict[str, int] = {}
-        self.joined_at = 0.0
         self._owner = Owner.this_process()
         self._started = time.time()
         self._command = command
@@ -92,7 +89,6 @@ class FolderRuns:
         make_folder(self._runs)
         try:
             self._path.write_text(self._text(), "utf-8")
-            self.joined_at = self._path.stat().st_mtime
         except OSError as error:
             raise OutputRefused(f"{printable(self._path)}: {describe_os_error(error)}") from error
         self._renewer.start()

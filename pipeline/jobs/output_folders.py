@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import hashlib
 import json
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
-from stylebank.errors import BankBusy, StylebankError, printable
+from stylebank.errors import BankBusy, OutputRefused, StylebankError, printable
 from stylebank.files import make_folder, remove_temporaries, shared_lock
 
 from .leases import FolderRuns, joined
@@ -37,25 +39,35 @@ class OutputFolders:
         self._runs = runs
         self._note = note
         self._stack = contextlib.ExitStack()
-        self._folders: dict[Path, FolderRuns] = {}
+        #: By the identity of a run: its place, or why it has none.
+        self._places: dict[int, FolderRuns] = {}
+        self._refused: dict[int, StylebankError] = {}
 
     def __enter__(self) -> OutputFolders:
+        by_folder: dict[str, list[Run]] = {}
+        for run in self._runs:
+            by_folder.setdefault(os.path.realpath(run.planned.folder), []).append(run)
         with contextlib.ExitStack() as stack:
-            for folder in dict.fromkeys(run.planned.folder for run in self._runs):
+            for runs in by_folder.values():
+                folder = runs[0].planned.folder
                 make_folder(folder)
-                runs = stack.enter_context(joined(folder))
-                self._folders[folder] = runs
-                total = sum(len(run.planned.tasks) for run in self._runs if run.planned.folder == folder)
-                runs.count(total=total, done=0, skipped=0, failed=0)
-                others = self._without_compaction(runs)
+                try:
+                    place = stack.enter_context(joined(folder))
+                except OutputRefused as error:  # pictures that are finished need no lease
+                    self._refused |= {id(run): error for run in runs}
+                    continue
+                self._places |= {id(run): place for run in runs}
+                place.count(total=sum(len(run.planned.tasks) for run in runs), done=0, skipped=0, failed=0)
+                others = self._without_compaction(place)
                 for other in others:
                     self._note(f"{printable(folder)}: another run writes here too ({other}); each computes a part")
                 remove_dead(folder)
-                stack.enter_context(shared_lock(folder, on_exclusive=lambda f=folder, o=others: self._tidy(f, o)))  # type: ignore[misc]
-            for run in self._runs:
-                run.outputs.may_write = self._folders[run.planned.folder].holds
-                if run.outputs.animation is not None:
-                    make_folder(run.outputs.animation.parent)
+                tidy = functools.partial(_tidy, folder, runs, others)
+                stack.enter_context(shared_lock(folder, on_exclusive=tidy))
+                for run in runs:
+                    run.outputs.may_write = place.holds
+                    if run.outputs.animation is not None:
+                        make_folder(run.outputs.animation.parent)
             self._stack = stack.pop_all()
         return self
 
@@ -73,19 +85,6 @@ class OutputFolders:
             time.sleep(_POLL_SECONDS)
             others = runs.others()
         return others
-
-    def _tidy(self, folder: Path, others: Sequence[RunInfo]) -> None:
-        """Remove the temporary files of killed runs."""
-        if others:
-            return
-        outputs = [
-            task.output.parent
-            for run in self._runs
-            for task in run.planned.tasks
-            if run.planned.folder == folder and task.problem is None
-        ]
-        for parent in {folder, *outputs}:
-            remove_temporaries(parent)
 
     def claimed(
         self, groups: Iterable[list[PendingImage]], settle: Callable[[PendingImage, Entry], None]
@@ -117,9 +116,13 @@ class OutputFolders:
         on_held: Callable[[PendingImage], object],
     ) -> bool:
         """Take the lease of an image, and examine it once more: another run may have written it meanwhile."""
-        folder = self._folders[image.run.planned.folder]
+        refused = self._refused.get(id(image.run))
+        if refused is not None:
+            settle(image, failed(image.task, image.entry, str(refused)))
+            return False
+        place = self._places[id(image.run)]
         try:
-            while not (claim := folder.claim(image.task.output, _work(image))).granted:
+            while not (claim := place.claim(image.task.output, _work(image))).granted:
                 if claim.same_work or claim.holder is None:
                     on_held(image)
                     return False
@@ -136,7 +139,7 @@ class OutputFolders:
             image.run.index.refresh()
             entry = settle_output(image, again=True)
             if entry is None and image.task.output != output:
-                folder.release(output)
+                place.release(output)
                 return self._claim(image, settle, on_held)
         except StylebankError as error:
             entry = failed(image.task, image.entry, str(error))
@@ -151,11 +154,24 @@ class OutputFolders:
 
     def release(self, image: PendingImage) -> None:
         """Give back the lease of an image that is finished."""
-        self._folders[image.run.planned.folder].release(image.task.output)
+        place = self._places.get(id(image.run))
+        if place is not None:
+            place.release(image.task.output)
 
     def count(self, image: PendingImage, entry: Entry) -> None:
         """Count a finished image, for ``stylebank status``."""
-        self._folders[image.run.planned.folder].count(**{entry.status: 1})
+        place = self._places.get(id(image.run))
+        if place is not None:
+            place.count(**{entry.status: 1})
+
+
+def _tidy(folder: Path, runs: Sequence[Run], others: Sequence[RunInfo]) -> None:
+    """Remove the temporary files of killed runs, if no other run is alive."""
+    if others:
+        return
+    outputs = [task.output.parent for run in runs for task in run.planned.tasks if task.problem is None]
+    for parent in {folder, *outputs}:
+        remove_temporaries(parent)
 
 
 def _work(image: PendingImage) -> str:

@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 
 from stylebank.errors import OutputRefused, printable
-from stylebank.files import describe_os_error, flush
+from stylebank.files import describe_os_error, flush, follow_group
 
 FILE_NAME = "stylebank.jsonl"
 LOSSES_NAME = "stylebank.losses.jsonl"
@@ -236,8 +236,11 @@ def _lines(path: Path) -> list[bytes]:
 def _append(path: Path, lines: Iterable[str], *, to_disk: bool) -> None:
     """Append lines in one write, on a line of their own if the last writer was killed in the middle of one."""
     try:
+        new = not path.exists()
         descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
         try:
+            if new:
+                follow_group(path)
             data = "".join(f"{line}\n" for line in lines).encode()
             if not _ends_whole(descriptor):
                 data = b"\n" + data

@@ -106,7 +106,9 @@ def atlas(
         chosen,
     )
     if left_out:
-        note(f"{len(left_out)} of {len(cards)} styles were measured in another way or at other scales, and are left out")
+        note(
+            f"{len(left_out)} of {len(cards)} styles were measured in another way or at other scales, and are left out"
+        )
     in_full = len(entries) <= exact
     if in_full:
         loaded = []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import os
 import threading
 import time
 from collections import Counter
@@ -12,7 +14,8 @@ from pathlib import Path
 import pytest
 
 import pipeline
-from pipeline.jobs import output_folders, run_files
+from pipeline.execution.executors import InProcessExecutor
+from pipeline.jobs import apply, output_folders, run_files
 from pipeline.jobs.leases import joined
 from pipeline.jobs.record import Record
 from stylebank import files
@@ -21,6 +24,7 @@ from stylebank.errors import BankBusy
 from stylebank.images import Pixels
 from tests.fakes import Stylizer
 from tests.jobs.conftest import COUNT, digests, make
+from tests.jobs.test_record import ENTRY
 
 
 class Slow(Stylizer):
@@ -136,3 +140,57 @@ def test_a_run_waits_while_the_record_is_compacted(
         assert not run.done()
         compaction.leave()
         assert run.result()[0].status == "done"
+
+
+def test_finished_pictures_of_a_folder_that_cannot_be_written_are_reported(
+    bank: Bank,
+    many: Path,
+    tmp_path: Path,
+    stylizer: Callable[[Stylizer], Stylizer],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stylizer(Stylizer())
+    make(bank, many, tmp_path / "out")
+    # the tests' user may write everywhere
+    monkeypatch.setattr(run_files, "FOLDER_NAME", "stylebank.jsonl")
+    monkeypatch.setattr("pipeline.jobs.leases.FOLDER_NAME", "stylebank.jsonl")
+    assert {entry.status for entry in make(bank, many, tmp_path / "out")} == {"skipped"}
+    (tmp_path / "out/00.wave.png").unlink()
+    entries = make(bank, many, tmp_path / "out")
+    assert [entry.status for entry in entries].count("failed") == 1
+    assert "A file stands where a folder is needed" in str(entries[0].error)
+
+
+def test_two_names_of_one_output_folder_are_one_place(
+    bank: Bank, many: Path, tmp_path: Path, stylizer: Callable[[Stylizer], Stylizer]
+) -> None:
+    stylizer(Stylizer())
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    options = {"size": 0, "steps": 2, "format": "png", "precision": "float32"}
+    runs = [
+        apply.prepare(bank, "wave", [many / f"0{number}.png"], tmp_path / name, **options)
+        for number, name in enumerate(("real", "link"))
+    ]
+    notes: list[str] = []
+    entries = apply.execute(runs, InProcessExecutor(), batch_size=1, listener=lambda event: notes.append(event.text))
+    assert [entry.status for entry in entries] == ["done", "done"] and not any("another run" in note for note in notes)
+
+
+@pytest.mark.skipif(not hasattr(os, "chown") or os.getuid() != 0, reason="only root gives files to another group")
+def test_a_second_user_of_the_folders_group_can_write_beside_the_first(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    os.chown(out, -1, 4321)
+    out.chmod(0o2775)
+    old = os.umask(0o022)
+    try:
+        with joined(out) as runs:
+            assert runs.claim(out / "x.jpg", "work").granted
+            Record(out).append(dataclasses.replace(ENTRY, losses=[1.0]))
+            files.make_folder(out / "a/b")
+            for path in (run_files.FOLDER_NAME, "a", "a/b", "stylebank.jsonl", "stylebank.losses.jsonl"):
+                status = (out / path).stat()
+                assert status.st_gid == 4321 and status.st_mode & 0o060 == 0o060, path
+    finally:
+        os.umask(old)
