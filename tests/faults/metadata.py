@@ -279,28 +279,8 @@ def named_type(file: h5py.File, chance: random.Random) -> str:
 
 
 MUTATIONS: Sequence[Callable[[h5py.File, random.Random], str]] = (
-    attribute_removed,
-    attribute_of_another_type,
-    attribute_of_another_type,
-    attribute_edited,
-    attribute_edited,
-    attribute_added,
-    attribute_reference,
-    another_type,
-    another_shape,
-    other_values,
-    declared_huge,
-    never_written,
-    filtered,
-    resizable,
-    removed,
-    added,
-    soft_link,
-    external_link,
-    hard_link_elsewhere,
-    swapped,
-    another_kind,
-    external_storage,
-    virtual,
-    named_type,
-)
+    attribute_removed, attribute_of_another_type, attribute_of_another_type, attribute_edited, attribute_edited,
+    attribute_added, attribute_reference, another_type, another_shape, other_values, declared_huge, never_written,
+    filtered, resizable, removed, added, soft_link, external_link, hard_link_elsewhere, swapped, another_kind,
+    external_storage, virtual, named_type,
+)  # fmt: skip
