@@ -69,12 +69,15 @@ class ImageBatch:
         Number of steps between two snapshots.
     regions : sequence of RegionMasks or None
         Masks of the styles, one per subject; empty if the styles apply everywhere.
+    eight_bit : bool
+        Whether the results are rounded to 8 bits, which travel in a quarter of the bytes.
     """
 
     indices: tuple[int, ...]
     subjects: Sequence[Pixels]
     snapshot_every: int | None = None
     regions: Sequence[RegionMasks | None] = ()
+    eight_bit: bool = False
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the fields for pickle; subjects of whole numbers, as in files of 8 bits, travel in a quarter."""
@@ -89,7 +92,10 @@ class ImageBatch:
         """Return batches of one image each."""
         regions = self.regions or [None] * len(self.subjects)
         each = zip(self.indices, self.subjects, regions, strict=True)
-        return [ImageBatch((number,), [subject], self.snapshot_every, [masks]) for number, subject, masks in each]
+        return [
+            ImageBatch((number,), [subject], self.snapshot_every, [masks], self.eight_bit)
+            for number, subject, masks in each
+        ]
 
 
 def _packed(pixels: Pixels) -> npt.NDArray[np.generic]:
@@ -107,7 +113,8 @@ class ImageResult:
     ----------
     error : str
         Reason for a missing image; empty if there is an image.
-    pixels : ndarray, float32, shape (H, W, 3), or None
+    pixels : ndarray, float32 or uint8, shape (H, W, 3), or None
+        In uint8 if `ImageBatch.eight_bit` asks for it.
     start_loss, final_loss, steps
         As in `synthesis.SynthesisResult`.
     losses : list of float
@@ -117,7 +124,7 @@ class ImageResult:
     """
 
     error: str = ""
-    pixels: Pixels | None = None
+    pixels: Pixels | npt.NDArray[np.uint8] | None = None
     start_loss: float = 0.0
     final_loss: float = 0.0
     steps: int = 0

@@ -91,7 +91,10 @@ def work(
             compiled = min(setup_timer(), elapsed)  # the first image of a size compiles for all others
         images = {
             number: _image_result(
-                result, losses[index] if len(losses[index]) == getattr(result, "steps", 0) else [], snapshots[index]
+                result,
+                losses[index] if len(losses[index]) == getattr(result, "steps", 0) else [],
+                snapshots[index],
+                eight_bit=batch.eight_bit,
             )
             for index, (number, result) in enumerate(zip(batch.indices, outcome.results, strict=True))
         }
@@ -172,14 +175,16 @@ def time_steps(config: WorkerConfig, context: WorkerContext, batch: ImageBatch) 
     return StepTimes(setup, ended - began, after - before)
 
 
-def _image_result(result: Any, losses: list[float], snapshots: list[tuple[int, Any]]) -> ImageResult:
+def _image_result(
+    result: Any, losses: list[float], snapshots: list[tuple[int, Any]], *, eight_bit: bool
+) -> ImageResult:
     if isinstance(result, StylebankError):
         return ImageResult(error=str(result))
     if isinstance(result, Exception):  # out of memory, or a fault of a library: only this image fails
         reason = printable(str(result).strip().split("\n")[0]) or "no reason given"
         return ImageResult(error=f"{type(result).__name__}: {reason}. Try a smaller --size.")
     return ImageResult(
-        pixels=result.pixels,
+        pixels=to_uint8(result.pixels) if eight_bit else result.pixels,
         start_loss=result.start_loss,
         final_loss=result.final_loss,
         steps=result.steps,

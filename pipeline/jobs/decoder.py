@@ -5,12 +5,12 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from stylebank.errors import StylebankError, printable
 
-from ..execution.messages import ImageResult
+from ..execution.messages import ImageBatch, ImageResult
 from .resume import PendingImage, file_stat
 
 _THREADS = 2
@@ -50,6 +50,19 @@ class Decoder:
             if not queue:
                 return
             yield queue.popleft()
+
+
+def image_batch(images: Sequence[PendingImage], *, remote: bool) -> ImageBatch:
+    """Return the message with decoded images of one run, for workers in this process or elsewhere."""
+    run = images[0].run
+    pictures = [image.picture for image in images if image.picture is not None]
+    return ImageBatch(
+        tuple(image.number for image in images),
+        [picture.pixels for picture in pictures],
+        run.save_every if remote else None,
+        [image.regions for image in images],
+        eight_bit=remote and all(map(run.outputs.is_eight_bit, pictures)),
+    )
 
 
 def _decode(image: PendingImage) -> ImageResult | None:

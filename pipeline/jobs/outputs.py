@@ -130,11 +130,12 @@ class Outputs:
         """
         assert result.pixels is not None
         make_folder(task.output.parent)
-        for step, pixels in result.snapshots:
-            self._save_step(task, picture, step, pixels.astype(np.float32))
-        height, width = result.pixels.shape[:2]
+        for step, snapshot in result.snapshots:
+            self._save_step(task, picture, step, snapshot.astype(np.float32))
+        pixels = np.asarray(result.pixels, np.float32)
+        height, width = pixels.shape[:2]
         if self.animation:
-            frames = [images.to_uint8(picture.pixels), *self._frames, images.to_uint8(result.pixels)]
+            frames = [images.to_uint8(picture.pixels), *self._frames, images.to_uint8(pixels)]
             images.save_animation(self.animation, frames, (width, height))
         done = dataclasses.replace(entry, width=width, height=height, status="done")
 
@@ -149,12 +150,16 @@ class Outputs:
             # before the rename: the next run repairs a line without its image, but not an image without its line
             self._record.append(done)
 
-        self._save(task.output, result.pixels, picture, record_entry)
+        self._save(task.output, pixels, picture, record_entry)
         return done
 
     def loses_alpha(self, picture: images.Picture) -> bool:
         """Return whether the subject is transparent and the format of the output has no alpha channel."""
         return picture.alpha is not None and not images.WRITE_FORMATS[self._settings.format][2]
+
+    def is_eight_bit(self, picture: images.Picture) -> bool:
+        """Return whether the output has the result in 8 bits as it is, so that a worker can round it."""
+        return self._settings.depth == 8 and not self.loses_alpha(picture)
 
     def _save(
         self,

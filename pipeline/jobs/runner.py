@@ -13,7 +13,7 @@ from stylebank.errors import OutputRefused, printable
 from ..execution import batching, worker
 from ..execution.executors import Executor, InProcessExecutor
 from ..execution.messages import BatchResult, ImageBatch, WorkerContext, WorkerSetupError
-from .decoder import Decoder
+from .decoder import Decoder, image_batch
 from .events import EtaEstimator, Finished, Listener, Notice, Progress, Started, Stepped
 from .existing import Difference, notice
 from .output_folders import OutputFolders
@@ -182,18 +182,13 @@ class Runner:
             while decoded:
                 size = self._max_batch_size(decoded[0])  # memory may hold fewer than when the group was formed
                 batch, decoded = decoded[:size], decoded[size:]
-                yield context, self._image_batch(batch)
+                self._in_flight.update((image.number, image) for image in batch)
+                yield context, image_batch(batch, remote=self._remote)
 
     def _settle(self, image: PendingImage, entry: Entry) -> None:
         """Record an image that is not computed."""
         self._eta.finished(image.cost, counted=False)
         self._writer.record([(image, entry)])
-
-    def _image_batch(self, images: list[PendingImage]) -> ImageBatch:
-        self._in_flight.update((image.number, image) for image in images)
-        pixels = [image.picture.pixels for image in images if image.picture is not None]
-        every = images[0].run.save_every if self._remote else None
-        return ImageBatch(tuple(image.number for image in images), pixels, every, [image.regions for image in images])
 
     def _max_batch_size(self, image: PendingImage) -> int:
         """Return how many images like this one form a batch."""

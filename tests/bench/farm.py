@@ -73,7 +73,9 @@ def sleeping_work(config: WorkerConfig, context: WorkerContext, batch: ImageBatc
     time.sleep(float(context.styles[0].name.rsplit("-", 1)[1]) * len(batch.indices))
     machine = {"backend": "none", "device": "cpu", "precision": "float32"}
     results = {
-        number: ImageResult(pixels=np.asarray(subject, np.float32), start_loss=1.0, final_loss=0.5, steps=40)
+        number: ImageResult(
+            pixels=images.to_uint8(subject) if batch.eight_bit else subject, start_loss=1.0, final_loss=0.5, steps=40
+        )
         for number, subject in zip(batch.indices, batch.subjects, strict=True)
     }
     return BatchResult(results, "farm", machine, 0.0, 0.5)

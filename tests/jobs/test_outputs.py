@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import os
+import pickle
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
 import pipeline
+from pipeline.execution import worker
+from pipeline.execution.executors import InProcessExecutor
+from pipeline.execution.messages import BatchResult
+from pipeline.execution.process import WorkerConfig
+from pipeline.jobs import apply
 from pipeline.jobs.apply import ImagesFailed
 from stylebank import files, images
 from stylebank.bank import Bank
 from stylebank.errors import UsageError
+from tests.fakes import Stylizer
 from tests.jobs.test_apply import QUICK, digest
 
 
@@ -91,3 +102,52 @@ def test_alpha_comes_back_where_the_format_holds_it(bank: Bank, photographs: Pat
     )
     assert any("--format png" in note for note in notes)
     assert images.load(tmp_path / "out/cut.wave.jpg").pixels[:, -4:].min() > 240
+
+
+class _Fractions(Stylizer):
+    """Gives pixels between whole numbers."""
+
+    def stylize(self, subject: images.Pixels, **options: Any) -> Any:
+        result = super().stylize(subject, **options)
+        return SimpleNamespace(**{**vars(result), "pixels": result.pixels * np.float32(0.731)})
+
+
+class _Elsewhere:
+    """A worker to which messages are sent."""
+
+    workers = 1
+
+    def __enter__(self) -> _Elsewhere:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        pass
+
+    def run_once(self, function: Callable[[WorkerConfig], Any]) -> Any:
+        return function(WorkerConfig(os.getpid()))
+
+    def map_unordered(self, items: Iterable[Any], notify: object) -> Iterator[BatchResult]:
+        for context, batch in items:
+            result = worker.work(WorkerConfig(os.getpid()), context, pickle.loads(pickle.dumps(batch)))
+            self.sizes = [len(pickle.dumps(result))]
+            yield pickle.loads(pickle.dumps(result))
+
+
+@pytest.mark.parametrize("alpha", [False, True])
+@pytest.mark.parametrize(("format", "depth"), [("jpg", 8), ("png", 8), ("png", 16), ("webp", 8), ("tiff", 8)])
+def test_a_picture_from_elsewhere_has_the_bytes_of_one_from_here(
+    bank: Bank, tmp_path: Path, stylizer: Callable[[Stylizer], Stylizer], format: str, depth: int, alpha: bool
+) -> None:
+    stylizer(_Fractions())
+    random = np.random.default_rng(0)
+    pixels = random.integers(0, 256, (64, 96, 4 if alpha else 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "x.png")
+    options: dict[str, Any] = {"size": 0, "steps": 2, "precision": "float32", "format": format, "depth": depth}
+    digests = []
+    for name, executor in (("here", InProcessExecutor()), ("there", _Elsewhere())):
+        run = apply.prepare(bank, "wave", [tmp_path / "x.png"], tmp_path / name, **options)
+        (entry,) = apply.execute([run], executor, batch_size=1)
+        digests.append(entry.output_sha256)
+    assert digests[0] is not None and digests[0] == digests[1]
+    rounded = depth == 8 and not (alpha and format == "jpg")
+    assert (executor.sizes[0] < 64 * 96 * 3 * 2) is rounded
