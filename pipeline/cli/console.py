@@ -146,6 +146,7 @@ class _EventLines:
     def __init__(self, verbose: bool) -> None:
         self._verbose = verbose
         self._skipped = 0
+        self._left = 0
         self._last = ""
 
     def lines(self, progress: Progress) -> list[str]:
@@ -153,6 +154,7 @@ class _EventLines:
         line = _event_text(progress, self._verbose)
         if entry is not None and entry.status == "skipped" and not self._verbose:
             self._skipped += 1
+            self._left += entry.error is not None
             self._last = line
             return []
         starts_work = progress.kind in {"step", "detail"} or (entry is not None and entry.status == "done")
@@ -160,8 +162,12 @@ class _EventLines:
 
     def skipped_lines(self) -> list[str]:
         """Return the line for the skipped pictures since the last call."""
-        count, self._skipped = self._skipped, 0
-        return [self._last if count == 1 else f"{count:,} already finished, skipped"] if count else []
+        count, left = self._skipped, self._left
+        self._skipped = self._left = 0
+        if count <= 1:
+            return [self._last] if count else []
+        lines = [f"{count - left:,} already finished, skipped"] if count > left else []
+        return [*lines, *([f"{left:,} left as they are: see -v"] if left else [])]
 
 
 class _LinePrinter:

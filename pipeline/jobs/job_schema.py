@@ -1,4 +1,4 @@
-"""Keys and types of a job file, derived from the types of the settings and of `apply.prepare`."""
+"""Keys and types of a job file, derived from the types of the settings and of `prepare.prepare`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from stylebank.errors import UsageError, printable
 
 from ..settings import LAYER_WEIGHTS, SynthesisSettings
 from ..validation import Flag, Integer, Number, Weight, description, field_types, shown
-from .apply import prepare
+from .prepare import prepare
 from .toml_lines import TomlLines
 
 #: Options of the command that have another name in Python.
@@ -36,10 +36,11 @@ _RUN_OPTIONS = {
     "keep_going",
     "retry_failed",
 }
-#: Keywords of `apply.prepare` that a job cannot have.
-_NOT_KEYS = {"records", "output_folders", "retry_failed"}
+#: Keywords of `prepare.prepare` that a job cannot have.
+_NOT_KEYS = {"records", "output_folders", "retry_failed", "preset_name"}
 
-_Text = Annotated[str, Meta(description="a text in quotes")]
+_LONGEST_KEY = 60
+QuotedText = Annotated[str, Meta(description="a text in quotes")]
 _NonEmpty = Annotated[str, Meta(min_length=1)]
 _TextList = Annotated[list[_NonEmpty], Meta(description="a list of texts in quotes")]
 _OneOrMore = Annotated[list[_NonEmpty], Meta(min_length=1)]
@@ -53,7 +54,7 @@ _KEY_TYPES: Mapping[str, Any] = {
     ],
     "subjects": _TextList,
     "subjects_from": Annotated[_NonEmpty | list[_NonEmpty], Meta(description="a text in quotes, or a list of such")],
-    "output": _Text,
+    "output": QuotedText,
     "mask": Annotated[_NonEmpty | list[_NonEmpty], Meta(description="a text in quotes, or a list of such")],
     "layer_weights": Annotated[_OneOrMore | _Weights, LAYER_WEIGHTS],
 }
@@ -61,7 +62,7 @@ _KEY_TYPES: Mapping[str, Any] = {
 
 @functools.cache
 def key_types() -> dict[str, Any]:
-    """Return the type of each key of a job: its own keys, and every keyword of `apply.prepare` and the settings."""
+    """Return the type of each key of a job: its own keys, and every keyword of `prepare.prepare` and the settings."""
     keywords = inspect.signature(prepare).parameters.values()
     hints = typing.get_type_hints(prepare, include_extras=True)
     options = {
@@ -73,6 +74,12 @@ def key_types() -> dict[str, Any]:
     return {**{key: _toml_type(hint) for key, hint in options.items()}, **_KEY_TYPES}
 
 
+def key_of(name: str) -> str:
+    """Return the keyword in Python for a key as it is written: with hyphens, or with the name of the option."""
+    key = name.replace("-", "_")
+    return _OPTIONS.get(key, key)
+
+
 def _toml_type(hint: Any) -> Any:
     """Return the TOML counterpart of a type: the first of a union, a text for a path, a list for a tuple."""
     if get_origin(hint) in {typing.Union, types.UnionType}:
@@ -82,26 +89,34 @@ def _toml_type(hint: Any) -> Any:
         return _TextList
     if hint is not base and base is not str:
         return hint
-    return {str: _Text, bool: Flag, int: Integer, float: Number}[base]
+    return {str: QuotedText, bool: Flag, int: Integer, float: Number}[base]
 
 
-def checked(table: Mapping[str, Any], place: tuple[str | int, ...], where: Where) -> dict[str, Any]:
+def checked(
+    table: Mapping[str, Any], place: tuple[str | int, ...], where: Where, known: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """Check every key and value of a table; return it with underscores for hyphens.
+
+    Parameters
+    ----------
+    table, place, where
+        The table, its keys from the top of the file, and the file.
+    known
+        The type of each key; by default `key_types`.
 
     Raises
     ------
     UsageError
         For an unknown or repeated key, and for a value of another type.
     """
-    known = key_types()
+    known = key_types() if known is None else known
     values: dict[str, Any] = {}
     for name, value in table.items():
-        key = name.replace("-", "_")
-        key = _OPTIONS.get(key, key)
+        key = key_of(name)
         key_place = (*place, name)
         if key in _RUN_OPTIONS:
             option = "--" + key.replace("_", "-")
-            raise where.error(key_place, f"{name}: an option of the whole run. Give {option} to 'stylebank batch'.")
+            raise where.error(key_place, f"{name}: an option of the whole run. Give {option} to the command.")
         if key not in known:
             raise where.error(key_place, unknown(name, known, "the options of 'stylebank apply'"))
         if key in values:
@@ -119,7 +134,8 @@ def unknown(key: str, known: typing.Collection[str], alternatives: str) -> str:
     """Return the message for an unknown key: the most similar known key, or what the known keys are."""
     near = difflib.get_close_matches(key.replace("-", "_"), sorted(known), n=1, cutoff=0.5)
     hint = f"Did you mean {near[0]}?" if near else f"Known are {alternatives}."
-    return f"{printable(key)}: unknown key. {hint}"
+    shown = printable(key) if len(key) <= _LONGEST_KEY else f"{printable(key[:_LONGEST_KEY])}..."
+    return f"{shown}: unknown key. {hint}"
 
 
 class Where:
