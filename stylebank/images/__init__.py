@@ -1,5 +1,6 @@
 """Image files: decoding, colour profiles, metadata and encoding. Pixels are float32, sRGB, 0..255."""
 
+from .convert import to_picture, to_pillow, to_values
 from .decode import MAX_BYTES, MAX_PIXELS, SMALLEST_SIDE, load, shown_size
 from .encode import DEEP_FORMATS, DEPTHS, WRITE_FORMATS
 from .exif import Metadata
@@ -35,5 +36,8 @@ __all__ = [
     "save_animation",
     "shown_size",
     "thumbnail",
+    "to_picture",
+    "to_pillow",
     "to_uint8",
+    "to_values",
 ]

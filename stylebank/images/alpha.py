@@ -5,7 +5,24 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from ..errors import ImageRefused
+
 Floats = npt.NDArray[np.float32]
+
+
+def without_hidden(pixels: Floats, alpha: Floats | None, label: str) -> tuple[Floats, Floats | None]:
+    """Return pixels and opacity of a picture, with `fill_hidden`; the opacity is None where all is opaque.
+
+    Raises
+    ------
+    ImageRefused
+        If no pixel is visible; the message names the `label`.
+    """
+    if alpha is None or alpha.min() == 255:
+        return pixels, None
+    if alpha.max() == 0:
+        raise ImageRefused(f"{label}: is fully transparent. Remove its alpha channel to use its colours.")
+    return fill_hidden(pixels, alpha), alpha
 
 
 def fill_hidden(pixels: Floats, alpha: Floats) -> Floats:

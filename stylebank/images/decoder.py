@@ -16,7 +16,7 @@ from PIL import Image
 
 from ..errors import ImageRefused, printable
 from . import extras, heif, jpeg, kinds, plugins, png, tiff
-from .alpha import fill_hidden
+from .alpha import without_hidden
 from .color import (
     mend_palette,
     mend_transparency,
@@ -65,6 +65,21 @@ def _limit_lifted(size: tuple[int, int]) -> Iterator[None]:
         yield
 
 
+def check_size(label: str, size: tuple[int, int], max_pixels: int, min_side: int) -> None:
+    """Raise `ImageRefused` if an image of this width and height is too large or too small."""
+    width, height = size
+    if width * height > max_pixels:
+        raise ImageRefused(
+            f"{label}: {width} x {height} is {width * height:,} pixels, more than {max_pixels:,}. "
+            "Raise --max-pixels if you trust the file and have the memory."
+        )
+    if min(width, height) < min_side:
+        raise ImageRefused(
+            f"{label}: {width} x {height} is too small; each side needs at least {min_side} pixels "
+            "for the network's deepest layers. Use a larger image."
+        )
+
+
 class Decoder:
     """Decodes one file. Other threads wait while its headers and metadata are read, not while its pixels are."""
 
@@ -83,7 +98,7 @@ class Decoder:
         except MemoryError as error:
             raise ImageRefused(f"{self._label}: its header needs more memory than is free.") from error
         size = self._tiff.size if self._tiff is not None else image.size
-        self._check_size(size, max_pixels, min_side)
+        check_size(self._label, size, max_pixels, min_side)
         try:
             pixels, alpha = self._pixels(image, caught)
             metadata = EMPTY
@@ -94,14 +109,7 @@ class Decoder:
                     shown = (short, long) if pixels.shape[1] < pixels.shape[0] else (long, short)
                     metadata = collect(exif, image.info, image.format, shown, self._sideways, self._notes)
                 caught += more
-            if alpha is not None and alpha.min() == 255:
-                alpha = None
-            if alpha is not None:
-                if alpha.max() == 0:
-                    raise ImageRefused(
-                        f"{self._label}: is fully transparent. Remove its alpha channel to use its colours."
-                    )
-                pixels = fill_hidden(pixels, alpha)
+            pixels, alpha = without_hidden(pixels, alpha, self._label)
         except ImageRefused:
             raise
         except MemoryError as error:
@@ -142,19 +150,6 @@ class Decoder:
         return ImageRefused(
             f"{self._label}: a TIFF of a kind that is not read ({kind}). Save it with 8 or 16 bits per channel, as RGB."
         )
-
-    def _check_size(self, size: tuple[int, int], max_pixels: int, min_side: int) -> None:
-        width, height = size
-        if width * height > max_pixels:
-            raise ImageRefused(
-                f"{self._label}: {width} x {height} is {width * height:,} pixels, more than {max_pixels:,}. "
-                "Raise --max-pixels if you trust the file and have the memory."
-            )
-        if min(width, height) < min_side:
-            raise ImageRefused(
-                f"{self._label}: {width} x {height} is too small; each side needs at least {min_side} pixels "
-                "for the network's deepest layers. Use a larger image."
-            )
 
     def _pixels(
         self, image: Image.Image, caught: list[warnings.WarningMessage]

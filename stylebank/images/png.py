@@ -5,8 +5,9 @@ from __future__ import annotations
 import io
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from PIL import Image, PngImagePlugin
@@ -165,6 +166,24 @@ def _space(statements: dict[bytes, bytes], has_profile: bool, notes: list[str]) 
         else:
             stated = "other"
     return _unless_srgb(RgbSpace(None, primaries) if primaries is not None else None), stated
+
+
+def space_of_info(info: Mapping[Any, Any]) -> tuple[RgbSpace | None, bool]:
+    """Return the colour space that Pillow keeps of gAMA, cHRM and sRGB, and whether one of them stands there."""
+    statements: dict[bytes, bytes] = {}
+    if "srgb" in info:
+        statements[b"sRGB"] = b"\0"
+    if isinstance(gamma := info.get("gamma"), float) and 0 <= gamma < 1 << 15:
+        statements[b"gAMA"] = struct.pack(">I", round(gamma * 100_000))
+    chromaticity = info.get("chromaticity")
+    if (
+        isinstance(chromaticity, tuple)
+        and len(chromaticity) == 8
+        and all(0 <= value < 1 << 15 for value in chromaticity)
+    ):
+        statements[b"cHRM"] = struct.pack(">8I", *(round(value * 100_000) for value in chromaticity))
+    space, stated = _space(statements, False, [])
+    return space, bool(stated)
 
 
 def _unless_srgb(space: RgbSpace | None) -> RgbSpace | None:
