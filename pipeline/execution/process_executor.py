@@ -7,18 +7,13 @@ import contextlib
 import dataclasses
 import os
 import pickle
-import shutil
 import sys
-import tempfile
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
-
-import filelock
 
 from stylebank.errors import StylebankError, UsageError
 from stylebank.files import describe_os_error
@@ -38,10 +33,8 @@ from .messages import (
 )
 from .pools import Pool, make_pool
 from .process import WorkerConfig
+from .temporary import temporary_folder
 
-_FOLDER_PREFIX, _LOCK_NAME = "stylebank-", "run"
-#: A folder without its lock may belong to a run that is just taking it.
-_SECONDS_UNTIL_STALE = 60
 _DIE_EARLY = (
     "the worker processes ended {count} times before they began an image. "
     "Run this with --jobs 1 to see the reason, or with fewer --jobs if memory is short."
@@ -78,10 +71,8 @@ class ProcessExecutor:
         self.device_kind, self._deterministic = device, deterministic
 
     def __enter__(self) -> ProcessExecutor:
-        _remove_stale_folders()
-        self._folder = tempfile.mkdtemp(prefix=_FOLDER_PREFIX)
-        self._lock = filelock.FileLock(Path(self._folder) / _LOCK_NAME, is_singleton=False)
-        self._lock.acquire()  # the system releases it when this process ends in any way
+        self._temporary = temporary_folder()
+        self._folder = str(self._temporary.__enter__())
         self._pool: Pool | None = None
         self._stored: dict[str, StoredContext] = {}
         threads = None if self._devices else max(1, (os.cpu_count() or 1) // self.workers)
@@ -100,8 +91,7 @@ class ProcessExecutor:
 
     def __exit__(self, kind: object, *_error: object) -> None:
         self._end_pool(kill=kind is not None)
-        self._lock.release()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._temporary.__exit__(None, None, None)
 
     def _started_pool(self) -> Pool:
         if self._pool is None:
@@ -265,18 +255,3 @@ class InFlight:
         with self._lock:
             self._closed = True
             return [*self._items.values(), *self._returned]
-
-
-def _remove_stale_folders() -> None:
-    """Remove the folders of runs that were killed."""
-    for folder in Path(tempfile.gettempdir()).glob(f"{_FOLDER_PREFIX}*"):
-        lock_path = folder / _LOCK_NAME
-        try:
-            if time.time() - folder.stat().st_mtime < _SECONDS_UNTIL_STALE or not lock_path.is_file():
-                continue
-            lock = filelock.FileLock(lock_path, is_singleton=False)
-            lock.acquire(timeout=0)
-        except (OSError, filelock.Timeout):  # of another user, or in use
-            continue
-        lock.release()
-        shutil.rmtree(folder, ignore_errors=True)
