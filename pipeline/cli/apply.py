@@ -11,11 +11,11 @@ import pipeline
 from stylebank.images import WRITE_FORMATS
 
 from ..jobs.naming import DEFAULT_TEMPLATE, FIELDS
-from ..settings import LEARNING_RATES, OPTIMIZERS, PRECISIONS, SynthesisSettings
+from ..settings import SynthesisSettings
 from . import options, subject_options
 from .console import print_summary, reporter
 from .path_types import PathName
-from .style_options import controls
+from .style_options import controls, optimisation
 
 _DEFAULT = SynthesisSettings()
 
@@ -24,33 +24,7 @@ _DEFAULT = SynthesisSettings()
 @subject_options.subjects
 @controls
 @click.option("-o", "--output", type=PathName(), help="Folder, or file for a single SUBJECT.  [default: .]")
-@click.option(
-    "--optimizer", type=click.Choice(OPTIMIZERS), help=f"Optimiser of the pixels.  [default: {_DEFAULT.optimizer}]"
-)
-@click.option(
-    "--learning-rate",
-    type=float,
-    help="Step size in grey levels, for adam and rmsprop.  "
-    f"[default: {', '.join(f'{rate:g} for {name}' for name, rate in LEARNING_RATES.items())}]",
-)
-@click.option(
-    "--precision",
-    type=click.Choice(PRECISIONS),
-    help=f"Precision of the convolutions; auto times both and takes the faster.  [default: {_DEFAULT.precision}]",
-)
-@click.option(
-    "--tolerance",
-    type=float,
-    help="Leave out of each step the eigenvalues of a style below this fraction of the largest.  "
-    f"[default: {_DEFAULT.tolerance:g}]",
-)
-@click.option(
-    "--init",
-    type=PathName(),
-    metavar="subject|noise|FILE",
-    help=f"Picture to start from.  [default: {_DEFAULT.init}]",
-)
-@click.option("--seed", type=int, help=f"Seed of the noise.  [default: {_DEFAULT.seed}]")
+@optimisation
 @click.option("--save-every", type=click.IntRange(1), metavar="N", help="Also save a snapshot every N steps.")
 @click.option(
     "--animation",
