@@ -181,7 +181,7 @@ class Bank(StyleIndex):
     def trash(self) -> list[TrashedStyle]:
         """Return the versions that `remove` and `add` with ``replace`` have kept, newest first.
 
-        A version is deleted after 30 days, and with more than 3 newer ones of its style or 100 of all styles.
+        A version is deleted after 30 days, with 3 newer ones of its style, or after a day when all have over 20 GiB.
         """
         return trashed(self.folder)
 
@@ -206,7 +206,7 @@ class Bank(StyleIndex):
         """
         name = check_name(name)
         newest_version(self.folder, name)
-        with writing(self.folder, self.lock_timeout):
+        with writing(self.folder, self.lock_timeout, empty_trash=False):
             self.ensure_available(name, replace=replace)
             path = newest_version(self.folder, name)
             header = reader.read(path).header

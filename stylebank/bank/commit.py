@@ -20,15 +20,22 @@ from ..locks import exclusive_lock
 from ..names import SUFFIX, file_name
 from ..storage import reader, writer
 from ..style import Header, Style
-from .trash import empty_by_age
+from .trash import empty
 
 #: Begins the name of an empty file; the rest of it is the name of a file that is being renamed.
 _RENAME_NOTE = ".renaming-"
 
 
 @contextlib.contextmanager
-def writing(folder: Path, timeout: float) -> Iterator[None]:
+def writing(folder: Path, timeout: float, *, empty_trash: bool = True) -> Iterator[None]:
     """Hold the lock of a bank's folder, and tidy what killed writers left.
+
+    Parameters
+    ----------
+    timeout
+        Seconds to wait for another writer.
+    empty_trash
+        Whether to delete old versions from the trash after the block, unless it raises.
 
     Raises
     ------
@@ -42,8 +49,9 @@ def writing(folder: Path, timeout: float) -> Iterator[None]:
         with exclusive_lock(folder / ".lock", timeout=timeout):
             remove_temporaries(folder)
             finish_renames(folder)
-            empty_by_age(folder)
             yield
+            if empty_trash:
+                empty(folder)
     except LockTimeout as error:
         raise BankBusy(
             f"{printable(folder)}: {error.holder} has been writing for {timeout:g} seconds. "

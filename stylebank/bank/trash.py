@@ -1,4 +1,4 @@
-"""The trash of a bank: styles that were removed or replaced, until they are too old or too many.
+"""The trash of a bank: styles that were removed or replaced, until they are too old.
 
 It is a folder in the bank. A file in it has the time of its removal before its name.
 """
@@ -27,9 +27,13 @@ from .index import read_name
 TRASH_FOLDER = ".trash"
 #: A version older than this is deleted by the next writer.
 MAX_DAYS = 30
-#: Most versions of one style, and of all; the oldest are deleted first.
+#: Most versions of one style; the oldest are deleted first.
 MAX_VERSIONS = 3
-MAX_FILES = 100
+#: Most bytes of all versions; of those removed more than a day ago, the oldest are deleted first.
+MAX_BYTES = 20 << 30
+_DAY = 86_400 * 10**9
+#: Characters of a time and a hyphen before a file's name.
+_PREFIX = 21
 _FILE = re.compile(r"(\d{20})-(.+" + re.escape(SUFFIX) + ")")
 
 
@@ -131,16 +135,24 @@ def copy_to_trash(path: Path) -> None:
     flush_folder(target.parent)
 
 
-def empty_by_age(folder: Path) -> None:
-    """Delete versions that are too old or too many."""
-    oldest = time.time_ns() - MAX_DAYS * 86_400 * 10**9
+def empty(folder: Path) -> None:
+    """Delete versions that are too old, or too many of one style or for the space.
+
+    No number of other styles deletes the last version of a style, and none of the last day is deleted for space.
+    """
+    now = time.time_ns()
     versions: dict[str, int] = {}
-    for number, (nanoseconds, path) in enumerate(_files(folder)):
-        name = path.name[21:]
+    total = 0
+    for nanoseconds, path in _files(folder):
+        name = path.name[_PREFIX:]
         versions[name] = versions.get(name, 0) + 1
-        if nanoseconds < oldest or number >= MAX_FILES or versions[name] > MAX_VERSIONS:
-            with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):
+            size = path.stat().st_size
+            age = now - nanoseconds
+            if age > MAX_DAYS * _DAY or versions[name] > MAX_VERSIONS or (age > _DAY and total + size > MAX_BYTES):
                 path.unlink()
+            else:
+                total += size
 
 
 def _files(folder: Path) -> list[tuple[int, Path]]:

@@ -10,6 +10,7 @@ import pytest
 
 from stylebank.bank import Bank, transfer, trash
 from stylebank.errors import OutputRefused, StyleExists, StyleNotFound
+from stylebank.names import file_name
 from stylebank.storage import writer
 from tests.stylebank.bank.conftest import SMALL, contents, damage
 from tests.styles import difference, style
@@ -99,17 +100,35 @@ def test_only_the_last_versions_of_a_style_are_kept(two: Bank) -> None:
     for seed in range(6):
         two.add(style("wave", seed, layers=SMALL), replace=True)
     two.remove("poppies")
-    two.add(style("next", layers=SMALL))  # each writer empties the trash
     assert sorted(names(two)) == ["poppies", *["wave"] * trash.MAX_VERSIONS]
 
 
-def test_the_trash_holds_a_number_of_files(two: Bank, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trash, "MAX_FILES", 2)
+def test_no_number_of_removed_styles_deletes_one_of_them(bank: Bank) -> None:
+    bank.folder.mkdir()
+    many = [f"s{number}" for number in range(120)]
+    for name in many:
+        (bank.folder / file_name(name)).write_bytes(writer.encode(style(name, layers=("pixels",), thumbnail=b"")))
+    bank.remove(*many)
+    assert bank.names() == []
+    for name in (many[-1], many[0]):
+        assert bank.restore(name).name == name
+    bank.add(style("next", layers=("pixels",)))
+    assert sorted(names(bank)) == sorted(many[1:-1])
+
+
+def test_a_full_trash_deletes_the_oldest_after_a_day(two: Bank, monkeypatch: pytest.MonkeyPatch) -> None:
     two.add(style("tide", layers=SMALL))
-    two.remove("poppies")
-    two.remove("wave", "tide")
+    for name in ("poppies", "wave", "tide"):
+        two.remove(name)
+    sizes = [version.path.stat().st_size for version in two.trash()]
+    monkeypatch.setattr(trash, "MAX_BYTES", sum(sizes[:2]))
     two.add(style("next", layers=SMALL))
-    assert names(two) == ["tide", "wave"]
+    assert names(two) == ["tide", "wave", "poppies"]
+    now = time.time_ns()
+    monkeypatch.setattr(time, "time_ns", lambda: now + 2 * 86_400 * 10**9)
+    assert two.restore("poppies").name == "poppies"  # a restore deletes nothing
+    two.add(style("next", 2, layers=SMALL), replace=True)
+    assert names(two) == ["next", "tide"]
 
 
 def test_versions_older_than_a_month_are_deleted(two: Bank, monkeypatch: pytest.MonkeyPatch) -> None:
