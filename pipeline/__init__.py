@@ -23,8 +23,11 @@ _MODULES = {
     "SynthesisSettings": "settings",
     "add": "ingest.add",
     "apply": "jobs.apply",
+    "progress_bar": "jobs.progress_bar",
+    "read_record": "jobs.read_record",
     "run_jobs": "jobs.job_file",
     "similar": "ingest.similar",
+    "stylize": "jobs.stylize",
 }
 
 logging.getLogger(__name__).addHandler(logging.NullHandler())  # nothing is printed unless the host program asks

@@ -21,7 +21,7 @@ _MODULES = {
     "StylebankError": "errors",
     **dict.fromkeys(("Fingerprint", "Gaussian", "Header", "Source", "Style"), "style"),
 }
-_FROM_PIPELINE = ("add", "apply", "run_jobs", "similar")
+_FROM_PIPELINE = ("add", "apply", "progress_bar", "read_record", "run_jobs", "similar", "stylize")
 #: Short names of modules.
 _SUBMODULES = {
     "atlas": "pages.map",

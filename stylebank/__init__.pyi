@@ -1,7 +1,10 @@
 from pipeline import add as add
 from pipeline import apply as apply
+from pipeline import progress_bar as progress_bar
+from pipeline import read_record as read_record
 from pipeline import run_jobs as run_jobs
 from pipeline import similar as similar
+from pipeline import stylize as stylize
 
 from .bank import Bank as Bank
 from .bank import combine as combine
@@ -29,6 +32,9 @@ __all__ = [
     "__version__",
     "add",
     "apply",
+    "progress_bar",
+    "read_record",
     "run_jobs",
     "similar",
+    "stylize",
 ]

@@ -132,7 +132,7 @@ def _message(progress: Progress) -> str:
         return str(entry.error)
     if entry.status == "skipped" and entry.error:
         return f"{name}: {entry.error}"
-    done = f"{printable(entry.output)}: {'already finished' if entry.status == 'skipped' else 'done'}"
+    done = f"{printable(entry.output) or name}: {'already finished' if entry.status == 'skipped' else 'done'}"
     return f"{name}: {done}"
 
 

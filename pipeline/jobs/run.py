@@ -12,6 +12,7 @@ from typing import Any
 from stylebank import images
 from stylebank.bank import Bank
 from stylebank.bank.combine import mix, require_common_scales, require_comparable
+from stylebank.bank.single import SingleStyle
 from stylebank.errors import FingerprintMismatch, StylebankError
 from stylebank.style import PIXELS, Header, Style
 
@@ -61,7 +62,7 @@ class Run:
 
     def __init__(
         self,
-        bank: Bank,
+        bank: Bank | SingleStyle,
         style_spec: StyleSpec,
         planned: Plan,
         settings: SynthesisSettings,
@@ -177,7 +178,10 @@ class Run:
 
     def load(self, task: Task) -> images.Picture:
         """Load a subject, at most as large as the output."""
-        picture = images.load(task.subject, max_pixels=self.max_pixels, metadata=self.settings.metadata)
+        return self.fitted(images.load(task.subject, max_pixels=self.max_pixels, metadata=self.settings.metadata))
+
+    def fitted(self, picture: images.Picture) -> images.Picture:
+        """Return a subject at most as large as the output."""
         size = self.size_of(picture.size)
         if max(size) < max(picture.size):
             picture = dataclasses.replace(picture, pixels=images.resize(picture.pixels, size, picture.alpha))

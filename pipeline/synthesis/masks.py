@@ -74,12 +74,17 @@ def load(path: str | os.PathLike[str], max_pixels: int = images.MAX_PIXELS) -> M
         If the file cannot be read, or its brightest value is close to black.
     """
     picture = images.load(path, max_pixels=max_pixels, min_side=1)
+    return of_picture(picture, path, lossy=images.is_lossy(path))
+
+
+def of_picture(picture: images.Picture, path: str | os.PathLike[str], *, lossy: bool = False) -> MaskImage:
+    """Return the mask that a picture is; `path` names it in messages, and errors are those of `load`."""
     notes = list(picture.notes)
     values = _selected(picture, notes)
     brightest = float(values.max())
     if brightest < _MAX_REFUSED + 1:
         raise ImageRefused(_too_dark(path, brightest, picture.alpha is not None))
-    if images.is_lossy(path):
+    if lossy:
         values = _without_ringing(values, notes)
     if values.max() < _WHITE:
         most = f"{brightest / 2.55:.0f} %"

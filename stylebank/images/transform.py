@@ -11,7 +11,7 @@ from PIL import Image
 from ..errors import UsageError
 from .decode import SMALLEST_SIDE
 from .encode import quantize
-from .picture import Pixels
+from .picture import Picture, Pixels
 
 RESAMPLING = "lanczos"
 #: Opacity, from 0 to 1, below which colours are not divided by it.
@@ -72,6 +72,13 @@ def resize(pixels: Pixels, size: tuple[int, int], alpha: npt.NDArray[np.float32]
         weighted = _resampled(pixels * opacity, size) / np.where(visible, weight, 1)
         return np.asarray(np.clip(np.where(visible, weighted, _resampled(pixels, size)), 0, 255), np.float32)
     return np.asarray(np.clip(_resampled(pixels, size), 0, 255), np.float32)
+
+
+def alpha_at(picture: Picture, size: tuple[int, int]) -> npt.NDArray[np.float32] | None:
+    """Return the opacity of a picture at (width, height); None for an opaque picture."""
+    if picture.alpha is None:
+        return None
+    return resize(picture.alpha[..., None].astype(np.float32), size)[..., 0]
 
 
 def _resampled(pixels: Pixels, size: tuple[int, int]) -> Pixels:
