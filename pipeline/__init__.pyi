@@ -24,6 +24,8 @@ from .jobs.events import Stepped as Stepped
 from .jobs.job_file import run_jobs as run_jobs
 from .jobs.progress_bar import progress_bar as progress_bar
 from .jobs.read_record import read_record as read_record
+from .jobs.presets import Preset as Preset
+from .jobs.presets import presets as presets
 from .jobs.record import Entry as Entry
 from .jobs.stylize import AnyImage
 from .settings import IngestSettings as IngestSettings

@@ -6,7 +6,8 @@ language    what happens to the block
 sh          each command of stylebank is executed, the others are checked for their form
 console     like sh, for the lines that begin with ``$``; the lines below are the transcript
 python      executed, in one namespace per guide
-toml        read as a job file where it has jobs, and kept under the names that the guide uses
+toml        read as a job file where it has jobs, and kept under the names that the guide uses; presets are checked,
+            and kept as stylebank.toml
 bash, ini   recipes for another machine: each command of stylebank is checked for its form
 others      not run
 ==========  ====================================================================================
@@ -35,6 +36,8 @@ import pytest
 
 from pipeline import cli
 from pipeline.jobs import job_file
+from pipeline.jobs.preset_files import FILE_NAME, WORKING_FOLDER, PresetFile
+from stylebank.errors import UsageError
 from tests.markdown import Block, Command, ExampleError, blocks, commands, compare, pieces
 
 if sys.version_info >= (3, 11):
@@ -192,6 +195,14 @@ class Session:
                 self.checked += 1
 
     def _toml(self, text: str, names: set[str]) -> None:
+        if "[presets." in text:
+            (self.folder / FILE_NAME).write_text(text, "utf-8")
+            file = PresetFile(self.folder / FILE_NAME, WORKING_FOLDER)
+            try:
+                for name in file.tables:
+                    file.read(name)
+            except UsageError as error:
+                raise ExampleError(str(error)) from error
         if "[[job]]" not in text:
             return
         path = self.folder / "as_it_stands.toml"

@@ -27,6 +27,7 @@ COMMANDS = {
     "tag": "Add tags to styles, or remove them.",
     "apply": "Put photographs into a style, or into several.",
     "batch": "Run the jobs of a file.",
+    "presets": "List the presets, built-in ones and those of stylebank.toml.",
     "status": "Print how far an output folder is: pictures done, failed and left.",
     "record": "Maintain the record of an output folder.",
     "report": "Write a page that shows the pictures of an output folder.",

@@ -19,6 +19,7 @@ from stylebank.images import MAX_PIXELS
 from ..settings import MEASURE_PRESETS, ON_EXISTING
 from . import logs, streams
 from .path_types import PathName
+from .style_types import PresetName as PresetName
 from .style_types import StyleName as StyleName
 from .style_types import TagName as TagName
 

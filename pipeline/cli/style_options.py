@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from ..settings import (
     KEEP_COLORS,
@@ -23,17 +25,31 @@ _DEFAULT = SynthesisSettings()
 
 def controls(command: Any) -> Any:
     """Add the options to a command; their help shows the defaults of `SynthesisSettings`."""
-    return _with(command, _STYLE, *_look("standard"))
+    return _with(_without_defaults(command), _STYLE, *_look("standard"))
 
 
 def draft_controls(command: Any) -> Any:
     """Add all of `controls` but ``--style`` to a command whose default is the preset ``draft``."""
-    return _with(command, *_look("draft"))
+    return _with(_without_defaults(command), *_look("draft"))
 
 
 def optimisation(command: Any) -> Any:
     """Add the options of the optimiser, of its precision and of its start."""
     return _with(command, *_OPTIMISATION)
+
+
+def _without_defaults(command: Any) -> Any:
+    """Let the command have None where only the default of an option speaks, so that a preset decides."""
+
+    @functools.wraps(command)
+    def without_defaults(*arguments: Any, **values: Any) -> Any:
+        from ..jobs.preset_files import preset_keys
+
+        source = click.get_current_context().get_parameter_source
+        keys = {key for key in values.keys() & preset_keys() if source(key) is ParameterSource.DEFAULT}
+        return command(*arguments, **{**values, **dict.fromkeys(keys)})
+
+    return without_defaults
 
 
 def _with(command: Any, *options: Any) -> Any:
@@ -66,8 +82,10 @@ def _look(preset: str) -> tuple[Any, ...]:
         ),
         click.option(
             "--preset",
-            type=click.Choice(list(SYNTHESIS_PRESETS)),
-            help=f"Set of settings; single options override it.  [default: {preset}]",
+            type=options.PresetName(),
+            metavar="NAME",
+            help=f"Set of settings: {', '.join(SYNTHESIS_PRESETS)}, or one of stylebank.toml, as 'stylebank presets' "
+            f"lists them; single options override it.  [default: {preset}]",
         ),
         click.option(
             "--size",

@@ -64,6 +64,19 @@ class TagName(click.ParamType):  # type: ignore[type-arg]
         return [CompletionItem(tag) for tag in sorted(tags) if tag.startswith(incomplete)]
 
 
+class PresetName(click.ParamType):  # type: ignore[type-arg]
+    """The name of a preset; completes from the built-in ones and the files of presets."""
+
+    name = "preset"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Return the presets that begin with `incomplete`."""
+        from ..jobs.presets import preset_names
+
+        names = preset_names(_bank_to_complete(ctx))
+        return [CompletionItem(name) for name in names if name.startswith(incomplete)]
+
+
 def _bank_to_complete(ctx: click.Context) -> Bank:
     """Return the bank that the line names; it is not opened by the group, which completion does not run."""
     return Bank(ctx.find_root().params.get("bank") or default_folder())

@@ -13,7 +13,8 @@ from ..execution import batching
 from ..execution.executors import Executor, make_executor
 from .events import Listener, Notice, Progress, logged
 from .plan import require_possible
-from .prepare import files_beside_subjects, prepare
+from .prepare import files_beside_subjects
+from .presets import prepare
 from .record import Entry
 from .run import Run
 from .runner import Runner
@@ -126,7 +127,7 @@ def execute(
     ignored = left_out(runs)
     for each in ignored:
         listener(Notice(text=f"{printable(each.path)}: {each.reason}; left out", verbose=True))
-    for note in (note for run in runs for note in run.notes()):
+    for note in dict.fromkeys(note for run in runs for note in run.notes()):
         listener(Notice(text=note))
     if not any(run.planned.tasks for run in runs):
         listener(Notice(text="no picture failed before, by the record; nothing is repeated"))

@@ -22,7 +22,7 @@ from .record_index import Records
 from .run import Run
 from .subject_lists import read_list
 from .toml_file import read_toml
-from .user_paths import expand_user
+from .user_paths import expand_user, put_files_below
 
 
 @dataclass(frozen=True)
@@ -224,9 +224,7 @@ def _job(defaults: Mapping[str, Any], table: dict[str, Any], index: int, where: 
         raise where.error((*place, "styles"), "styles: a style repeats. Remove it.")
     subjects = _subjects(merged, where, place, folder)
     output = merged.pop("output", "")
-    for key, names in (("weights", {"keras", "packaged"}), ("init", {"subject", "noise"})):
-        if key in merged and merged[key] not in names:
-            merged[key] = str(folder / expand_user(merged[key]))
+    put_files_below(merged, folder)
     if "mask" in merged:
         masks = [merged["mask"]] if isinstance(merged["mask"], str) else merged["mask"]
         regions = any("=" in text for texts in styles for text in texts)

@@ -30,6 +30,7 @@ def prepare(
     *,
     mask: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
     preset: str | None = None,
+    preset_name: str | None = None,
     name_template: str | None = None,
     overwrite: bool = False,
     on_existing: str | None = None,
@@ -58,7 +59,10 @@ def prepare(
     subjects, output, recursive
         As for `plan.plan`.
     preset : {"draft", "standard", "fine", "original"}, optional
-        A set of settings. A setting that is passed beside it overrides it.
+        A set of settings. A setting that is passed beside it overrides it. `presets.prepare` takes those of the
+        user, too.
+    preset_name
+        Name of the preset in the names of outputs. The default is `preset`.
     name_template
         Names of the outputs, as for `plan.plan`.
     overwrite
@@ -105,7 +109,7 @@ def prepare(
         format=settings.pop("format", None),
         recursive=recursive,
         name_template=name_template,
-        fields=setting_fields(synthesis_settings(preset, **named), preset),
+        fields=setting_fields(synthesis_settings(preset, **named), preset_name or preset),
         records=records,
         output_folders=output_folders,
     )

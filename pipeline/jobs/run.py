@@ -92,6 +92,8 @@ class Run:
         self.style_sha256 = style_spec.digest({name: header.content_sha256 for name, header in self.headers.items()})
         #: Precision of the convolutions. `settle_precision` replaces ``auto``; the record keeps ``auto``.
         self.precision = settings.precision
+        #: Notes on the request.
+        self.remarks: list[str] = []
         self.recorded = settings.recorded()
         self.init: images.Pixels | None = None
         possible = any(task.problem is None for task in planned.tasks)
@@ -141,8 +143,8 @@ class Run:
         return scales_for(list(header.sizes), self.settings) or list(header.sizes)
 
     def notes(self) -> list[str]:
-        """Return notes on styles that were measured far from the output size."""
-        notes = []
+        """Return the remarks, and notes on styles that were measured far from the output size."""
+        notes = list(self.remarks)
         size = self.settings.size
         wanted = [size] if size else []
         for name, header in self.headers.items() if wanted else ():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import re
 import sys
 from collections.abc import Iterator, Sequence
@@ -68,6 +69,8 @@ class TomlLines:
     def line(self, place: Sequence[str | int]) -> int:
         """Return the line, from 1, of a table or key.
 
+        A key that has no line of its own, in an inline table, has that of the table.
+
         Parameters
         ----------
         place
@@ -81,14 +84,17 @@ class TomlLines:
             if place[1] + 1 < len(starts):
                 start, stop = starts[place[1] : place[1] + 2]
         table: tuple[str, ...] = ()
-        for index in range(start, stop):
-            statement = self._statements[index]
+        nearest, most = self._statements[start], 0
+        for statement in self._statements[start:stop]:
             path = statement.path if statement.is_header else table + statement.path
-            if path[: len(names)] == names:
-                return statement.line
+            common = len(os.path.commonprefix([path, names]))  # noqa: RUF071 - of keys
+            if common > most:
+                nearest, most = statement, common
+            if common == len(names):
+                break
             if statement.is_header:
                 table = path
-        return self._statements[start].line
+        return nearest.line
 
     def _tables(self, key: str) -> list[int]:
         """Return the index of each statement ``[[key]]``."""

@@ -7,6 +7,7 @@ import re
 import shlex
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from stylebank.errors import UsageError, printable
 from stylebank.images import READ_SUFFIXES
@@ -53,6 +54,13 @@ def expand_mask(mask: str) -> str:
     """Return the text of a mask with ``~`` at the start of FILE replaced, as `expand_user` does."""
     region, path = region_and_path(mask)
     return region + expand_user(path)
+
+
+def put_files_below(values: dict[str, Any], folder: Path) -> None:
+    """Let the paths of the start picture and of the weights start from `folder`, unless they are words."""
+    for key, words in (("weights", {"keras", "packaged"}), ("init", {"subject", "noise"})):
+        if key in values and values[key] not in words:
+            values[key] = str(folder / expand_user(values[key]))
 
 
 def refuse_picture(name: str, exists: Callable[[str], bool]) -> None:
