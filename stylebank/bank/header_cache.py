@@ -1,9 +1,10 @@
 """Remember the headers of a bank's files, so that a list opens only the files that changed.
 
-Opening a style file takes milliseconds, which is seconds for a bank of thousands. The cache is one JSON file in the
-bank's folder, or in the user's cache folder if the bank is read-only. A header counts for a file of the same name,
-size, and times of the last changes of content and of metadata. The cache may be wrong, damaged or hostile: what is
-not a valid header is dropped, and files are read in its place. `verify` does not use it, and no array is read by it.
+Opening a style file takes milliseconds, which is seconds for a bank of thousands. The cache is one JSON file for each
+bank's path in the user's cache folder: a cache that came with a bank could hold false names. A user without such a
+folder has no cache. A header counts for a file of the same name, size, and times of the last changes of content and of
+metadata. The cache may be wrong or damaged: what is not a valid header is dropped, and files are read in its place.
+`verify` does not use it, and no array is read by it.
 """
 
 from __future__ import annotations
@@ -28,7 +29,6 @@ from ..storage import reader
 from ..storage.hdf5 import MAX_TEXT_BYTES
 from ..style import NETWORK, PADDINGS, POOLINGS, Header, layer_order
 
-CACHE_NAME = ".headers.json"
 #: Changes with the meaning of the cache's content.
 _VERSION = 1
 #: Fewer files are read as quickly without a cache.
@@ -101,32 +101,37 @@ class HeaderCache:
         if len(names) < MIN_FILES or not (self._changed or len(kept) < len(files)):
             return
         self._files, self._changed = kept, False
-        with contextlib.suppress(UnicodeError, TypeError, ValueError):
+        with contextlib.suppress(OSError, RuntimeError, UnicodeError, TypeError, ValueError):
             data = msgspec.json.encode(_Content(_VERSION, kept))
-            # who may not read the styles does not read their headers here
-            mode = 0o666
-            for name in names:
-                with contextlib.suppress(OSError):
-                    mode &= (self._folder / name).stat().st_mode
-            if not _write(self._folder / CACHE_NAME, data, mode):
-                with contextlib.suppress(OSError):
-                    user_file = self._user_file()
-                    user_file.parent.mkdir(parents=True, exist_ok=True)
-                    _write(user_file, data, mode & 0o600)
+            path = cache_file(self._folder)
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _write(path, data)
 
     def _load(self) -> dict[str, _Entry]:
-        for path in (self._folder / CACHE_NAME, None):
-            with contextlib.suppress(OSError, RuntimeError, ValueError, StylebankError, RecursionError, MemoryError):
-                content = msgspec.json.decode(_read(path or self._user_file()), type=_Content)
-                if content.version == _VERSION:
-                    for entry in content.files.values():
-                        _check(entry.header)
-                    return content.files
+        with contextlib.suppress(OSError, RuntimeError, ValueError, StylebankError, RecursionError, MemoryError):
+            content = msgspec.json.decode(_read(cache_file(self._folder)), type=_Content)
+            if content.version == _VERSION:
+                for entry in content.files.values():
+                    _check(entry.header)
+                return content.files
         return {}
 
-    def _user_file(self) -> Path:
-        digest = hashlib.sha256(os.fsencode(self._folder.resolve())).hexdigest()[:16]
-        return platformdirs.user_cache_path("stylebank") / f"headers-{digest}.json"
+
+def cache_file(folder: Path) -> Path:
+    """Return the file of a bank's cache.
+
+    Raises
+    ------
+    RuntimeError
+        If the user has no home folder.
+    OSError
+        If the folder's path cannot be resolved.
+    """
+    digest = hashlib.sha256(os.fsencode(folder.resolve())).hexdigest()[:16]
+    path = platformdirs.user_cache_path("stylebank") / f"headers-{digest}.json"
+    if not path.is_absolute():  # a home folder that is not known stays a tilde
+        raise RuntimeError
+    return path
 
 
 def _read(path: Path) -> bytes:
@@ -135,22 +140,18 @@ def _read(path: Path) -> bytes:
     return path.read_bytes()
 
 
-def _write(path: Path, data: bytes, mode: int) -> bool:
+def _write(path: Path, data: bytes) -> None:
     """Write a file at once or not at all; without a flush, since a damaged cache is built again."""
     temporary = path.with_name(f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}.json")
     try:
-        try:
-            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(data)
-            temporary.replace(path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                temporary.unlink()
-            raise
-    except OSError:
-        return False
-    return True
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+        temporary.replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
 
 
 def _check(header: Header) -> None:

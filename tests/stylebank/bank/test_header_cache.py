@@ -7,13 +7,15 @@ import json
 import os
 import shutil
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import platformdirs
 import pytest
 
 from stylebank.bank import Bank, header_cache, library
-from stylebank.bank.header_cache import CACHE_NAME
+from stylebank.bank.header_cache import cache_file
 from stylebank.errors import StyleNotFound
 from stylebank.names import file_name
 from stylebank.storage import reader, writer
@@ -37,8 +39,15 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def bank(template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bank:
     monkeypatch.setattr(header_cache, "_SETTLED", -60.0)  # the files were written just now
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return Bank(shutil.copytree(template, tmp_path / "bank"))
+
+
+@pytest.fixture(autouse=True)
+def cache_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The user's cache folder, without those of other tests."""
+    folder = tmp_path / "cache"
+    monkeypatch.setattr(platformdirs, "user_cache_path", lambda name: folder / name)
+    return folder
 
 
 @pytest.fixture
@@ -126,7 +135,7 @@ def test_damage_is_named_every_time_and_verify_trusts_no_cache(bank: Bank, opene
 
 def cache_of(bank: Bank) -> dict[str, Any]:
     bank.names()
-    return json.loads((bank.folder / CACHE_NAME).read_bytes())
+    return json.loads((cache_file(bank.folder)).read_bytes())
 
 
 FINGERPRINT = {"weights_sha256": "", "layers": ["pixels"], "pooling": "avg", "padding": "reflect"}
@@ -153,7 +162,7 @@ def test_a_header_that_no_file_can_have_is_not_believed(bank: Bank, opened: list
     header = content["files"][file_name("style 4")][3]
     assert key in header
     header[key] = value
-    (bank.folder / CACHE_NAME).write_text(json.dumps(content))
+    (cache_file(bank.folder)).write_text(json.dumps(content))
     opened.clear()
     again = Bank(bank.folder).headers()
     assert len(opened) == 60
@@ -165,7 +174,7 @@ def test_a_header_that_no_file_can_have_is_not_believed(bank: Bank, opened: list
 )
 def test_a_damaged_cache_is_built_again(bank: Bank, opened: list[str], data: bytes) -> None:
     content = cache_of(bank)
-    (bank.folder / CACHE_NAME).write_bytes(data)
+    (cache_file(bank.folder)).write_bytes(data)
     assert len(Bank(bank.folder).names()) == 60
     assert cache_of(bank) == content
     opened.clear()
@@ -174,7 +183,8 @@ def test_a_damaged_cache_is_built_again(bank: Bank, opened: list[str], data: byt
 
 @pytest.mark.parametrize("kind", ["folder", "fifo", "link"])
 def test_what_is_no_cache_file_stops_no_list(bank: Bank, tmp_path: Path, kind: str) -> None:
-    path = bank.folder / CACHE_NAME
+    path = cache_file(bank.folder)
+    path.parent.mkdir(parents=True)
     if kind == "folder":
         path.mkdir()
     elif kind == "fifo":
@@ -192,30 +202,58 @@ def test_a_wrong_name_in_the_cache_leads_to_no_wrong_style(bank: Bank) -> None:
     content = cache_of(bank)
     entry = content["files"][file_name("style 5")]
     entry[3]["name"] = "other"
-    (bank.folder / CACHE_NAME).write_text(json.dumps(content))
+    (cache_file(bank.folder)).write_text(json.dumps(content))
     again = Bank(bank.folder)
     assert "other" not in again and again.get("style 5").name == "style 5"
 
 
-def test_a_read_only_bank_is_remembered_in_the_users_cache_folder(
-    bank: Bank, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, opened: list[str]
+def test_a_cache_that_comes_with_a_bank_is_not_read(bank: Bank, cache_folder: Path) -> None:
+    content = cache_of(bank)
+    content["files"][file_name("style 5")][3]["name"] = "other"
+    shutil.rmtree(cache_folder)
+    for name in (".headers.json", cache_file(bank.folder).name):
+        (bank.folder / name).write_text(json.dumps(content))
+    assert Bank(bank.folder).headers() == bank.headers(fresh=True)
+
+
+def test_a_list_writes_nothing_into_the_bank(bank: Bank) -> None:
+    before = sorted(path.name for path in bank.folder.iterdir())
+    bank.names()
+    assert cache_file(bank.folder).exists() and sorted(path.name for path in bank.folder.iterdir()) == before
+
+
+def no_home(name: str) -> Path:
+    raise RuntimeError("Could not determine home directory.")
+
+
+def no_folder(name: str) -> Path:
+    return Path("/dev/null") / name
+
+
+def unknown_tilde(name: str) -> Path:
+    return Path("~/.cache") / name
+
+
+@pytest.mark.parametrize("where", [no_home, no_folder, unknown_tilde])
+def test_a_user_without_a_cache_folder_gets_every_list(
+    bank: Bank, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: Callable[[str], Path]
 ) -> None:
-    write = header_cache._write
-    monkeypatch.setattr(header_cache, "_write", lambda path, *rest: path.parent != bank.folder and write(path, *rest))
-    bank.names()
-    assert not (bank.folder / CACHE_NAME).exists() and len(list((tmp_path / "cache").rglob("*.json"))) == 1
-    opened.clear()
-    assert len(Bank(bank.folder).names()) == 60 and opened == []
-    monkeypatch.setattr(header_cache, "_write", lambda *_: False)  # nowhere to write
-    shutil.rmtree(tmp_path / "cache")
-    assert len(Bank(bank.folder).names()) == 60
+    monkeypatch.setattr(platformdirs, "user_cache_path", where)
+    monkeypatch.chdir(tmp_path)
+    assert len(bank.names()) == 60
+    with pytest.raises(StyleNotFound, match="Did you mean style 59"):
+        bank.get("stile 59")
+    assert not (tmp_path / "~").exists()
 
 
-def test_headers_are_kept_from_those_who_may_not_read_the_styles(bank: Bank) -> None:
-    for path in bank.paths():
-        path.chmod(0o600)
-    bank.names()
-    assert (bank.folder / CACHE_NAME).stat().st_mode & 0o777 == 0o600
+def test_headers_are_kept_from_other_users(bank: Bank, cache_folder: Path) -> None:
+    umask = os.umask(0)
+    try:
+        bank.names()
+    finally:
+        os.umask(umask)
+    assert cache_file(bank.folder).stat().st_mode & 0o777 == 0o600
+    assert (cache_folder / "stylebank").stat().st_mode & 0o777 == 0o700
 
 
 def test_a_small_bank_has_no_cache(tmp_path: Path) -> None:
