@@ -22,12 +22,13 @@ from stylebank.style import Style
 from ..execution import worker
 from ..execution.executors import InProcessExecutor, make_executor
 from ..execution.messages import BatchResult, ImageBatch, WorkerSetupError
-from ..settings import synthesis_settings
+from ..settings import SynthesisSettings, synthesis_settings
 from .apply import ImagesFailed
 from .events import EtaEstimator, Finished, Listener, Notice, Started, Stepped, logged
 from .mask_files import MaskFiles
 from .mask_images import MaskImages
 from .plan import Plan, Task
+from .presets import Preset, find
 from .progress_bar import progress_bar
 from .record import Entry
 from .resume import failed, new_entry
@@ -47,7 +48,7 @@ def stylize(
     mask: AnyImage | Sequence[str | os.PathLike[str]] | Mapping[str, AnyImage] = (),
     weights: str | Path | None = None,
     allow_unknown_weights: bool = False,
-    max_pixels: int = images.MAX_PIXELS,
+    max_pixels: int | None = None,
     device: str | None = None,
     deterministic: bool = False,
     listener: Listener = lambda progress: None,
@@ -70,7 +71,7 @@ def stylize(
     bank : Bank or path, optional
         ``Bank()`` by default.
     preset
-        As for `apply`.
+        As for `apply`: built in, or of the user. What it says about files does not count.
     mask
         As for `apply`; or a PIL image, an array, also of bool, or a mapping of those by region.
     weights, allow_unknown_weights, max_pixels, device, deterministic
@@ -103,20 +104,23 @@ def stylize(
     for name in ("format", "quality"):
         if settings.get(name) is not None:
             raise UsageError(f"{name} {settings[name]!r}: of files, and no file is written. Leave it out.")
-    chosen = synthesis_settings(preset, **{**settings, "format": "png"})
-    if chosen.depth > 8 and not as_array:
-        raise UsageError(f"depth {chosen.depth}: a PIL image has 8 bits per channel. Add as_array=True.")
+    library = bank if isinstance(bank, Bank) else Bank(bank)
+    preset_found = find(library, preset)
+    values = dict(preset_found.values)
+    mask = values.pop("mask", ()) if isinstance(mask, tuple) and not mask else mask
+    weights = weights or values.pop("weights", None)
+    allow_unknown_weights = allow_unknown_weights or values.pop("allow_unknown_weights", False)
+    max_pixels = max_pixels or values.pop("max_pixels", images.MAX_PIXELS)
+    chosen = _settings(preset_found, values, settings, as_array)
     subject = _subject(image)
-    styles: Bank | SingleStyle
-    if isinstance(style, Style):
-        styles, names = SingleStyle(style), [style.name]
-    else:
-        styles = bank if isinstance(bank, Bank) else Bank(bank)
-        names = [style] if isinstance(style, str) else list(style)
+    styles: Bank | SingleStyle = SingleStyle(style) if isinstance(style, Style) else library
+    names = [style.name] if isinstance(style, Style) else [style] if isinstance(style, str) else list(style)
     spec, masks = _masks(names, mask, styles, max_pixels)
     planned = Plan(Path(os.devnull), (Task(subject, subject),), "png", ())
     run = Run(styles, spec, planned, chosen, max_pixels, None, True, masks)
-    run.check_style(preset, weights, allow_unknown_weights)
+    run.check_style(preset_found.base, weights, allow_unknown_weights)
+    if preset_found.path is not None:
+        run.remarks.append(f"preset {preset_found.name}: {printable(preset_found.path)}")
     executor = make_executor(device=device, deterministic=deterministic)
     assert isinstance(executor, InProcessExecutor)
     whole = images.to_picture(image, max_pixels=max_pixels, metadata=chosen.metadata)
@@ -131,6 +135,21 @@ def stylize(
     if as_array:
         return images.to_values(pixels, alpha, chosen.depth)
     return images.to_pillow(pixels, alpha, picture.metadata, chosen.dpi)
+
+
+def _settings(
+    preset: Preset, values: Mapping[str, Any], settings: Mapping[str, Any], as_array: bool
+) -> SynthesisSettings:
+    """Return the settings, over those of a preset that say nothing about files."""
+    fields = {field.name for field in dataclasses.fields(SynthesisSettings)}
+    of_preset = {key: value for key, value in values.items() if key in fields}
+    if not as_array:
+        of_preset.pop("depth", None)
+    given = {key: value for key, value in settings.items() if value is not None}
+    chosen = synthesis_settings(preset.base, **{**of_preset, **given, "format": "png"})
+    if chosen.depth > 8 and not as_array:
+        raise UsageError(f"depth {chosen.depth}: a PIL image has 8 bits per channel. Add as_array=True.")
+    return chosen
 
 
 def _subject(image: Any) -> Path:

@@ -154,6 +154,24 @@ def test_a_preset_and_settings_beside_it_count_as_for_apply(bank: Bank, fake: li
     assert (fake[0].settings.size, fake[0].settings.steps) == (256, 5)
 
 
+def test_a_preset_of_the_user_counts_but_for_what_it_says_about_files(
+    bank: Bank, fake: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    lines = ["[presets.mine]", "extends = 'draft'", "steps = 7", "format = 'tiff'", "depth = 16", "max_pixels = 5000"]
+    (tmp_path / "stylebank.toml").write_text("\n".join(lines), encoding="utf-8")
+    events: list[Any] = []
+    image = stylize(COLOUR, "wave", bank=bank, preset="mine", precision="float32", size=64, listener=events.append)
+    assert isinstance(image, Image.Image) and (fake[0].settings.size, fake[0].settings.steps) == (64, 7)
+    assert next(event.text for event in events if event.kind == "note").startswith("preset mine: ")
+    deep = stylize(COLOUR, "wave", bank=bank, preset="mine", precision="float32", as_array=True)
+    assert deep.dtype == np.uint16
+    with pytest.raises(ImageRefused, match="more than 5,000"):
+        stylize(np.zeros((80, 80), np.uint8), "wave", bank=bank, preset="mine")
+    with pytest.raises(UsageError, match="preset"):
+        stylize(COLOUR, "wave", bank=bank, preset="mime")
+
+
 @pytest.mark.usefixtures("fake")
 def test_events_begin_step_and_end(bank: Bank, caplog: pytest.LogCaptureFixture) -> None:
     events: list[Any] = []
