@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import click
 
-from stylebank.errors import UsageError
+from stylebank.errors import UsageError, printable
 
 from . import options
+from .style_types import TrashedName
 
 
 @click.command("restore")
-@click.argument("names", metavar="[NAME...]", nargs=-1, type=options.StyleName())
+@click.argument("names", metavar="[NAME...]", nargs=-1, type=TrashedName())
 @click.option("--list", "listed", is_flag=True, help="List the versions in the trash, newest first.")
 @click.option("--replace", is_flag=True, help="Replace a style of the same name; the trash keeps it.")
 @options.json_flag
 @click.pass_obj
 def command(context: options.CliContext, names: tuple[str, ...], listed: bool, replace: bool, json: bool) -> None:
-    """Bring back styles that were removed or replaced.
+    """Bring back styles that were removed or replaced. No style comes back unless all can.
 
-    The trash keeps the last 3 versions of a style for 30 days. The newest one comes back.
+    The trash keeps the last 3 versions of a style for 30 days. The newest undamaged one comes back.
 
     \b
       $ stylebank restore --list
@@ -32,14 +33,15 @@ def command(context: options.CliContext, names: tuple[str, ...], listed: bool, r
         if json:
             options.print_json([version.to_dict() for version in versions])
             return
-        width = max((len(version.name) for version in versions), default=0)
-        for version in versions:
-            size = options.file_size(version.path)
-            click.echo(f"{version.name:<{width}}  {version.removed:%Y-%m-%d %H:%M:%S} UTC  {size}")
+        labels = [version.name or printable(version.path.name) for version in versions]
+        width = max(map(len, labels), default=0)
+        for label, version in zip(labels, versions, strict=True):
+            detail = version.reason or options.file_size(version.path)
+            click.echo(f"{label:<{width}}  {version.removed:%Y-%m-%d %H:%M:%S} UTC  {detail}")
         if not versions:
             context.print("The trash is empty.")
         return
-    headers = [context.bank.restore(name, replace=replace) for name in names]
+    headers = context.bank.restore(*names, replace=replace)
     if json:
         options.print_json([header.to_dict() for header in headers])
     else:

@@ -52,6 +52,17 @@ class StyleName(click.ParamType):  # type: ignore[type-arg]
         return [CompletionItem(name) for name in matches]
 
 
+class TrashedName(click.ParamType):  # type: ignore[type-arg]
+    """The name of a style in the trash; completes from the trash of the bank."""
+
+    name = "style"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Return the names in the trash that begin with `incomplete`."""
+        names = {version.name for version in _bank_to_complete(ctx).trash() if version.name}
+        return [CompletionItem(name) for name in sorted(names) if name.startswith(incomplete)]
+
+
 class TagName(click.ParamType):  # type: ignore[type-arg]
     """A tag; completes from the styles of the bank."""
 

@@ -12,6 +12,7 @@ from typing import Any, TypeVar, cast, overload
 
 from ..errors import (
     NameRefused,
+    StyleExists,
     StyleNotFound,
     printable,
 )
@@ -22,7 +23,7 @@ from ..style import Header, Style
 from .commit import commit, rename_note, writing
 from .index import StyleIndex, require_known
 from .location import default_folder, expand_user
-from .trash import TrashedStyle, copy_to_trash, move_to_trash, newest_version, trashed
+from .trash import TrashedStyle, copy_to_trash, move_to_trash, newest_whole, trashed, versions_of
 
 _Default = TypeVar("_Default")
 #: Stands for a default that was not passed, since None is one.
@@ -163,62 +164,70 @@ class Bank(StyleIndex):
         ------
         StyleNotFound, BankBusy, OutputRefused
         """
-        kept = {style.name: style.path for style in self.trash()} if forever else {}
+        names = tuple(map(check_name, names))
+        versions = [version for version in self.trash() if any(map(version.holds, names))] if forever else []
         for name in names:
-            if check_name(name) not in kept:
+            if not any(version.holds(name) for version in versions):
                 self.path(name)  # before the lock: its file would create the folder of a mistyped bank
         with writing(self.folder, self.lock_timeout):
-            paths = [path for name in names if (path := self.find(check_name(name)))]
+            paths = [path for name in names if (path := self.find(name))]
             if not forever:
                 paths = [self.path(name) for name in names]
             for path in dict.fromkeys(paths):
                 path.unlink(missing_ok=True) if forever else move_to_trash(path)
-            for style in self.trash() if forever else ():
-                if style.name in map(check_name, names):
-                    style.path.unlink(missing_ok=True)
+            for version in self.trash() if forever else ():
+                if any(map(version.holds, names)):
+                    version.path.unlink(missing_ok=True)
             flush_folder(self.folder)
 
     def trash(self) -> list[TrashedStyle]:
         """Return the versions that `remove` and `add` with ``replace`` have kept, newest first.
 
+        A version that is damaged or cannot be read has no header, and a reason.
         A version is deleted after 30 days, with 3 newer ones of its style, or after a day when all have over 20 GiB.
         """
         return trashed(self.folder)
 
-    def restore(self, name: str, *, replace: bool = False) -> Header:
-        """Bring back the newest version of a style from the trash.
+    def restore(self, *names: str, replace: bool = False) -> list[Header]:
+        """Bring back the newest whole version of each style from the trash. If one cannot come back, none does.
+
+        A warning of the log names a newer version that is damaged.
 
         Parameters
         ----------
-        name
+        *names
             As in `trash`.
         replace
-            Whether a style of this name may exist; the trash then keeps that one.
+            Whether styles of these names may exist; the trash then keeps those.
 
         Returns
         -------
-        Header
-            Of the restored style.
+        list of Header
+            Of the restored styles, in the order of `names`.
 
         Raises
         ------
-        StyleNotFound, StyleExists, StyleDamaged, BankBusy, OutputRefused
+        StyleNotFound, StyleExists, StyleDamaged, StyleUnreadable, BankBusy, OutputRefused
         """
-        name = check_name(name)
-        newest_version(self.folder, name)
+        names = tuple(dict.fromkeys(map(check_name, names)))
+        versions_of(self.folder, names)  # before the lock, as in `remove`
         with writing(self.folder, self.lock_timeout, empty_trash=False):
-            self.ensure_available(name, replace=replace)
-            path = newest_version(self.folder, name)
-            header = reader.read(path).header
-            target = self.find(name)
-            if target is None:
-                target = self.free_path(name)
-            else:
-                require_known(target)
-                copy_to_trash(target)
-            path.replace(target)
+            versions = versions_of(self.folder, names)
+            targets: dict[str, Path] = {}
+            for name in names:
+                self.ensure_available(name, replace=replace)
+                target = self.find(name) or self.free_path(name)
+                if target in targets.values():
+                    raise StyleExists(f"style {name!r} differs only in case from another one. Restore one of them.")
+                targets[name] = target
+            chosen = {name: newest_whole(name, versions[name]) for name in names}
+            for name, target in targets.items():
+                if os.path.lexists(target):
+                    require_known(target)
+                    copy_to_trash(target)
+                chosen[name][1].replace(target)
             flush_folder(self.folder)
-            return header
+            return [header for header, _path in chosen.values()]
 
     def rename(self, old: str, new: str) -> Header:
         """Rename a style. Its content digest stays the same.

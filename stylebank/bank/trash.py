@@ -8,16 +8,18 @@ from __future__ import annotations
 import contextlib
 import datetime
 import difflib
+import logging
 import os
 import re
 import secrets
 import shutil
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import OutputRefused, StyleFileError, StyleNotFound, printable
+from ..errors import OutputRefused, StyleDamaged, StyleFileError, StyleNotFound, printable
 from ..files import TEMPORARY_PREFIX, describe_os_error, flush_folder
 from ..names import SUFFIX, file_name
 from ..storage import reader
@@ -35,6 +37,7 @@ _DAY = 86_400 * 10**9
 #: Characters of a time and a hyphen before a file's name.
 _PREFIX = 21
 _FILE = re.compile(r"(\d{20})-(.+" + re.escape(SUFFIX) + ")")
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -43,56 +46,96 @@ class TrashedStyle:
 
     Attributes
     ----------
-    header : Header
+    header : Header or None
+        None if the file is damaged or cannot be read.
     removed : datetime.datetime
         When it was removed or replaced, in UTC.
     path : Path
+    reason : str
+        Why there is no header.
     """
 
-    header: Header
+    header: Header | None
     removed: datetime.datetime
     path: Path
+    reason: str = ""
 
     @property
-    def name(self) -> str:
-        """The style's name."""
-        return self.header.name
+    def name(self) -> str | None:
+        """The style's name, if there is a header."""
+        return self.header.name if self.header else None
+
+    def holds(self, name: str) -> bool:
+        """Tell whether this is a version of a style; a damaged file is recognised by its file name."""
+        return self.header.name == name if self.header else self.path.name[_PREFIX:] == file_name(name)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
         return {
             "name": self.name,
             "removed": self.removed.isoformat(timespec="seconds"),
-            "content_sha256": self.header.content_sha256,
+            "content_sha256": self.header.content_sha256 if self.header else None,
             "file": printable(self.path),
+            "reason": self.reason or None,
         }
 
 
 def trashed(folder: Path) -> list[TrashedStyle]:
-    """Return the whole versions in the trash of a bank's folder, newest first."""
+    """Return the versions in the trash of a bank's folder, newest first, whole or not."""
     found = []
     for nanoseconds, path in _files(folder):
         removed = datetime.datetime.fromtimestamp(nanoseconds // 10**9, datetime.timezone.utc)
-        with contextlib.suppress(StyleFileError):
+        try:
             found.append(TrashedStyle(reader.read_header(path), removed, path))
+        except StyleFileError as error:
+            if os.path.lexists(path):  # another process may have restored it
+                found.append(TrashedStyle(None, removed, path, error.reason))
     return found
 
 
-def newest_version(folder: Path, name: str) -> Path:
-    """Return the file of the newest version of a style in the trash.
+def versions_of(folder: Path, names: Sequence[str]) -> dict[str, list[TrashedStyle]]:
+    """Return the versions of each style in the trash, newest first, whole or not.
 
     Raises
     ------
     StyleNotFound
-        The message suggests similar names.
+        If one style has none. The message suggests similar names.
     """
     versions = trashed(folder)
-    for style in versions:
-        if style.name == name:
-            return style.path
-    matches = difflib.get_close_matches(name, {style.name for style in versions}, n=3, cutoff=0.5)
-    hint = f" Did you mean {', '.join(matches)}?" if matches else " 'stylebank restore --list' shows what is there."
-    raise StyleNotFound(f"style {name!r} is not in the trash of the bank {printable(folder)}.{hint}")
+    found = {name: [version for version in versions if version.holds(name)] for name in names}
+    for name in names:
+        if not found[name]:
+            known = {version.name for version in versions if version.name}
+            matches = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+            hint = f" Did you mean {', '.join(matches)}?" if matches else " 'stylebank restore --list' shows all."
+            raise StyleNotFound(f"style {name!r} is not in the trash of the bank {printable(folder)}.{hint}")
+    return found
+
+
+def newest_whole(name: str, versions: Sequence[TrashedStyle]) -> tuple[Header, Path]:
+    """Return the newest version with undamaged numbers; a warning names each newer one.
+
+    Raises
+    ------
+    StyleDamaged
+        If there is none.
+    StyleUnreadable
+        If the system does not let this process read a newer version, which may be whole.
+    """
+    damaged: list[StyleDamaged] = []
+    for version in versions:
+        try:
+            header = reader.read(version.path).header
+        except StyleDamaged as error:
+            damaged.append(error)
+            continue
+        for newer in damaged:
+            _log.warning(
+                "%s: %s It stays in the trash. An older version of style %r comes back, removed %s UTC.",
+                *(printable(newer.path or ""), newer.reason, name, f"{version.removed:%Y-%m-%d %H:%M:%S}"),
+            )
+        return header, version.path
+    raise damaged[0]
 
 
 def move_to_trash(path: Path) -> None:

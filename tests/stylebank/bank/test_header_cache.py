@@ -135,7 +135,8 @@ def test_damage_is_named_every_time_and_verify_trusts_no_cache(bank: Bank, opene
 
 def cache_of(bank: Bank) -> dict[str, Any]:
     bank.names()
-    return json.loads((cache_file(bank.folder)).read_bytes())
+    content: dict[str, Any] = json.loads(cache_file(bank.folder).read_bytes())
+    return content
 
 
 FINGERPRINT = {"weights_sha256": "", "layers": ["pixels"], "pooling": "avg", "padding": "reflect"}
@@ -162,7 +163,7 @@ def test_a_header_that_no_file_can_have_is_not_believed(bank: Bank, opened: list
     header = content["files"][file_name("style 4")][3]
     assert key in header
     header[key] = value
-    (cache_file(bank.folder)).write_text(json.dumps(content))
+    cache_file(bank.folder).write_text(json.dumps(content))
     opened.clear()
     again = Bank(bank.folder).headers()
     assert len(opened) == 60
@@ -174,7 +175,7 @@ def test_a_header_that_no_file_can_have_is_not_believed(bank: Bank, opened: list
 )
 def test_a_damaged_cache_is_built_again(bank: Bank, opened: list[str], data: bytes) -> None:
     content = cache_of(bank)
-    (cache_file(bank.folder)).write_bytes(data)
+    cache_file(bank.folder).write_bytes(data)
     assert len(Bank(bank.folder).names()) == 60
     assert cache_of(bank) == content
     opened.clear()
@@ -202,7 +203,7 @@ def test_a_wrong_name_in_the_cache_leads_to_no_wrong_style(bank: Bank) -> None:
     content = cache_of(bank)
     entry = content["files"][file_name("style 5")]
     entry[3]["name"] = "other"
-    (cache_file(bank.folder)).write_text(json.dumps(content))
+    cache_file(bank.folder).write_text(json.dumps(content))
     again = Bank(bank.folder)
     assert "other" not in again and again.get("style 5").name == "style 5"
 

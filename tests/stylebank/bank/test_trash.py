@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from pathlib import Path
 
+import h5py
 import pytest
 
 from stylebank.bank import Bank, transfer, trash
-from stylebank.errors import OutputRefused, StyleExists, StyleNotFound
+from stylebank.errors import OutputRefused, StyleDamaged, StyleExists, StyleNotFound, StyleUnreadable
 from stylebank.names import file_name
-from stylebank.storage import writer
+from stylebank.storage import hdf5, writer
 from tests.stylebank.bank.conftest import SMALL, contents, damage
 from tests.styles import difference, style
 
 
 def names(bank: Bank) -> list[str]:
-    return [version.name for version in bank.trash()]
+    """The names of the versions in the trash; none for one without a header."""
+    return [version.name or "" for version in bank.trash()]
 
 
 def test_a_removed_style_comes_back_bit_for_bit(two: Bank) -> None:
     before = contents(two)
     two.remove("wave", "poppies")
     assert two.names() == [] and sorted(names(two)) == ["poppies", "wave"]
-    header = two.restore("wave")
+    (header,) = two.restore("wave")
     assert header == two.header("wave") and names(two) == ["poppies"]
     two.restore("poppies")
     assert contents(two) == before and two.trash() == []
@@ -46,10 +49,10 @@ def test_a_replaced_style_comes_back_and_the_other_is_kept(
     with pytest.raises(StyleExists, match="--replace"):
         two.restore("wave")
     assert two.header("wave") == new
-    assert two.restore("wave", replace=True) == old.header
+    assert two.restore("wave", replace=True) == [old.header]
     assert difference(two.get("wave"), old) == ""
     assert [version.header for version in two.trash()] == [new]
-    assert two.restore("wave", replace=True) == new
+    assert two.restore("wave", replace=True) == [new]
 
 
 def test_an_import_that_replaces_keeps_the_old_one(two: Bank, tmp_path: Path) -> None:
@@ -57,7 +60,7 @@ def test_an_import_that_replaces_keeps_the_old_one(two: Bank, tmp_path: Path) ->
     path = tmp_path / "gift.stylebank.h5"
     path.write_bytes(writer.encode(style("wave", 5, layers=SMALL)))
     transfer.import_style(two, path, replace=True)
-    assert two.restore("wave", replace=True) == old
+    assert two.restore("wave", replace=True) == [old]
 
 
 def test_the_newest_version_comes_back_first(two: Bank) -> None:
@@ -67,7 +70,7 @@ def test_the_newest_version_comes_back_first(two: Bank) -> None:
     two.remove("wave")
     assert [version.header for version in two.trash()] == headers[::-1]
     for header in headers[::-1]:
-        assert two.restore("wave") == header
+        assert two.restore("wave") == [header]
         two.path("wave").unlink()
 
 
@@ -111,7 +114,7 @@ def test_no_number_of_removed_styles_deletes_one_of_them(bank: Bank) -> None:
     bank.remove(*many)
     assert bank.names() == []
     for name in (many[-1], many[0]):
-        assert bank.restore(name).name == name
+        assert [header.name for header in bank.restore(name)] == [name]
     bank.add(style("next", layers=("pixels",)))
     assert sorted(names(bank)) == sorted(many[1:-1])
 
@@ -126,7 +129,8 @@ def test_a_full_trash_deletes_the_oldest_after_a_day(two: Bank, monkeypatch: pyt
     assert names(two) == ["tide", "wave", "poppies"]
     now = time.time_ns()
     monkeypatch.setattr(time, "time_ns", lambda: now + 2 * 86_400 * 10**9)
-    assert two.restore("poppies").name == "poppies"  # a restore deletes nothing
+    two.restore("poppies")  # deletes nothing
+    assert names(two) == ["tide", "wave"]
     two.add(style("next", 2, layers=SMALL), replace=True)
     assert names(two) == ["next", "tide"]
 
@@ -156,9 +160,86 @@ def test_damaged_and_other_files_in_the_trash_harm_nothing(two: Bank) -> None:
     folder = two.folder / trash.TRASH_FOLDER
     (folder / "notes.txt").write_text("mine")
     (folder / f"{10**19}-x.stylebank.h5").mkdir()
-    assert two.trash() == [] and two.headers()[1] == []
+    assert names(two) == ["", ""] and two.headers()[1] == []
     two.add(style("next", layers=SMALL))
     assert (folder / "notes.txt").exists()
+    with pytest.raises(StyleDamaged):
+        two.restore("wave")
+    two.remove("wave", forever=True)
+    assert len(names(two)) == 1
+
+
+def spoil(path: Path) -> None:
+    """Change the last byte of the first array, which leaves the header whole."""
+    with h5py.File(path, "r") as file:
+        arrays: list[h5py.Dataset] = []
+        file.visititems(lambda _name, item: arrays.append(item) if isinstance(item, h5py.Dataset) else None)
+        array = next(array for array in arrays if array.dtype.kind == "f" and array.ndim and array.chunks is None)
+        offset = array.id.get_offset() + array.id.get_storage_size() - 1
+    data = bytearray(path.read_bytes())
+    data[offset] ^= 1
+    path.write_bytes(data)
+
+
+def test_the_next_older_version_comes_back_for_a_damaged_one(two: Bank, caplog: pytest.LogCaptureFixture) -> None:
+    old = two.header("wave")
+    two.add(style("wave", 9, layers=SMALL), replace=True)
+    two.remove("wave")
+    newest, older = two.trash()
+    spoil(newest.path)
+    assert two.trash()[0].header == newest.header
+    assert two.restore("wave") == [old]
+    (warning,) = caplog.messages
+    assert newest.path.name in warning and f"removed {older.removed:%Y-%m-%d %H:%M:%S} UTC" in warning
+    assert [version.path for version in two.trash()] == [newest.path]
+    two.remove("wave")
+    spoil(two.trash()[0].path)
+    with pytest.raises(StyleDamaged):
+        two.restore("wave")
+
+
+def test_a_version_that_cannot_be_read_is_not_passed_over(two: Bank, monkeypatch: pytest.MonkeyPatch) -> None:
+    two.add(style("wave", 9, layers=SMALL), replace=True)
+    two.remove("wave")
+    newest = two.trash()[0].path
+    opened = hdf5._open_bytes
+
+    def refuse(path: Path) -> hdf5._Bytes:  # permissions say nothing to root
+        if path == newest:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return opened(path)
+
+    monkeypatch.setattr(hdf5, "_open_bytes", refuse)
+    assert names(two) == ["", "wave"] and "permission denied" in two.trash()[0].reason
+    with pytest.raises(StyleUnreadable):
+        two.restore("wave")
+
+
+def test_all_styles_come_back_or_none(two: Bank) -> None:
+    wave, poppies = two.header("wave"), two.header("poppies")
+    two.remove("wave", "poppies")
+    two.add(style("tide", layers=SMALL))
+    two.add(style("tide", 2, layers=SMALL), replace=True)
+    for others, error in ((["nothing"], StyleNotFound), (["tide"], StyleExists)):
+        with pytest.raises(error):
+            two.restore("wave", *others)
+        assert two.names() == ["tide"]
+    spoil(next(version.path for version in two.trash() if version.name == "poppies"))
+    with pytest.raises(StyleDamaged):
+        two.restore("wave", "poppies")
+    assert two.names() == ["tide"]
+    spoil(next(version.path for version in two.trash() if version.name == "poppies"))  # the same bit again
+    assert two.restore("wave", "poppies", "wave") == [wave, poppies]
+
+
+def test_styles_that_differ_in_case_do_not_come_back_together(bank: Bank) -> None:
+    for name in ("wave", "Wave"):
+        bank.add(style(name, layers=SMALL))
+        bank.remove(name)
+    with pytest.raises(StyleExists, match="differs only in case"):
+        bank.restore("wave", "Wave")
+    assert bank.names() == []
+    assert bank.restore("Wave")[0].name == "Wave"
 
 
 def test_the_trash_of_a_groups_bank_is_the_groups(bank: Bank) -> None:
