@@ -25,6 +25,7 @@ from .user_paths import put_files_below
 
 FILE_NAME = "stylebank.toml"
 MAX_BYTES = 1 << 16
+MAX_PRESETS = 100
 #: Sources of presets, in order of precedence.
 WORKING_FOLDER, USER, BANK = "working folder", "user", "bank"
 
@@ -64,6 +65,9 @@ class PresetFile:
         tables = content.get("presets", {})
         if not isinstance(tables, dict):
             raise self.where.error(("presets",), "presets: expected tables. Write [presets.NAME].")
+        if len(tables) > MAX_PRESETS:
+            text = f"presets: {len(tables):,} presets; a file has at most {MAX_PRESETS}. Remove some."
+            raise self.where.error(("presets",), text)
         return tables
 
     @functools.cached_property

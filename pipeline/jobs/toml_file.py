@@ -53,7 +53,7 @@ def _text(path: Path, kind: str, most_bytes: int) -> str:
             raise UsageError(f"{printable(path)}: no such file. Give a {kind}, JOBS.toml.")
         if path.stat().st_size > most_bytes:
             raise UsageError(
-                f"{printable(path)}: {path.stat().st_size:,} bytes; a {kind} has at most {most_bytes:,}. Split it."
+                f"{printable(path)}: {path.stat().st_size:,} bytes; a {kind} has at most {most_bytes:,}. Shorten it."
             )
         return path.read_text("utf-8-sig")  # editors on Windows put a byte order mark first
     except UnicodeDecodeError as error:

@@ -40,6 +40,8 @@ CASES = [
     ("apply --style wave:0.6 --style tw", ["apply", "--style", "wave:0.6", "--style", "two words"]),
     ("apply --keep-color=tr", ["apply", "--keep-color=transport"]),
     ("apply --keep-c", ["apply", "--keep-color"]),
+    ("apply --preset=fi", ["apply", "--preset=fine"]),
+    ("apply --preset nig", ["apply", "--preset", "night"]),
     ("mix new --from tw", ["mix", "new", "--from", "two words"]),
     ("mix --from=tw", ["mix", "--from=two words"]),
     ("list --tag deep", ["list", "--tag", "deep sea"]),
@@ -60,6 +62,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("completion")
     for seed, name in enumerate(NAMES):
         Bank(folder / "bank").add(styles.style(name, seed, tags=("deep sea",)))
+    (folder / "bank/stylebank.toml").write_text("[presets.night]\nsize = 64\n")
     program = folder / "bin/stylebank"
     program.parent.mkdir()
     program.write_text(

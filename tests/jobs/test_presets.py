@@ -82,6 +82,7 @@ def test_a_preset_extends_a_built_in_one_and_presets_of_other_files(places: dict
         "x" * 70_000,
         "a = " + "[" * 5_000,
         "[presets.draft]\nsize = 64",
+        "".join(f"[presets.a{number}]\nsize = 64\n" for number in range(101)),
     ],
 )
 @pytest.mark.parametrize("place", ["working folder", "user", "bank"])
