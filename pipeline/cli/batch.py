@@ -141,6 +141,8 @@ def _print_estimates(estimates: Sequence[Estimate]) -> None:
             f"{f'; {sizes}{more}' if sizes else ''}{takes}"
             f"{f'; {estimate.disk / 1e6:.1f} MB' if estimate.to_make else ''}"
         )
+        if estimate.existing:
+            click.echo(f"  {estimate.existing}")
         for reason in estimate.reasons[:_MAX_REASONS]:
             click.echo(f"  {reason}")
         if len(estimate.reasons) > _MAX_REASONS:

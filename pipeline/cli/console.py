@@ -167,7 +167,7 @@ class _EventLines:
         if count <= 1:
             return [self._last] if count else []
         lines = [f"{count - left:,} already finished, skipped"] if count > left else []
-        return [*lines, *([f"{left:,} left as they are: see -v"] if left else [])]
+        return [*lines, *([f"{left:,} other pictures or of other runs, not computed; -v names each"] if left else [])]
 
 
 class _LinePrinter:

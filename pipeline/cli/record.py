@@ -40,8 +40,10 @@ def compact_command(context: options.CliContext, /, folder: str, json: bool) -> 
             [
                 {
                     "record": printable(result.record),
-                    "lines": [result.lines_before, result.lines_after],
-                    "bytes": [result.bytes_before, result.bytes_after],
+                    "lines_before": result.lines_before,
+                    "lines_after": result.lines_after,
+                    "bytes_before": result.bytes_before,
+                    "bytes_after": result.bytes_after,
                 }
                 for result in results
             ]
@@ -50,5 +52,5 @@ def compact_command(context: options.CliContext, /, folder: str, json: bool) -> 
     for result in results:
         context.print(
             f"{printable(result.record)}: {plural(result.lines_before, 'line')} before, {result.lines_after:,} after; "
-            f"{result.bytes_before / 1e6:.1f} MB before, {result.bytes_after / 1e6:.1f} MB after"
+            f"{result.bytes_before / 1e3:,.1f} kB before, {result.bytes_after / 1e3:,.1f} kB after"
         )

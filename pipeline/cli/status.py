@@ -26,7 +26,7 @@ def command(folder: str, json: bool) -> int:
 
     FOLDER is an --output folder, also while a run writes into it. Failures are counted by reason;
     --retry-failed of 'stylebank apply' and 'stylebank batch' repeats them. The exit code is 1 if
-    pictures failed, else 0.
+    pictures failed, or are left without a run that works, else 0.
 
     \b
       $ stylebank status out
@@ -40,31 +40,37 @@ def command(folder: str, json: bool) -> int:
     else:
         for state in states:
             _print(state)
-    return 1 if any(state.failed for state in states) else 0
+    return 1 if any(state.failed or state.is_unfinished for state in states) else 0
 
 
 def _print(status: FolderStatus) -> None:
-    run = status.latest
-    total = run.counts.get("total") if run is not None else None
-    reached = sum(count for key, count in run.counts.items() if key != "total") if run is not None else 0
+    from ..jobs.summary import failure_reason
+
     parts = [f"{len(status.done):,} done", f"{len(status.failed):,} failed"]
     if status.missing:
         parts.append(f"{status.missing:,} removed since")
+    if status.left is not None:
+        parts.append(f"{status.left:,} left")
     click.echo(f"{printable(status.folder)}: {', '.join(parts)}")
-    if run is not None and total is not None:
-        click.echo(f"  last run: {reached:,} of {total:,} pictures, {total - reached:,} left")
-    for each in (*status.runs, status.last):
-        if each is not None:
-            click.echo(f"  {_run_text(each)}")
+    for run in status.known_runs:
+        click.echo(f"  {_run_text(run)}")
+    first = {failure_reason(entry): entry.subject for entry in reversed(status.failed)}
     for reason, count in status.reasons.most_common(_MOST_REASONS):
-        click.echo(f"  failed {count:>6,}   {reason}")
+        more = f" and {count - 1:,} more" if count > 1 else ""
+        click.echo(f"  failed: {printable(first[reason])}{more}: {reason}")
     rest = len(status.reasons) - _MOST_REASONS
     if rest > 0:
         click.echo(f"  and {rest:,} other reasons; --json prints all")
+    if status.failed:
+        click.echo("  --retry-failed of the same command repeats the failed pictures alone")
+    if status.left and not any(run.alive for run in status.known_runs):
+        click.echo("  the same command computes those that are left")
 
 
 def _run_text(run: RunInfo) -> str:
     from ..jobs.status import state
 
     text = {"working": "works", "killed": "was killed, or lost its disk", "ended early": "ended early"}[state(run)]
-    return f"{run}: {text}"
+    reached = sum(count for key, count in run.counts.items() if key != "total")
+    counts = f", {reached:,} of {run.counts['total']:,} pictures" if "total" in run.counts else ""
+    return f"{run}: {text}{counts}"

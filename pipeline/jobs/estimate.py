@@ -23,6 +23,7 @@ from ..execution.executors import Executor, InProcessExecutor
 from ..execution.messages import ImageBatch
 from ..settings import SynthesisSettings
 from ..synthesis.masks import RegionMasks
+from .existing import notice
 from .resume import PendingImage, find_pending
 from .run import Run, settle_precision
 
@@ -64,6 +65,8 @@ class Estimate:
         Bytes of the pending outputs.
     device : str or None
         Kind of device and backend that took the times, such as ``cpu (tensorflow)``; None without a trial.
+    existing : str
+        Message on outputs that exist and are other pictures; empty if there are none.
     """
 
     style: str
@@ -77,6 +80,7 @@ class Estimate:
     setup: float | None
     disk: int
     device: str | None = None
+    existing: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the estimate as a dictionary for JSON."""
@@ -93,6 +97,7 @@ class Estimate:
             "setup": None if self.setup is None else round(self.setup, 3),
             "disk": self.disk,
             "device": self.device,
+            "existing": self.existing,
         }
 
 
@@ -132,6 +137,11 @@ def _estimate_run(run: Run, pairs: list[tuple[PendingImage, Any]], timer: _Timer
     pending = [image for image, entry in pairs if entry is None]
     sizes = Counter(image.size for image in pending if image.size is not None)
     reasons = tuple(str(entry.error) for _image, entry in pairs if entry is not None and entry.status == "failed")
+    differences = [  # but where a numbered copy is finished
+        image.difference
+        for image, entry in pairs
+        if image.difference is not None and (entry is None or entry.error is not None)
+    ]
     seconds = setup = None
     if timer is not None and sizes:
         result, setup = timer.measure(run, sizes.most_common(1)[0][0])
@@ -150,6 +160,7 @@ def _estimate_run(run: Run, pairs: list[tuple[PendingImage, Any]], timer: _Timer
         setup,
         round(sum(width * height * bytes_per_pixel * count for (width, height), count in sizes.items())),
         timer.device if timer is not None else None,
+        notice(differences, run.on_existing) if differences else "",
     )
 
 

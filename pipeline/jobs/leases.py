@@ -165,8 +165,9 @@ class FolderRuns:
         if self._renewer.ident is not None:
             self._renewer.join()
         for path in list(self._held):
-            with contextlib.suppress(OSError):
-                path.unlink()
+            if self._is_own(path):  # not one that another run has taken over
+                with contextlib.suppress(OSError):
+                    path.unlink()
         self._held.clear()
         with contextlib.suppress(OSError):
             if self.counts.get("total", 0) > sum(n for status, n in self.counts.items() if status != "total"):
@@ -216,8 +217,10 @@ class FolderRuns:
 
     def _write(self) -> None:
         self._written_at = time.monotonic()
+        aside = self._path.with_suffix(f".{threading.get_ident()}")
         with contextlib.suppress(OSError):  # a disk that is away for a moment
-            self._path.write_text(self._text(), "utf-8")
+            aside.write_text(self._text(), "utf-8")
+            aside.replace(self._path)
 
     def _text(self, ended: float | None = None) -> str:
         content = {"owner": vars(self._owner), "started": self._started, "command": self._command}

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
-from stylebank.errors import BankBusy, OutputRefused, StylebankError, printable
+from stylebank.errors import BankBusy, OutputRefused, StylebankError, plural, printable
 from stylebank.files import make_folder, remove_temporaries, shared_lock
 
 from .leases import FolderRuns, joined
@@ -55,6 +55,8 @@ class OutputFolders:
                     place = stack.enter_context(joined(folder))
                 except OutputRefused as error:  # pictures that are finished need no lease
                     self._refused |= {id(run): error for run in runs}
+                    for run in runs:
+                        run.refused = True
                     continue
                 self._places |= {id(run): place for run in runs}
                 place.count(total=sum(len(run.planned.tasks) for run in runs), done=0, skipped=0, failed=0)
@@ -105,9 +107,16 @@ class OutputFolders:
             claimed = [image for image in group if self._claim(image, settle, held.append)]
             if claimed:
                 yield claimed
+        left: list[PendingImage] = []
         for image in held:
-            if self._claim(image, settle, lambda image: self._leave(image, settle)):
+            if self._claim(image, settle, left.append):
                 yield [image]
+        for image in left:
+            reason = f"{printable(image.task.output)}: another run computes it"
+            settle(image, dataclasses.replace(image.entry, status="skipped", error=reason))
+        if left:
+            are = "is" if len(left) == 1 else "are"
+            self._note(f"{plural(len(left), 'picture')} {are} still computed by another run. Run this again to check.")
 
     def _claim(
         self,
@@ -123,7 +132,7 @@ class OutputFolders:
         place = self._places[id(image.run)]
         try:
             while not (claim := place.claim(image.task.output, _work(image))).granted:
-                if claim.same_work or claim.holder is None:
+                if claim.same_work or claim.holder is None or image.run.overwrite:
                     on_held(image)
                     return False
                 if image.run.on_existing != "number":
@@ -147,10 +156,6 @@ class OutputFolders:
             self.release(image)
             settle(image, entry)
         return entry is None
-
-    def _leave(self, image: PendingImage, settle: Callable[[PendingImage, Entry], None]) -> None:
-        reason = f"{printable(image.task.output)}: another run computes it"
-        settle(image, dataclasses.replace(image.entry, status="skipped", error=reason))
 
     def release(self, image: PendingImage) -> None:
         """Give back the lease of an image that is finished."""

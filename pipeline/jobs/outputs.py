@@ -93,6 +93,9 @@ class Outputs:
         path = os.path.realpath(output)
         return path in self._subjects or output_key(path) in self._reserved
 
+    def _recorded_animation(self) -> str | None:
+        return None if self.animation is None else os.path.relpath(self.animation, self._planned.folder)
+
     def lacks_snapshots(self, task: Task) -> bool:
         """Return whether snapshots or an animation are asked for and missing."""
         return bool(
@@ -112,7 +115,14 @@ class Outputs:
         self._save(steps_folder(task.output) / f"{step:04d}{task.output.suffix}", pixels, picture)
 
     def save(
-        self, task: Task, picture: images.Picture, result: ImageResult, entry: Entry, timed: Callable[[Entry], Entry]
+        self,
+        task: Task,
+        picture: images.Picture,
+        result: ImageResult,
+        entry: Entry,
+        timed: Callable[[Entry], Entry],
+        *,
+        may_replace: Callable[[], bool] = lambda: True,
     ) -> Entry:
         """Write the line of the record, then the image.
 
@@ -122,6 +132,8 @@ class Outputs:
             Line of the record without the digest and the time.
         timed
             Adds the time to the line when the file is encoded.
+        may_replace
+            Whether what has the output's name now may be replaced, asked right before that.
 
         Raises
         ------
@@ -137,13 +149,20 @@ class Outputs:
         if self.animation:
             frames = [images.to_uint8(picture.pixels), *self._frames, images.to_uint8(pixels)]
             images.save_animation(self.animation, frames, (width, height))
-        done = dataclasses.replace(entry, width=width, height=height, status="done")
+        done = dataclasses.replace(
+            entry, width=width, height=height, status="done", animation=self._recorded_animation()
+        )
 
         def record_entry(digest: str, status: os.stat_result) -> None:
             nonlocal done
             if not self.may_write(task.output):
                 raise OutputRefused(
                     f"{printable(task.output)}: another run took it over while this one slept. Run this again."
+                )
+            if not may_replace():
+                raise OutputRefused(
+                    f"{printable(task.output)}: another program wrote this file while the picture was computed. "
+                    "Run this again: the picture gets a number, or what --on-existing says."
                 )
             stat = [status.st_size, status.st_mtime_ns]
             done = timed(dataclasses.replace(done, output_sha256=digest, output_stat=stat))

@@ -6,11 +6,12 @@ file, ``stylebank.losses.jsonl``.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
 import reprlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,11 @@ import msgspec
 
 from stylebank.errors import OutputRefused, printable
 from stylebank.files import describe_os_error, flush, follow_group
+from stylebank.locks import exclusive_lock
 
 FILE_NAME = "stylebank.jsonl"
 LOSSES_NAME = "stylebank.losses.jsonl"
+_LOCK_SECONDS = 60.0
 _repr = reprlib.Repr()
 _repr.maxstring = 45
 _shorten = _repr.repr
@@ -56,6 +59,10 @@ class Entry:
     subject_stat, output_stat
         Size in bytes and modification time in nanoseconds when the digest was computed. A file with both
         unchanged is not read again.
+    copy
+        Number in the name of an output beside which another picture has the name without one.
+    animation
+        Path of the animation, relative to the record's folder.
     """
 
     subject: str
@@ -85,6 +92,8 @@ class Entry:
     libraries: dict[str, str] | None = None
     subject_stat: list[int] | None = None
     output_stat: list[int] | None = None
+    copy: int | None = None
+    animation: str | None = None
 
     def __repr__(self) -> str:
         """Return output, status, style and loss or error, shortened."""
@@ -95,6 +104,14 @@ class Entry:
         """Return the entry as one line of JSON, in ASCII, with or without the losses."""
         plain = {name: getattr(self, name) for name in FIELDS if losses or name != "losses"}
         return json.dumps({key: value for key, value in plain.items() if key not in _LATER or value is not None})
+
+    @property
+    def planned_output(self) -> str:
+        """Output without the number of a copy: what the run asked for."""
+        if self.copy is None:
+            return self.output
+        stem, suffix = os.path.splitext(self.output)  # noqa: PTH122  # a text, of any system
+        return stem.removesuffix(f"-{self.copy}") + suffix
 
     def same_work(self, other: Entry) -> bool:
         """Return whether both give the same image: subject, style, weights, algorithm, and deciding settings.
@@ -187,8 +204,9 @@ class Record:
         OutputRefused
             If a file cannot be read.
         """
-        entries = [entry for line in self.lines() if (entry := decode(line)) is not None]
-        by_digest = self._losses() if losses and any(entry.losses is None for entry in entries) else {}
+        entries = [entry for line in self.iter_lines() if (entry := decode(line)) is not None]
+        missing = losses and any(entry.losses is None for entry in entries)
+        by_digest: dict[str | None, list[float]] = dict(self.iter_losses()) if missing else {}
         return [
             dataclasses.replace(entry, losses=by_digest[entry.output_sha256])
             if entry.losses is None and entry.status == "done" and entry.output_sha256 in by_digest
@@ -196,39 +214,54 @@ class Record:
             for entry in entries
         ]
 
-    def lines(self) -> list[bytes]:
-        """Return the lines of the file, torn ones included; none if there is no file."""
+    def iter_lines(self) -> Iterator[bytes]:
+        """Yield the lines of the file, torn ones included; none if there is no file."""
         return _lines(self.path)
 
-    def _losses(self) -> dict[str | None, list[float]]:
-        """Return the losses by the digest of the output."""
-        losses: dict[str | None, list[float]] = {}
+    def iter_losses(self) -> Iterator[tuple[str, list[float]]]:
+        """Yield the digest of an output and its losses, from the file of the losses."""
         for line in _lines(self.losses_path):
-            try:
+            with contextlib.suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
                 decoded = _losses_decoder.decode(line)
-            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-                continue
-            losses[decoded.output_sha256] = decoded.losses
-        return losses
+                yield decoded.output_sha256, decoded.losses
 
     def append(self, *entries: Entry) -> None:
-        """Append entries and flush them to the disk; the losses go to their own file, which is not flushed."""
+        """Append entries and flush them to the disk; the losses go to their own file, which is not flushed.
+
+        The record is locked meanwhile: on a network disk, appending alone does not keep machines apart.
+
+        Raises
+        ------
+        OutputRefused
+            If a file cannot be written.
+        LockTimeout
+            If another process holds the lock for a minute.
+        """
         with_losses = [entry for entry in entries if entry.losses and entry.output_sha256]
-        if with_losses:
-            _append(self.losses_path, (losses_line(entry) for entry in with_losses), to_disk=False)
-        _append(self.path, (entry.json(losses=False) for entry in entries), to_disk=True)
+        try:
+            with exclusive_lock(self.path, timeout=_LOCK_SECONDS):
+                if with_losses:
+                    _append(
+                        self.losses_path,
+                        (losses_line(str(entry.output_sha256), entry.losses or ()) for entry in with_losses),
+                        to_disk=False,
+                    )
+                _append(self.path, (entry.json(losses=False) for entry in entries), to_disk=True)
+        except OSError as error:
+            raise OutputRefused(f"{printable(self.path)}: {describe_os_error(error)}") from error
 
 
-def losses_line(entry: Entry) -> str:
-    """Return the line of an entry in the file of the losses."""
-    return json.dumps({"output_sha256": entry.output_sha256, "losses": entry.losses})
+def losses_line(output_sha256: str, losses: Sequence[float]) -> str:
+    """Return a line of the file of the losses."""
+    return json.dumps({"output_sha256": output_sha256, "losses": losses})
 
 
-def _lines(path: Path) -> list[bytes]:
+def _lines(path: Path) -> Iterator[bytes]:
     try:
-        return path.read_bytes().splitlines()
+        with path.open("rb") as file:
+            yield from (line.rstrip(b"\r\n") for line in file)
     except FileNotFoundError:
-        return []
+        return
     except OSError as error:
         raise OutputRefused(f"{printable(path)}: {describe_os_error(error)}") from error
 

@@ -48,6 +48,8 @@ class _Line(msgspec.Struct):
     threads: int | None = None
     subject_stat: list[int] | None = None
     output_stat: list[int] | None = None
+    copy: int | None = None
+    animation: str | None = None
 
 
 _decoder = msgspec.json.Decoder(_Line)
@@ -63,13 +65,16 @@ class RecordIndex:
     ----------
     record
         Read at once, as far as it exists.
+    numbered
+        Keep the number of each entry's line.
     """
 
-    def __init__(self, record: Record) -> None:
+    def __init__(self, record: Record, *, numbered: bool = False) -> None:
         self.record = record
+        self._numbers: dict[int, int] | None = {} if numbered else None
         self._position = 0
         self._done: dict[str, list[Entry]] = {}
-        self._failures: dict[tuple[str, str], Entry] = {}
+        self._failures: dict[str, Entry] = {}
         self._settings: dict[bytes, dict[str, Any] | None] = {}
         self._newest: dict[tuple[int, str, str], tuple[int, Entry]] = {}
         self._count = 0
@@ -86,19 +91,30 @@ class RecordIndex:
         try:
             with self.record.path.open("rb") as file:
                 if os.fstat(file.fileno()).st_size < self._position:  # rewritten meanwhile
-                    self._position = 0
+                    self._clear()
                 file.seek(self._position)
-                data = file.read()
+                for number, line in enumerate(file):
+                    entry = self._entry(line.rstrip(b"\r\n"))
+                    if entry is None and not line.endswith(b"\n"):
+                        return  # in the middle of being written
+                    self._position += len(line)
+                    if entry is not None:
+                        if self._numbers is not None:
+                            self._numbers[id(entry)] = number
+                        self._add(entry)
         except (FileNotFoundError, NotADirectoryError):
             return
         except OSError as error:
             raise OutputRefused(f"{printable(self.record.path)}: {describe_os_error(error)}") from error
-        whole = data.rfind(b"\n") + 1
-        self._position += whole
-        for line in data.splitlines():
-            entry = self._entry(line)
-            if entry is not None:
-                self._add(entry)
+
+    def line_number(self, entry: Entry) -> int:
+        """Return the number of an entry's line, from 0, of a numbered index."""
+        return (self._numbers or {})[id(entry)]
+
+    def _clear(self) -> None:
+        self._position = 0
+        for entries in (self._done, self._failures, self._newest):
+            entries.clear()
 
     def done(self, output: str) -> list[Entry]:
         """Return the entries of finished pictures of this output, relative to the folder, oldest first."""
@@ -115,8 +131,9 @@ class RecordIndex:
         real_folder = functools.cache(os.path.realpath)
         styles: dict[str, set[str]] = {}
         for output, entries in self._done.items():
-            head, name = os.path.split(os.path.join(folder, output))
-            styles.setdefault(f"{real_folder(head)}{os.sep}{name}", set()).update(entry.style for entry in entries)
+            for path in {output, *(entry.animation for entry in entries if entry.animation)}:
+                head, name = os.path.split(os.path.join(folder, path))
+                styles.setdefault(f"{real_folder(head)}{os.sep}{name}", set()).update(entry.style for entry in entries)
         return {path: _shared_set(frozenset(names)) for path, names in styles.items()}
 
     @functools.cached_property
@@ -124,9 +141,13 @@ class RecordIndex:
         """Folders of the snapshots of the pictures in `paths`."""
         return frozenset(f"{os.path.splitext(path)[0]}{STEPS_SUFFIX}" for path in self.paths)  # noqa: PTH122
 
-    def failure(self, subject: str, style: str) -> Entry | None:
-        """Return the last entry of a subject in a style if it is a failure."""
-        return self._failures.get((subject, style))
+    def failures(self) -> list[Entry]:
+        """Return the last entries of the outputs that failed and are not done since."""
+        return list(self._failures.values())
+
+    def failure(self, planned_output: str) -> Entry | None:
+        """Return the last entry of an output, as `Entry.planned_output` names it, if it is a failure."""
+        return self._failures.get(planned_output)
 
     def precision(self, backend: str, device: str, alike: Callable[[Entry], bool]) -> str | None:
         """Return the precision of the newest picture on a device whose settings are alike; None if there is none.
@@ -143,9 +164,9 @@ class RecordIndex:
     def _add(self, entry: Entry) -> None:
         self._count += 1
         if entry.status == "failed":
-            self._failures[entry.subject, entry.style] = entry
+            self._failures[entry.planned_output] = entry
             return
-        self._failures.pop((entry.subject, entry.style), None)
+        self._failures.pop(entry.planned_output, None)
         if entry.status != "done":
             return
         self._done.setdefault(entry.output, []).append(entry)
@@ -153,11 +174,13 @@ class RecordIndex:
             self._newest[id(entry.settings), entry.backend, entry.device] = self._count, entry
 
     def _entry(self, line: bytes) -> Entry | None:
+        if not line:
+            return None
         try:
             decoded = _decoder.decode(line)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             # Python writes NaN, and half of a surrogate pair for a file name that is not UTF-8; msgspec reads neither
-            entry = decode(line) if line else None
+            entry = decode(line)
             return None if entry is None else self._shared(entry)
         raw = bytes(decoded.settings)
         if raw not in self._settings:

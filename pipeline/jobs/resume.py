@@ -75,7 +75,8 @@ class PendingImage:
         if reason is not None:
             raise OutputRefused(f"{reason} Give the subject or the style a shorter name.")
         self.task = Task(self.planned.subject, output)
-        self.entry = dataclasses.replace(self.entry, output=_relative(self.run, self.task))
+        number = None if copy == 1 else copy
+        self.entry = dataclasses.replace(self.entry, output=_relative(self.run, self.task), copy=number)
 
     @property
     def cost(self) -> float:
@@ -118,7 +119,8 @@ def find_pending(runs: Sequence[Run]) -> Iterator[tuple[PendingImage, Entry | No
 def settle_output(image: PendingImage, *, again: bool = False) -> Entry | None:
     """Compare an image with what has its output's name, and apply the run's policy to another picture.
 
-    With the policy ``number``, `image.task` gets the first free or finished numbered output.
+    With the policy ``number``, `image.task` gets the first free or finished numbered output. ``skip`` and ``fail``
+    look for a finished one, too.
 
     Parameters
     ----------
@@ -134,7 +136,7 @@ def settle_output(image: PendingImage, *, again: bool = False) -> Entry | None:
     Raises
     ------
     OutputRefused
-        If the animation exists, or no numbered output is possible.
+        If the animation exists and gets no number, or no numbered output is possible.
     """
     run = image.run
     for copy in range(image.copy, _MOST_COPIES):
@@ -143,6 +145,12 @@ def settle_output(image: PendingImage, *, again: bool = False) -> Entry | None:
         if copy > 1 and run.outputs.is_taken(image.task.output):
             continue
         before, image.output_stat = image.output_stat, file_stat(image.task.output, follow=False)
+        if image.output_stat is None and image.difference is not None and run.on_existing in {"skip", "fail"}:
+            difference = image.difference
+            image.set_copy(1)
+            return existing_entry(
+                image, f"{printable(difference.task.output)}: exists already, and {difference.reason}."
+            )
         if image.output_stat is None or (run.overwrite and (not again or image.output_stat == before)):
             break
         known = len(run.index.done(image.entry.output))
@@ -156,11 +164,9 @@ def settle_output(image: PendingImage, *, again: bool = False) -> Entry | None:
         image.difference = image.difference or Difference(image.task, reason)
         if run.on_existing == "overwrite":
             break
-        if run.on_existing != "number":
-            return existing_entry(image, f"{printable(image.task.output)}: exists already, and {reason}.")
     else:
         raise OutputRefused(f"{printable(image.planned.output)}: {_MOST_COPIES:,} copies exist. Move some away.")
-    _check_animation(run)
+    _settle_animation(run)
     return None
 
 
@@ -182,10 +188,21 @@ def existing_entry(image: PendingImage, reason: str) -> Entry:
     return dataclasses.replace(image.entry, status="skipped", error=reason)
 
 
-def _check_animation(run: Run) -> None:
+def _settle_animation(run: Run) -> None:
+    """Apply the policy of the pictures to an animation that exists: number it, replace it, or refuse it."""
     animation = run.outputs.animation
-    if animation and not run.overwrite and run.on_existing != "overwrite" and animation.exists():
-        raise OutputRefused(f"{printable(animation)}: exists already. Add --overwrite to replace it.")
+    if animation is None or run.overwrite or run.on_existing == "overwrite" or not animation.exists():
+        return
+    if run.on_existing != "number":
+        raise OutputRefused(f"{printable(animation)}: exists already. Give another --animation, or --on-existing.")
+    copies = (numbered(animation, copy) for copy in range(2, _MOST_COPIES))
+    run.outputs.animation = next((path for path in copies if not path.exists()), animation)
+
+
+def may_replace(image: PendingImage) -> bool:
+    """Return whether the output is as it was when the image was examined, or may be replaced in any state."""
+    unchanged = file_stat(image.task.output, follow=False) == image.output_stat
+    return unchanged or image.run.overwrite or image.run.on_existing == "overwrite"
 
 
 def _compare(image: PendingImage) -> tuple[Entry | None, str | None]:
@@ -214,7 +231,7 @@ def _subject_digest(run: Run, task: Task, status: Stat, entries: Sequence[Entry]
     for entry in () if run.checksum else reversed(entries):
         if entry.subject_stat == status and Path(entry.subject).name == task.subject.name:
             return entry.subject_sha256
-    return _digest_regular(task.subject)
+    return digest_regular(task.subject)
 
 
 def _whole(run: Run, task: Task, status: Stat, entries: Sequence[Entry]) -> list[Entry]:
@@ -223,7 +240,7 @@ def _whole(run: Run, task: Task, status: Stat, entries: Sequence[Entry]) -> list
         unchanged = [entry for entry in entries if entry.output_stat is not None and entry.output_stat == status]
         if unchanged:
             return unchanged[-1:]
-    digest = _digest_regular(task.output) if entries else None
+    digest = digest_regular(task.output) if entries else None
     return [entry for entry in entries if digest is not None and entry.output_sha256 == digest][-1:]
 
 
@@ -238,7 +255,7 @@ def file_stat(path: Path, *, follow: bool = True) -> Stat:
     return [status.st_size, status.st_mtime_ns]
 
 
-def _digest_regular(path: Path) -> str | None:
+def digest_regular(path: Path) -> str | None:
     """Return the digest of a regular file, else None: reading a FIFO would block."""
     try:
         return digest_file(path) if stat.S_ISREG(path.stat().st_mode) else None

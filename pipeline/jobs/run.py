@@ -85,6 +85,8 @@ class Run:
         self.save_every = save_every
         self.overwrite = overwrite
         self.on_existing = on_existing
+        #: Whether the output folder cannot be written, so that nothing is computed and the record stays.
+        self.refused = False
         self.checksum = checksum
         self.index = (records or Records()).index(planned.folder)
         self.record = Record(planned.folder)
@@ -106,9 +108,11 @@ class Run:
         self._context: WorkerContext | None = None
 
     def retry_failed(self) -> None:
-        """Leave only the subjects whose last line in the record, in this style, is a failure."""
-        style = self.style_spec.text
-        tasks = [task for task in self.planned.tasks if self.index.failure(os.fspath(task.subject), style) is not None]
+        """Leave only the subjects whose output has a failure as its last line in the record."""
+        folder = self.planned.folder
+        tasks = [
+            task for task in self.planned.tasks if self.index.failure(os.path.relpath(task.output, folder)) is not None
+        ]
         self.planned = dataclasses.replace(self.planned, tasks=tuple(tasks))
 
     def check_style(self, preset: str | None, weights: str | Path | None, allow_unknown: bool) -> None:

@@ -111,7 +111,7 @@ class Runner:
         settled: list[tuple[PendingImage, Entry]] = []
         differences: dict[str, list[Difference]] = {}
         for image, entry in find_pending(self._runs):
-            if image.difference is not None and (entry is None or image.run.on_existing != "number"):
+            if image.difference is not None and (entry is None or entry.error is not None):
                 differences.setdefault(image.run.on_existing, []).append(image.difference)
             if entry is None:
                 pending.append(image)

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stylebank.errors import UsageError
+from stylebank.errors import UsageError, printable
 
-from .compact import find_records, shortened
+from .compact import find_records
 from .record import Entry, Record
+from .record_index import RecordIndex
 from .run_files import FOLDER_NAME, RunInfo, last_run, read_runs
 from .summary import failure_reason
 
@@ -47,10 +48,20 @@ class FolderStatus:
         return Counter(map(failure_reason, self.failed))
 
     @property
-    def latest(self) -> RunInfo | None:
-        """The newest run that is known."""
-        known = [run for run in (*self.runs, self.last) if run is not None and run.command == "apply"]
-        return max(known, key=lambda run: run.started, default=None)
+    def known_runs(self) -> list[RunInfo]:
+        """Runs that work, were killed or ended early, but those that compact the record."""
+        return [run for run in (*self.runs, self.last) if run is not None and run.command == "apply"]
+
+    @property
+    def left(self) -> int | None:
+        """Pictures that the largest known run still has to reach; None if no run is known."""
+        totals = [run.counts["total"] for run in self.known_runs if "total" in run.counts]
+        return max(0, max(totals) - len(self.done) - len(self.failed)) if totals else None
+
+    @property
+    def is_unfinished(self) -> bool:
+        """Return whether pictures are left, and no run works on them."""
+        return bool(self.left) and not any(run.alive for run in self.known_runs)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the status as a dictionary for JSON."""
@@ -59,6 +70,7 @@ class FolderStatus:
             "done": len(self.done),
             "failed": len(self.failed),
             "missing": self.missing,
+            "left": self.left,
             "failures": [
                 {"subject": entry.subject, "style": entry.style, "error": entry.error} for entry in self.failed
             ],
@@ -87,6 +99,8 @@ def status(folder: str | os.PathLike[str]) -> list[FolderStatus]:
         If a record cannot be read.
     """
     folder = Path(folder)
+    if not folder.is_dir():
+        raise UsageError(f"{printable(folder)}: no such folder. Check the path, and whether its disk is mounted.")
     folders = {path.parent for path in (folder / FOLDER_NAME, *folder.rglob(FOLDER_NAME)) if path.is_dir()}
     try:
         folders |= {record.parent for record in find_records(folder)}
@@ -97,11 +111,10 @@ def status(folder: str | os.PathLike[str]) -> list[FolderStatus]:
 
 
 def _folder_status(folder: Path) -> FolderStatus:
-    entries = shortened(Record(folder).entries(losses=False))
-    done = [entry for entry in entries if entry.status == "done"]
+    index = RecordIndex(Record(folder))
+    done = [entries[-1] for entries in index.outputs().values()]
     there = [entry for entry in done if (folder / entry.output).exists()]
-    failed = [entry for entry in entries if entry.status == "failed"]
-    return FolderStatus(folder, there, failed, len(done) - len(there), read_runs(folder), last_run(folder))
+    return FolderStatus(folder, there, index.failures(), len(done) - len(there), read_runs(folder), last_run(folder))
 
 
 def state(run: RunInfo) -> str:

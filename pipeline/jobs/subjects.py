@@ -35,7 +35,7 @@ SYSTEM_FOLDERS = frozenset(
 )
 NOT_AN_IMAGE = "not an image by its name"
 _SYSTEM_FOLDER = "a system folder"
-_OUTPUT_FOLDER = "an output folder of this file"
+_OUTPUT_FOLDER = "an output folder of this job file"
 _MOST_NAMES = 5
 
 
@@ -141,7 +141,11 @@ class SubjectSearch:
                 ),
             )
         elif os.path.lexists(path) or isinstance(argument, ListedPath) or not glob.has_magic(os.fspath(argument)):
-            if self._finished.in_this_style(self._real(path)):  # the shell's *.jpg where outputs stand beside subjects
+            if path.name in {FILE_NAME, LOSSES_NAME}:  # the shell's * in an output folder
+                self.ignored.append(Ignored(path, "the record of an output folder"))
+            elif self._finished.in_this_style(
+                self._real(path)
+            ):  # the shell's *.jpg where outputs stand beside subjects
                 self.ignored.append(Ignored(path, "an output in this style"))
             else:
                 self._append(Subject(path))

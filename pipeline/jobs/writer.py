@@ -12,7 +12,7 @@ from stylebank.errors import StylebankError, printable
 
 from ..execution.messages import ImageResult
 from .record import Entry
-from .resume import PendingImage, failed
+from .resume import PendingImage, failed, may_replace
 
 #: Largest number of images that are computed and not yet written.
 _MAX_UNWRITTEN = 8
@@ -81,7 +81,9 @@ class Writer:
             return dataclasses.replace(entry, timings=timings, seconds=round(sum(seconds.values()), 3))
 
         try:
-            entry = image.run.outputs.save(image.task, image.picture, result, image.entry, timed)
+            entry = image.run.outputs.save(
+                image.task, image.picture, result, image.entry, timed, may_replace=lambda: may_replace(image)
+            )
         except StylebankError as error:
             return self._lines([(image, failed(image.task, image.entry, str(error)))])
         except Exception as error:
@@ -94,14 +96,19 @@ class Writer:
     def _lines(self, pairs: Pairs) -> Pairs:
         """Append what is new: a skipped image has its line, and so has one that fails as it failed before."""
         for record in {id(image.run.record): image.run.record for image, _entry in pairs}.values():
-            entries = [entry for image, entry in pairs if image.run.record is record and _is_new(image, entry)]
+            lines = [_line(image, entry) for image, entry in pairs if image.run.record is record]
+            entries = [entry for entry in lines if entry is not None]
             if entries:
                 record.append(*entries)
         return pairs
 
 
-def _is_new(image: PendingImage, entry: Entry) -> bool:
+def _line(image: PendingImage, entry: Entry) -> Entry | None:
+    """Return what the record gets of an image: nothing new of one that is skipped, or fails as it failed before."""
+    if image.run.refused:
+        return None
+    before = image.run.index.failure(entry.planned_output)
     if entry.status == "skipped":
-        return False
-    before = image.run.index.failure(entry.subject, entry.style)
-    return before is None or (before.error, before.output) != (entry.error, entry.output)
+        finished = before is not None and entry.error is None  # by another command, before it failed in this one
+        return dataclasses.replace(entry, status="done") if finished else None
+    return entry if before is None or before.error != entry.error else None

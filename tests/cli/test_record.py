@@ -26,7 +26,7 @@ def test_compact_prints_what_it_saved(run: Run, out: str) -> None:
     result = run("record", "compact", out)
     assert result.code == 0 and result.stderr.startswith("out/stylebank.jsonl: 4 lines before, 3 after; ")
     result = run("record", "compact", out, "--json")
-    assert json.loads(result.stdout)[0]["lines"] == [3, 3]
+    assert json.loads(result.stdout)[0]["lines_after"] == 3
     assert run("apply", "in", "--style", "wave", "--strength", "0", "--size", "64", "-o", out).stderr.endswith(
         "3 skipped\n"
     )
@@ -49,12 +49,14 @@ def test_status_counts_and_names_reasons(run: Run, out: str) -> None:
         result = run("status", out)
         assert result.code == 1
         first, second, third, fourth = result.stdout.splitlines()
-    assert first == "out: 5 done, 1 failed"
-    assert second == "  last run: 4 of 9 pictures, 5 left"
-    assert third.endswith(": works") and "process" in third
-    assert fourth.startswith("  failed      1   ") and "the file is empty" in fourth
+    assert first == "out: 5 done, 1 failed, 3 left"
+    assert second.endswith(": works, 4 of 9 pictures") and "process" in second
+    assert third.startswith("  failed: in/chelsea.jpg: ") and "the file is empty" in third
+    assert "--retry-failed" in fourth
     content = json.loads(run("status", out, "--json").stdout)
-    assert content[0]["done"] == 5 and content[0]["failures"][0]["subject"] == "in/chelsea.jpg"
+    assert (
+        content[0]["done"] == 5 and content[0]["left"] == 3 and content[0]["failures"][0]["subject"] == "in/chelsea.jpg"
+    )
 
 
 def test_on_existing_and_retry_failed_are_options_of_the_command(run: Run, out: str) -> None:
@@ -65,3 +67,19 @@ def test_on_existing_and_retry_failed_are_options_of_the_command(run: Run, out: 
     assert len(list(Path(out).glob("*-2.jpg"))) == 3
     result = run("apply", "in", *options, "--retry-failed")
     assert result.code == 0 and "no picture failed before" in result.stderr
+
+
+def test_a_folder_that_does_not_exist_and_one_without_a_record_differ(run: Run, out: str) -> None:
+    for command in (("status",), ("record", "compact")):
+        result = run(*command, "nowhere")
+        assert result.code == 2 and "nowhere: no such folder" in result.stderr
+        result = run(*command, "in")
+        assert result.code == 2 and "has no record of pictures" in result.stderr
+
+
+def test_pictures_left_by_a_run_that_ended_early_are_told_by_the_exit_code(run: Run, out: str) -> None:
+    with joined(Path(out)) as runs:
+        runs.count(total=5, done=2)
+    result = run("status", out)
+    assert result.code == 1 and "3 done, 0 failed, 2 left" in result.stdout
+    assert "ended early, 2 of 5 pictures" in result.stdout and "the same command computes those" in result.stdout

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -58,3 +59,51 @@ def test_a_record_in_use_and_a_folder_without_one_are_refused(tmp_path: Path) ->
     with joined(tmp_path), pytest.raises(BankBusy, match=r"a run writes here \(process"):
         compact(tmp_path)
     compact(tmp_path)
+
+
+def test_the_line_of_the_file_that_is_there_stays_where_a_killed_run_wrote_another(
+    bank: Bank, many: Path, tmp_path: Path, stylizer: Callable[[Stylizer], Stylizer]
+) -> None:
+    stylizer(Stylizer())
+    out, subject = tmp_path / "out", many / "00.png"
+    make(bank, subject, out)
+    before = (out / "00.wave.png").read_bytes()
+    status = (out / "00.wave.png").stat()
+    make(bank, subject, out, size=40, overwrite=True)
+    (out / "00.wave.png").write_bytes(before)
+    for keeps_time in (True, False):
+        if keeps_time:
+            os.utime(out / "00.wave.png", ns=(status.st_atime_ns, status.st_mtime_ns))
+        else:
+            os.utime(out / "00.wave.png")
+        compact(out)
+        assert [entry.status for entry in make(bank, subject, out)] == ["skipped"]
+        assert [path.name for path in out.glob("*.png")] == ["00.wave.png"]
+
+
+def test_rights_and_links_of_a_record_stay(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    record = Record(tmp_path / "out")
+    record.append(ENTRY, ENTRY)
+    target = tmp_path / "elsewhere.jsonl"
+    record.path.rename(target)
+    target.chmod(0o664)
+    record.path.symlink_to(target)
+    (result,) = compact(tmp_path / "out")
+    assert (result.lines_before, result.lines_after) == (2, 1)
+    assert record.path.is_symlink() and target.stat().st_mode & 0o777 == 0o664
+    assert record.entries() == [ENTRY]
+
+
+def test_losses_of_either_file_stay_with_their_lines(tmp_path: Path) -> None:
+    record = Record(tmp_path)
+    gone, kept, old = (
+        dataclasses.replace(ENTRY, output=output, output_sha256=digit * 64, losses=[float(digit)])
+        for output, digit in (("x.jpg", "1"), ("x.jpg", "2"), ("y.jpg", "3"))
+    )
+    record.append(gone, kept)
+    with record.path.open("a") as file:
+        file.write(f"{old.json()}\n")
+    compact(tmp_path)
+    assert record.entries() == [kept, old]
+    assert len(record.losses_path.read_text().splitlines()) == 2

@@ -14,6 +14,7 @@ import pytest
 import pipeline
 from pipeline.jobs.existing import Difference, describe, notice
 from pipeline.jobs.plan import Task
+from pipeline.jobs.status import status
 from stylebank.bank import Bank
 from stylebank.errors import OutputRefused, UsageError
 from tests.fakes import Stylizer
@@ -194,3 +195,61 @@ def test_a_line_says_when_its_files_were_read(bank: Bank, many: Path, tmp_path: 
     line = json.loads((tmp_path / "out/stylebank.jsonl").read_text())
     for key, path in (("subject_stat", many / "00.png"), ("output_stat", tmp_path / "out/00.wave.png")):
         assert line[key] == [path.stat().st_size, path.stat().st_mtime_ns]
+
+
+def test_a_failure_ends_when_the_picture_is_finished_by_any_command(
+    bank: Bank, many: Path, tmp_path: Path, notes: list[str]
+) -> None:
+    out = tmp_path / "out"
+    make(bank, many, out)
+    aside = many / "aside"
+    (many / "03.png").rename(aside)
+    assert {entry.status for entry in make(bank, many / "03.png", out)} == {"failed"}
+    aside.rename(many / "03.png")
+    (now,) = status(out)
+    assert len(now.failed) == 1
+    assert again(bank, many, out, notes) == {"skipped": COUNT}
+    (now,) = status(out)
+    assert now.failed == [] and len(now.done) == COUNT
+    record = (out / "stylebank.jsonl").read_bytes()
+    assert again(bank, many, out, notes) == {"skipped": COUNT}
+    assert (out / "stylebank.jsonl").read_bytes() == record
+
+
+def test_a_failure_is_found_by_another_spelling_of_the_subject(
+    bank: Bank, many: Path, tmp_path: Path, notes: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    whole = (many / "03.png").read_bytes()
+    (many / "03.png").write_bytes(b"")
+    make(bank, Path("in"), tmp_path / "out")
+    (many / "03.png").write_bytes(whole)
+    assert again(bank, many, tmp_path / "out", notes, retry_failed=True) == {"done": 1}
+    (now,) = status(tmp_path / "out")
+    assert now.failed == []
+
+
+def test_skip_and_fail_find_a_numbered_picture_that_is_finished(
+    bank: Bank, many: Path, tmp_path: Path, notes: list[str]
+) -> None:
+    out, subject = tmp_path / "out", many / "00.png"
+    make(bank, subject, out)
+    make(bank, subject, out, steps=3)
+    for policy in ("skip", "fail"):
+        assert again(bank, subject, out, notes, steps=3, on_existing=policy) == {"skipped": 1}
+    with pytest.raises(OutputRefused, match=r"00\.wave\.png: exists already"):
+        again(bank, subject, out, notes, steps=4, on_existing="fail")
+
+
+@pytest.mark.parametrize("policy", ["number", "overwrite"])
+def test_a_file_that_appears_while_its_picture_is_computed_stays_unless_it_may_be_overwritten(
+    bank: Bank, many: Path, tmp_path: Path, stylizer: Callable[[Stylizer], Stylizer], policy: str
+) -> None:
+    output = tmp_path / "out/00.wave.png"
+    stylizer(Stylizer(seen=lambda pixels: output.write_bytes(b"of another program") and None))
+    (entry,) = make(bank, many / "00.png", tmp_path / "out", on_existing=policy)
+    if policy == "overwrite":
+        assert entry.status == "done" and output.stat().st_size == entry.output_stat[0]  # type: ignore[index]
+    else:
+        assert entry.status == "failed" and "another program wrote this file" in str(entry.error)
+        assert output.read_bytes() == b"of another program"

@@ -94,7 +94,8 @@ def test_a_run_of_another_machine_counts_while_it_renews_its_file(tmp_path: Path
         assert claim.granted is granted
         assert granted or (claim.holder is not None and claim.holder.host == "node7")
         assert elsewhere.holds(tmp_path / "x.jpg") is not granted  # it may not write when it wakes up
-    elsewhere.leave()
+        elsewhere.leave()  # leaves the lease that another run has taken over
+        assert runs.holds(tmp_path / "x.jpg") is granted
 
 
 @pytest.mark.parametrize(("age", "granted"), [(0, False), (600, True)])

@@ -73,10 +73,16 @@ def test_snapshots_and_an_animation(bank: Bank, photographs: Path, tmp_path: Pat
     assert entry.status == "skipped"
     (entry,) = pipeline.apply(bank, "wave", [photographs / "rocket.jpg"], out, animation=out / "new.gif", **settings)
     assert entry.status == "done" and (out / "new.gif").exists()
+    options = {"animation": out / "way.gif", **settings}
     with pytest.raises(ImagesFailed, match=r"way\.gif: exists already"):
-        pipeline.apply(bank, "wave", [photographs / "chelsea.jpg"], out, animation=out / "way.gif", **settings)
-    again = pipeline.apply(bank, "wave", [out], out, recursive=True, **settings)
-    assert [Path(entry.subject).name for entry in again] == ["new.gif", "way.gif"]
+        pipeline.apply(bank, "wave", [photographs / "chelsea.jpg"], out, on_existing="skip", **options)
+    before = (out / "way.gif").read_bytes()
+    for status in ("done", "skipped"):
+        (entry,) = pipeline.apply(bank, "wave", [photographs / "chelsea.jpg"], out, **options)
+        assert entry.status == status and (out / "way.gif").read_bytes() == before
+    assert (out / "way-2.gif").exists() and not (out / "way-3.gif").exists()
+    with pytest.raises(UsageError, match="no image found"):  # pictures, steps and animations are outputs
+        pipeline.apply(bank, "wave", [out], out, recursive=True, **settings)
     with pytest.raises(UsageError, match="shows one subject, not 3"):
         pipeline.apply(bank, "wave", [photographs], out, animation=out / "all.gif", **QUICK)
 

@@ -53,11 +53,29 @@ def test_a_failure_counts_until_the_picture_is_done(tmp_path: Path) -> None:
     failed = dataclasses.replace(ENTRY, status="failed", error="no")
     record.append(ENTRY, failed)
     index = RecordIndex(record)
-    assert index.failure(ENTRY.subject, ENTRY.style) == failed
-    assert index.failure(ENTRY.subject, "other") is None
-    record.append(ENTRY)
+    assert index.failure("x.jpg") == failed and index.failures() == [failed]
+    assert index.failure("other.jpg") is None
+    record.append(dataclasses.replace(ENTRY, output="x-2.jpg", copy=2))  # a copy stands for the picture
     index.refresh()
-    assert index.failure(ENTRY.subject, ENTRY.style) is None
+    assert index.failure("x.jpg") is None and index.failures() == []
+
+
+def test_a_record_that_was_rewritten_is_read_again(tmp_path: Path) -> None:
+    record = Record(tmp_path)
+    record.append(ENTRY, dataclasses.replace(ENTRY, output="y.jpg", status="failed", error="no"))
+    index = RecordIndex(record)
+    record.path.write_text(f"{dataclasses.replace(ENTRY, output='z.jpg').json()}\n")
+    index.refresh()
+    assert set(index.outputs()) == {"z.jpg"} and index.failures() == []
+
+
+def test_the_planned_output_has_no_number() -> None:
+    for output, copy, planned in (
+        ("x-2.jpg", 2, "x.jpg"),
+        ("x-2.jpg", None, "x-2.jpg"),
+        ("a/x-2-3.png", 3, "a/x-2.png"),
+    ):
+        assert dataclasses.replace(ENTRY, output=output, copy=copy).planned_output == planned
 
 
 def test_the_precision_is_that_of_the_newest_picture_alike(tmp_path: Path) -> None:

@@ -48,7 +48,8 @@ def test_a_run_shows_how_far_it_is_while_it_works_and_after_it_was_stopped(
     with pytest.raises(KeyboardInterrupt):
         make(bank, many, tmp_path / "out", listener=stop)
     (now,) = status(tmp_path / "out")
-    assert now.last is not None and state(now.last) == "ended early" and now.latest == now.last
+    assert now.last is not None and state(now.last) == "ended early" and now.known_runs == [now.last]
+    assert now.left == COUNT - len(now.done) and now.is_unfinished
     assert now.last.counts["total"] == COUNT and 0 < now.last.counts["done"] == len(now.done) < COUNT
     plain = now.to_dict()
     assert (plain["done"], plain["failed"]) == (len(now.done), 0)

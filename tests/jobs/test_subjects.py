@@ -275,6 +275,6 @@ def test_output_folders_of_other_jobs_are_left_out_by_real_path(folder: Path) ->
     planned = plan(["."], "wave", "two", recursive=True, output_folders=["one", "two"])
     assert subjects(planned) == ["x.jpg"]
     assert {each.path.name: each.reason for each in planned.ignored} == dict.fromkeys(
-        ("one", "two", "link"), "an output folder of this file"
+        ("one", "two", "link"), "an output folder of this job file"
     )
     assert subjects(plan(["two"], "wave", "two", output_folders=["two"])) == ["two/y.jpg"]
