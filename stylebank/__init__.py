@@ -19,6 +19,7 @@ __version__ = "0.1.0"
 _MODULES = {
     "Bank": "bank",
     "StylebankError": "errors",
+    "distance_matrix": "bank.distances",
     **dict.fromkeys(("Fingerprint", "Gaussian", "Header", "Source", "Style"), "style"),
 }
 _FROM_PIPELINE = ("add", "apply", "progress_bar", "read_record", "run_jobs", "similar", "stylize")

@@ -10,6 +10,7 @@ from .bank import Bank as Bank
 from .bank import combine as combine
 from .bank import library as library
 from .bank import similarity as similarity
+from .bank.distances import distance_matrix as distance_matrix
 from .errors import StylebankError as StylebankError
 from .math import barycenter as barycenter
 from .math import gaussian as gaussian
@@ -32,6 +33,7 @@ __all__ = [
     "__version__",
     "add",
     "apply",
+    "distance_matrix",
     "progress_bar",
     "read_record",
     "run_jobs",

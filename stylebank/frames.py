@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .errors import UsageError
 
-if TYPE_CHECKING:
-    import pandas
 
-
-def data_frame(data: Any, **options: Any) -> pandas.DataFrame:
-    """Return ``pandas.DataFrame(data, **options)``.
+def load_pandas() -> Any:
+    """Return the module pandas.
 
     Raises
     ------
     UsageError
-        If pandas is not installed.
+        If it is not installed, or cannot be loaded.
     """
-    return load_pandas().DataFrame(data, **options)
-
-
-def load_pandas() -> Any:
-    """Return the module pandas, or raise `UsageError`."""
     try:
         import pandas
     except ImportError as error:

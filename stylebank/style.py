@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import reprlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -250,9 +251,44 @@ class Style:
         """The style's name in its bank."""
         return self.header.name
 
+    def distance(self, other: Style, *, scale: int = 512, layers: Sequence[str] = ()) -> float:
+        """Return the Wasserstein-2 distance to another style, as `similar` computes it.
+
+        Parameters
+        ----------
+        other
+        scale
+            Longest side in pixels. The pair of scales nearest to it and within half an octave of each other counts.
+        layers
+            Layers to compare, among them ``pixels``; by default those that both styles have.
+
+        Returns
+        -------
+        float
+            0 for equal styles, and at most 2.
+
+        Raises
+        ------
+        UsageError
+            If the styles were measured in different ways, or have no common scale or not all of `layers`.
+        """
+        return float(_distances().style_distance(self, other, scale, layers))
+
+    def layer_distances(self, other: Style, *, scale: int = 512, layers: Sequence[str] = ()) -> dict[str, float]:
+        """Return the distance of each layer, 0 to 2; parameters and errors are those of `distance`.
+
+        The distance of the styles is the root of the mean of the squares.
+        """
+        return dict(_distances().layer_distances(self, other, scale, layers))
+
     def __repr__(self) -> str:
         """Return name, source, scales and digest, shortened."""
         return f"Style({_summary(self.header, self.scales)})"
+
+
+def _distances() -> Any:
+    """Load the module that compares styles, which stands above this one, on first use."""
+    return importlib.import_module(".bank.distances", __package__)
 
 
 def _summary(header: Header, scales: Iterable[int]) -> str:
