@@ -30,6 +30,7 @@ _MODULES = {
     "run_jobs": "jobs.job_file",
     "similar": "ingest.similar",
     "stylize": "jobs.stylize",
+    "try_styles": "jobs.try_styles",
 }
 
 logging.getLogger(__name__).addHandler(logging.NullHandler())  # nothing is printed unless the host program asks

@@ -28,6 +28,7 @@ from .jobs.presets import Preset as Preset
 from .jobs.presets import presets as presets
 from .jobs.record import Entry as Entry
 from .jobs.stylize import AnyImage
+from .jobs.try_styles import try_styles as try_styles
 from .settings import IngestSettings as IngestSettings
 from .settings import SynthesisSettings as SynthesisSettings
 

@@ -5,6 +5,7 @@ from pipeline import read_record as read_record
 from pipeline import run_jobs as run_jobs
 from pipeline import similar as similar
 from pipeline import stylize as stylize
+from pipeline import try_styles as try_styles
 
 from .bank import Bank as Bank
 from .bank import combine as combine
@@ -39,4 +40,5 @@ __all__ = [
     "run_jobs",
     "similar",
     "stylize",
+    "try_styles",
 ]

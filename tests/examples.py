@@ -56,6 +56,7 @@ SMALL = {
     "add": ["--scales", str(SCALE)],
     "apply": ["--size", str(SIZE), "--steps", "1", "--precision", "float32"],
     "similar": ["--scale", str(SCALE)],
+    "try": ["--size", str(SIZE), "--steps", "1", "--precision", "float32", "--overwrite"],
     "map": ["--scale", str(SCALE)],
 }
 #: A command with one of these is not executed.

@@ -23,6 +23,7 @@ _DEFAULT = SynthesisSettings()
 @click.command("apply")
 @subject_options.subjects
 @controls
+@click.option("--each", is_flag=True, help="Make pictures of each --style, in place of a blend.")
 @click.option("-o", "--output", type=PathName(), help="Folder, or file for a single SUBJECT.  [default: .]")
 @optimisation
 @click.option("--save-every", type=click.IntRange(1), metavar="N", help="Also save a snapshot every N steps.")
@@ -90,6 +91,7 @@ def command(
       $ stylebank apply --style poppies scan.tif --format tiff --depth 16 --no-metadata
       $ stylebank apply --style poppies in/ --output out --name-template "{style}/{subject}-{size}"
       $ stylebank apply --style starry_night:0.6 --style great_wave:0.4 photo.jpg --keep-color luma
+      $ stylebank apply --style starry_night --style great_wave --each photo.jpg --output out
       $ stylebank apply --style sky=starry_night --style rest=poppies --mask sky=sky.png photo.jpg
       $ stylebank apply --style great_wave photo.jpg --strength 0.5 --style-scale 1.5 --preset draft
       $ stylebank apply --style great_wave in/ --output out --devices 0,1

@@ -25,6 +25,7 @@ COMMANDS = {
     "restore": "Bring back styles that were removed or replaced.",
     "rename": "Rename a style.",
     "tag": "Add tags to styles, or remove them.",
+    "try": "Show a photograph in every style of the bank, on one sheet.",
     "apply": "Put photographs into a style, or into several.",
     "batch": "Run the jobs of a file.",
     "presets": "List the presets, built-in ones and those of stylebank.toml.",
@@ -41,7 +42,7 @@ COMMANDS = {
     "verify": "Check style files in full, all of the bank by default.",
 }
 #: Modules that cannot have their command's name, which is a keyword.
-_MODULES = {"import": "import_"}
+_MODULES = {"import": "import_", "try": "try_"}
 #: Styles that an error lists.
 _LISTED_STYLES = 10
 

@@ -11,14 +11,17 @@ from stylebank.errors import StylebankError, UsageError, plural, printable
 
 from ..execution import batching
 from ..execution.executors import Executor, make_executor
+from .each import blend_note, require_folder, single_styles
 from .events import Listener, Notice, Progress, logged
 from .plan import require_possible
 from .prepare import files_beside_subjects
 from .presets import prepare
 from .record import Entry
+from .record_index import Records
 from .run import Run
 from .runner import Runner
 from .subjects import Ignored, ignored_line
+from .together import check_together
 
 __all__ = ["Listener", "Progress", "apply", "execute", "files_beside_subjects", "make_executor", "prepare"]
 
@@ -29,6 +32,7 @@ def apply(
     subjects: Sequence[str | os.PathLike[str]],
     output: str | os.PathLike[str] | None = None,
     *,
+    each: bool = False,
     jobs: int | None = None,
     devices: Sequence[str | int] = (),
     cluster: str | None = None,
@@ -48,6 +52,8 @@ def apply(
         The bank and the name of a style, or several styles as for `prepare`.
     subjects, output
         As for `plan.plan`.
+    each
+        Compute images of each style, in place of a blend. `output` is then a folder.
     jobs, devices, cluster, device, deterministic
         Where the images are computed, as for `make_executor`.
     batch_size : int or "auto"
@@ -65,7 +71,8 @@ def apply(
     Returns
     -------
     list of Entry
-        One per subject, as written to the record in the output folder; with `fail_fast`, up to the failure.
+        One per subject, and with `each` per style, as written to the record in the output folder; with `fail_fast`,
+        up to the failure.
 
     Raises
     ------
@@ -76,10 +83,19 @@ def apply(
         After all images, if some failed and `on_error` is ``raise``; its `entries` are the result.
     """
     check_on_error(on_error)
-    run = prepare(bank, style, subjects, output, **options)
-    require_possible([run.planned])
+    styles = [style] if isinstance(style, str) else list(style)
+    groups = [[name] for name in single_styles(styles, exists=bank.__contains__)] if each else [styles]
+    records = options.pop("records", None) or Records()
+    runs = [prepare(bank, group, subjects, output, records=records, **options) for group in groups]
+    if len(runs) > 1:
+        require_folder(runs)
+        check_together(runs)
+    require_possible([run.planned for run in runs])
     executor = make_executor(jobs, devices, cluster, device, deterministic)
-    entries = execute([run], executor, batch_size=batch_size, fail_fast=fail_fast, listener=listener)
+    note = "" if each else blend_note(styles, runs[0])
+    if note:
+        logged(listener)(Notice(text=note))
+    entries = execute(runs, executor, batch_size=batch_size, fail_fast=fail_fast, listener=listener)
     return raise_failures(entries) if on_error == "raise" else entries
 
 

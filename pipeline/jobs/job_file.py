@@ -15,12 +15,11 @@ from ..execution import batching, executors
 from . import apply, style_spec
 from .events import Listener
 from .job_schema import Where, checked, unknown
-from .naming import output_key
-from .plan import mark_clashes, require_possible
 from .record import Entry
 from .record_index import Records
 from .run import Run
 from .subject_lists import read_list
+from .together import check_together
 from .toml_file import read_toml
 from .user_paths import expand_user, put_files_below
 
@@ -193,19 +192,10 @@ def prepare(
     animations = [run.outputs.animation for run in runs if run.outputs.animation is not None]
     if len(set(map(os.path.realpath, animations))) < len(animations):
         raise UsageError(f"{printable(path)}: two jobs have the same animation. Give each another name.")
-    inputs: dict[str, str] = {}
-    for run in runs:
-        inputs |= apply.files_beside_subjects(run.planned, run.mask_files, run.settings)
-    plans = mark_clashes([run.planned for run in runs], inputs)
     try:
-        require_possible(plans)
+        check_together(runs)
     except UsageError as error:
         raise UsageError(f"{printable(path)}: {error}") from error
-    protected = {*inputs, *(os.path.realpath(task.subject) for planned in plans for task in planned.tasks)}
-    outputs = {output_key(os.path.realpath(task.output)) for planned in plans for task in planned.tasks}
-    for run, planned in zip(runs, plans, strict=True):
-        run.planned = planned
-        run.outputs.protect(protected, outputs)
     return runs
 
 

@@ -19,8 +19,17 @@ def default_folder() -> Path:
         If the user has no home folder.
     """
     folder = os.environ.get("STYLEBANK_BANK")
-    if folder:
-        return Path(folder)
+    return Path(folder) if folder else user_folder()
+
+
+def user_folder() -> Path:
+    """Return the bank's folder in the user's data folder.
+
+    Raises
+    ------
+    UsageError
+        If the user has no home folder.
+    """
     try:
         return platformdirs.user_data_path("stylebank") / "bank"
     except RuntimeError:
