@@ -6,7 +6,6 @@ from typing import Any, Literal, overload
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
-
 from stylebank.bank import Bank
 from stylebank.style import Style
 
@@ -22,10 +21,10 @@ from .jobs.events import Progress as Progress
 from .jobs.events import Started as Started
 from .jobs.events import Stepped as Stepped
 from .jobs.job_file import run_jobs as run_jobs
-from .jobs.progress_bar import progress_bar as progress_bar
-from .jobs.read_record import read_record as read_record
 from .jobs.presets import Preset as Preset
 from .jobs.presets import presets as presets
+from .jobs.progress_bar import progress_bar as progress_bar
+from .jobs.read_record import read_record as read_record
 from .jobs.record import Entry as Entry
 from .jobs.stylize import AnyImage
 from .jobs.try_styles import try_styles as try_styles
