@@ -232,7 +232,8 @@ def test_a_signal_ends_every_process_and_keeps_and_counts_what_is_finished(
     done = {entry.output for entry in Record(tmp_path / "out/prints").entries() if entry.status == "done"}
     assert done and {path.name for path in (tmp_path / "out/prints").glob("*.jpg")} == done
     assert f"{len(done)} of 11 pictures: {len(done)} done" in said
-    assert not [path for path in (tmp_path / "out/prints").iterdir() if path.name.startswith(".")]
+    hidden = [path.name for path in (tmp_path / "out/prints").iterdir() if path.name.startswith(".")]
+    assert hidden == [".stylebank-runs"]  # what `stylebank status` reads
 
 
 def test_workers_end_and_leave_no_folder_when_their_run_is_killed(

@@ -99,7 +99,7 @@ def test_another_dpi_is_another_output_as_another_quality_is(run: Run, tmp_path:
     assert run(*arguments).code == 0
     assert "1 skipped" in run(*arguments).stderr
     refused = run(*arguments, "--dpi", 300)
-    assert refused.code == 1 and "--overwrite" in refused.stderr
+    assert refused.code == 1 and "it has dpi none, not 300" in refused.stderr
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "1e9", "nan"])

@@ -56,7 +56,9 @@ def test_a_mask_keeps_the_rest_bit_by_bit_and_a_changed_one_counts(run: Run, chi
     assert "already finished" in run(*arguments).stderr
     mask(left, 40)
     again = run(*arguments)
-    assert again.code == 1 and "--overwrite" in again.stderr
+    assert again.code == 0 and "china.wave.png: exists already" in again.stderr
+    np.testing.assert_array_equal(pixels(out / "china.wave.png"), made)
+    np.testing.assert_array_equal(pixels(out / "china.wave-2.png")[:, 41:], subject[:, 41:])
 
 
 def test_two_styles_by_region(run: Run, poppies: None, china_file: Path, tmp_path: Path) -> None:

@@ -37,8 +37,9 @@ def python(code: str, *arguments: object) -> subprocess.Popen[str]:
 
 HOLD = """
 import sys, time
-from stylebank.bank import Bank
-with Bank(sys.argv[1])._writing():
+from pathlib import Path
+from stylebank.bank.commit import writing
+with writing(Path(sys.argv[1]), 30):
     print("held", flush=True)
     time.sleep(60)
 """
