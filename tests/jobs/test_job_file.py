@@ -264,7 +264,8 @@ def test_every_image_option_of_apply_is_a_key() -> None:
         "retry_failed",
     }
     lists = {"from_file", "null"}  # subjects_from in a job file, whose lists have lines
-    assert options - executor - lists <= set(job_schema.key_types())
+    each = {"each"}  # styles = ["a", "b"] in a job file
+    assert options - executor - lists - each <= set(job_schema.key_types())
     assert "subjects_from" in job_schema.key_types()
 
 
