@@ -6,6 +6,7 @@ from typing import Any, Literal, overload
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
+
 from stylebank.bank import Bank
 from stylebank.style import Style
 
