@@ -22,4 +22,4 @@ def command(context: options.CliContext, names: tuple[str, ...], forever: bool) 
     """
     context.bank.remove(*names, forever=forever)
     for name in names:
-        context.print(f"{name}: removed{' for ever' if forever else ''}")
+        context.print(f"{name}: removed{' for ever' if forever else '; restore brings it back'}")

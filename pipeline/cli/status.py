@@ -19,12 +19,12 @@ _MOST_REASONS = 8
 
 
 @click.command("status")
-@click.argument("folder", metavar="FOLDER", type=PathName())
+@click.argument("folders", metavar="FOLDER...", nargs=-1, required=True, type=PathName())
 @options.json_flag
-def command(folder: str, json: bool) -> int:
+def command(folders: tuple[str, ...], json: bool) -> int:
     """Print how far an output folder is: pictures done, failed and left.
 
-    FOLDER is an --output folder, also while a run writes into it. Failures are counted by reason;
+    FOLDERs are --output folders, also while runs write into them. Failures are counted by reason;
     --retry-failed of 'stylebank apply' and 'stylebank batch' repeats them. The exit code is 1 if
     pictures failed, or are left without a run that works, else 0.
 
@@ -34,7 +34,7 @@ def command(folder: str, json: bool) -> int:
     """
     from ..jobs.status import status
 
-    states = status(folder)
+    states = [state for folder in folders for state in status(folder)]
     if json:
         options.print_json([state.to_dict() for state in states])
     else:

@@ -121,7 +121,13 @@ class StyleIndex:
         name = check_name(name)
         path = self.find(name)
         if path is None:
-            matches = difflib.get_close_matches(name, self.names(), n=3, cutoff=0.5)
+            names = self.names()
+            if not names and not self.paths():
+                raise StyleNotFound(
+                    f"style {name!r} is not in the bank {printable(self.folder)}, which is empty. Add a painting, or "
+                    "choose another bank with --bank or STYLEBANK_BANK."
+                )
+            matches = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
             hint = f" Did you mean {', '.join(matches)}?" if matches else " 'stylebank list' shows all names."
             raise StyleNotFound(f"style {name!r} is not in the bank {printable(self.folder)}.{hint}")
         return path

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import difflib
+import errno
 import logging
 import os
 import re
@@ -151,9 +152,9 @@ def move_to_trash(path: Path) -> None:
     except FileNotFoundError:
         return
     except OSError as error:
-        raise OutputRefused(
-            f"{printable(path)}: not moved to the trash. {describe_os_error(error)} Or remove it with --forever."
-        ) from error
+        denied = error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}  # no way of removing it is left
+        advice = "" if denied else " Or remove it with --forever."
+        raise OutputRefused(f"{printable(path)}: not moved to the trash. {describe_os_error(error)}{advice}") from error
     flush_folder(path.parent / TRASH_FOLDER)
 
 
