@@ -117,6 +117,8 @@ def checked(
         if key in _RUN_OPTIONS:
             option = "--" + key.replace("_", "-")
             raise where.error(key_place, f"{name}: an option of the whole run. Give {option} to the command.")
+        if key == "each":
+            raise where.error(key_place, 'each: not a key of a job. Write styles = ["NAME", ...], which does that.')
         if key not in known:
             raise where.error(key_place, unknown(name, known, "the options of 'stylebank apply'"))
         if key in values:

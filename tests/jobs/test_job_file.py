@@ -269,6 +269,11 @@ def test_every_image_option_of_apply_is_a_key() -> None:
     assert "subjects_from" in job_schema.key_types()
 
 
+def test_each_names_the_key_that_does_it(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r'line 3: each: .*styles = \["NAME"'):
+        jobs.read(_write(tmp_path, '[[job]]\nstyle = ["a", "b"]\neach = true\nsubjects = ["x.jpg"]\n'))
+
+
 DIGITS = "9" * 400
 
 
