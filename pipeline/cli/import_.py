@@ -6,6 +6,7 @@ import click
 
 from stylebank.bank import transfer
 from stylebank.errors import BankBusy, OutputRefused, StylebankError, UsageError
+from stylebank.storage import isolated
 
 from . import options
 from .path_types import PathName
@@ -32,7 +33,7 @@ def command(
 ) -> int:
     """Check style files and add them to the bank.
 
-    Each file is checked in full first, in a process with limits of memory and time: structure,
+    Each file is checked in full first, in another process with limits of memory and time: structure,
     digests, finite numbers, valid covariances.
     Only a digest from the author of the file proves its origin: give it with --expect-sha256.
 
@@ -47,23 +48,25 @@ def command(
                     f"{option} {value!r} applies to a single FILE, not {len(files)}. Import them one by one."
                 )
     code = 0
-    for file in files:
-        try:
-            header = transfer.import_style(
-                context.bank,
-                file,
-                rename=rename,
-                expect_sha256=expect_sha256,
-                replace=replace,
-                no_thumbnail=no_thumbnail,
-            )
-        except (BankBusy, OutputRefused):
-            raise
-        except StylebankError as error:
-            if len(files) == 1:
+    with isolated.Parser() as parser:
+        for file in files:
+            try:
+                header = transfer.import_style(
+                    context.bank,
+                    file,
+                    rename=rename,
+                    expect_sha256=expect_sha256,
+                    replace=replace,
+                    no_thumbnail=no_thumbnail,
+                    parse=parser.parse,
+                )
+            except (BankBusy, OutputRefused):
                 raise
-            context.error(error)
-            code = 1
-        else:
-            context.print_result(f"{header.name}: imported, {header.content_sha256}")
+            except StylebankError as error:
+                if len(files) == 1:
+                    raise
+                context.error(error)
+                code = 1
+            else:
+                context.print_result(f"{header.name}: imported, {header.content_sha256}")
     return code

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ..errors import ImportRefused, OutputRefused, StyleDamaged, UsageError, printable
@@ -91,6 +91,7 @@ def import_style(
     expect_sha256: str | None = None,
     replace: bool = False,
     no_thumbnail: bool = False,
+    parse: Callable[[Path], None] = isolated.parse,
 ) -> Header:
     """Add a style file to a bank.
 
@@ -110,6 +111,8 @@ def import_style(
         Overwrite a style of the same name.
     no_thumbnail
         Omit thumbnail and swatch.
+    parse
+        Function that parses the file in a child process. `isolated.Parser.parse` keeps one process for many files.
 
     Returns
     -------
@@ -126,7 +129,7 @@ def import_style(
     if not path.exists():
         raise ImportRefused(f"{printable(path)}: no such file. Check the path.")
     try:
-        isolated.parse(path)
+        parse(path)
         header = reader.read_header(path)
         name = bank.ensure_available(header.name if rename is None else rename, replace=replace)
         style = reader.read(path)

@@ -11,10 +11,15 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
 
 from .. import errors
 from ..errors import ImportRefused, StylebankError, StyleFileError, printable
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 #: Address space in bytes that parsing may take beyond what the libraries have. A style of ten scales takes 200 MB.
 MAX_BYTES = 4 << 30
@@ -22,7 +27,10 @@ MAX_BYTES = 4 << 30
 MAX_CPU_SECONDS = 120
 #: Seconds by the clock, for a file on a disk that does not answer.
 MAX_SECONDS = 600
+#: The same in a child for many files; a slower file has a child of its own.
+MAX_SHARED_SECONDS = 30
 _REFUSED, _NO_MEMORY = 3, 4
+_WHOLE = b"whole\n"
 _ADVICE = "Nothing was imported. Get the file again from its author."
 #: The child's import path is this process's: never the working folder, where files from elsewhere often lie.
 _CODE = """\
@@ -57,7 +65,7 @@ def parse(path: Path) -> None:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=MAX_SECONDS,
-            env=os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
+            env=_environment(),
         )
     except subprocess.TimeoutExpired:
         raise ImportRefused(f"{location}: reading it takes more than {MAX_SECONDS:g} seconds. {_ADVICE}") from None
@@ -73,10 +81,76 @@ def parse(path: Path) -> None:
         raise ImportRefused(f"{location}: {_describe(child.returncode)}. {_ADVICE}")
 
 
-def command(path: Path) -> list[str]:
-    """Return the command line of the child."""
+class Parser:
+    """Parse many files as `parse` does, whole ones in one child process: starting one takes longer than most files.
+
+    The child ends with the first file that it does not read whole within its limits. `parse` then decides on that
+    file in a child of its own, so that no file is refused for what an earlier one has done to the process.
+
+    Use it as a context manager, which ends the child.
+    """
+
+    def __init__(self) -> None:
+        self._child: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self._end()
+
+    def parse(self, path: Path) -> None:
+        """Read a complete style file in a child process; it raises as the function `parse` does."""
+        if not self._reads(path):
+            parse(path)
+
+    def _reads(self, path: Path) -> bool:
+        """Return whether the child reads the file whole; end the child if not."""
+        if not sys.executable:
+            return False
+        try:
+            child = self._child = self._child or subprocess.Popen(
+                command(None),
+                bufsize=0,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env=_environment(),
+            )
+        except OSError:
+            return False
+        assert child.stdin is not None and child.stdout is not None
+        timer = threading.Timer(MAX_SHARED_SECONDS, child.kill)
+        timer.start()
+        whole = False
+        try:
+            child.stdin.write(os.fsencode(path.absolute()).hex().encode() + b"\n")
+            whole = child.stdout.readline() == _WHOLE
+        except OSError:  # the child has ended
+            pass
+        finally:
+            timer.cancel()
+            if not whole:  # or interrupted: its answer would pass for that of the next file
+                self._end()
+        return whole
+
+    def _end(self) -> None:
+        child, self._child = self._child, None
+        if child is not None:
+            child.kill()
+            with child:  # closes the pipes, and waits
+                pass
+
+
+def command(path: Path | None) -> list[str]:
+    """Return the command line of the child: for one file, or for the files that its stdin names."""
     limits = (str(MAX_BYTES), str(MAX_CPU_SECONDS))
-    return [sys.executable, "-I", "-B", "-c", _CODE, os.fspath(path.absolute()), *limits, os.pathsep.join(sys.path)]
+    file = "" if path is None else os.fspath(path.absolute())
+    return [sys.executable, "-I", "-B", "-c", _CODE, file, *limits, os.pathsep.join(sys.path)]
+
+
+def _environment() -> dict[str, str]:
+    return os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 
 
 def main() -> None:
@@ -86,6 +160,8 @@ def main() -> None:
     path, most_bytes, most_seconds = sys.argv[1:]
     try:
         _limit(int(most_bytes), int(most_seconds))
+        if not path:
+            _read_files()
         reader.read(Path(path))
     except MemoryError:
         os._exit(_NO_MEMORY)
@@ -98,6 +174,18 @@ def main() -> None:
         sys.stdout.buffer.flush()
         os._exit(_REFUSED)
     os._exit(0)  # without clean-up, which may stumble over what the file has left in memory
+
+
+def _read_files() -> NoReturn:
+    """Read the files that stdin names, and answer for each; end with the first that is not whole, or with stdin."""
+    from . import reader
+
+    with contextlib.suppress(Exception):
+        for line in sys.stdin.buffer:
+            reader.read(Path(os.fsdecode(bytes.fromhex(line.decode()))))
+            sys.stdout.buffer.write(_WHOLE)
+            sys.stdout.buffer.flush()
+    os._exit(0)
 
 
 def _limit(most_bytes: int, most_seconds: int) -> None:

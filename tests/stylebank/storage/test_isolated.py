@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import h5py
 import numpy as np
@@ -86,7 +87,7 @@ def slow(monkeypatch: pytest.MonkeyPatch, code: str) -> None:
     """Put code into the reader of the child, after its limits."""
     real = isolated.command
 
-    def command(path: Path) -> list[str]:
+    def command(path: Path | None) -> list[str]:
         line = real(path)
         index = line.index("-c") + 1
         line[index] = line[index].replace(
@@ -188,7 +189,7 @@ def test_the_command_goes_on_with_the_next_file(
     written(good, style("good"))
     real = isolated.command
     crash = [sys.executable, "-c", "import os; os.abort()"]
-    monkeypatch.setattr(isolated, "command", lambda path: crash if path == bad else real(path))
+    monkeypatch.setattr(isolated, "command", lambda path: crash if path in (bad, None) else real(path))
     result = run("import", bad, good)
     assert result.code == 1 and result.stdout.startswith("good: imported, ")
     (line,) = result.stderr.splitlines()
@@ -203,3 +204,95 @@ def test_memory_of_a_file_with_holes_is_bounded_by_its_declared_shapes(tmp_path:
 
     with pytest.raises(StyleDamaged, match="has shape"):
         isolated.parse(changed(tmp_path / "x.stylebank.h5", sparse))
+
+
+# many files in one child
+
+
+def commands(monkeypatch: pytest.MonkeyPatch) -> list[Path | None]:
+    """The files of the children that start; None for a child that reads many."""
+    started: list[Path | None] = []
+    real = isolated.command
+
+    def command(path: Path | None) -> list[str]:
+        started.append(path)
+        return real(path)
+
+    monkeypatch.setattr(isolated, "command", command)
+    return started
+
+
+def test_whole_files_have_one_child_and_any_other_one_of_its_own(
+    tmp_path: Path, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad = changed(tmp_path / "bad.stylebank.h5", never_written(MEAN))
+    odd = written(tmp_path / "new\nline.stylebank.h5")
+    started = commands(monkeypatch)
+    with isolated.Parser() as parser:
+        for path in (file, odd, file):
+            parser.parse(path)
+        assert started == [None]
+        with pytest.raises(StyleDamaged, match="declares 256 bytes and stores 0"):
+            parser.parse(bad)
+        assert started == [None, bad]
+        parser.parse(file)
+        parser.parse(odd)
+        assert started == [None, bad, None]
+        child = parser._child
+        assert child is not None and child.poll() is None
+    assert child.poll() is not None
+
+
+CODES = ["__import__('os').abort()", "bytearray(1 << 33)", "__import__('time').sleep(60)", "raise SystemExit(0)"]
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_what_an_earlier_file_did_to_the_process_refuses_no_whole_file(
+    file: Path, monkeypatch: pytest.MonkeyPatch, code: str
+) -> None:
+    monkeypatch.setattr(isolated, "MAX_SHARED_SECONDS", 3)
+    real = isolated.command
+    slow(monkeypatch, code)
+    shared = isolated.command
+    monkeypatch.setattr(isolated, "command", lambda path: shared(path) if path is None else real(path))
+    with isolated.Parser() as parser:
+        parser.parse(file)
+        assert parser._child is None
+    monkeypatch.setattr(isolated, "command", shared)
+    monkeypatch.setattr(isolated, "MAX_SECONDS", 3)
+    if "Exit" not in code:
+        with isolated.Parser() as parser, pytest.raises(ImportRefused, match=str(file)):
+            parser.parse(file)
+
+
+def test_an_answer_that_was_not_awaited_is_not_that_of_the_next_file(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad = changed(tmp_path / "bad.stylebank.h5", never_written(MEAN))
+    with isolated.Parser() as parser:
+        parser.parse(file)
+        assert parser._child is not None
+
+        def interrupted() -> bytes:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(parser._child, "stdout", SimpleNamespace(readline=interrupted, close=lambda: None))
+        with pytest.raises(KeyboardInterrupt):
+            parser.parse(file)
+        with pytest.raises(StyleDamaged):
+            parser.parse(bad)
+
+
+def test_the_child_for_many_files_ends_with_the_process_that_reads_it(file: Path) -> None:
+    child = subprocess.Popen(isolated.command(None), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert child.communicate(os.fsencode(file).hex().encode() + b"\n", timeout=60)[0] == b"whole\n"
+    assert child.returncode == 0
+
+
+def test_an_import_of_many_files_starts_one_child(
+    run: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = [written(tmp_path / f"{name}.stylebank.h5", style(name)) for name in ("one", "two", "three")]
+    started = commands(monkeypatch)
+    assert run("import", *files).code == 0
+    assert started == [None]
