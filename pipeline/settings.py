@@ -38,8 +38,7 @@ AUTO = "auto"
 PRECISIONS = (AUTO, "float32", "bfloat16")
 MAX_DPI = 60_000  # JFIF has room for 65,535
 KEEP_COLORS = ("none", "luma", "transport")
-#: What happens to an output that exists and is another picture. The default is the first, and ``fail`` for a file.
-ON_EXISTING = ("number", "skip", "fail", "overwrite")
+ON_EXISTING = ("number", "skip", "fail", "overwrite")  # the default is the first; fail for an output file
 #: Pixel values per step, for the optimizers that have a learning rate.
 LEARNING_RATES: Mapping[str, float] = {"adam": 4.0, "rmsprop": 1.0}
 #: Version of the algorithm. It increases when the same settings give another image.

@@ -38,7 +38,7 @@ def test_two_encodings_of_a_name_are_one_style(bank: Bank) -> None:
 def test_a_missing_bank_is_empty_and_reading_does_not_make_it(bank: Bank) -> None:
     assert bank.names() == [] and bank.headers() == ([], []) and bank.paths() == []
     assert "wave" not in bank
-    with pytest.raises(StyleNotFound, match="which is empty. Add a painting"):
+    with pytest.raises(StyleNotFound, match=r"which is empty\. Add a painting"):
         bank.get("wave")
     assert not bank.folder.exists()
 
