@@ -28,6 +28,7 @@ GUIDES = (
     "stylebank/PYTHON.md",
     "stylebank/storage/FORMAT.md",
     "tests/bench/README.md",
+    "tests/faults/README.md",
     "tests/stylebank/images/README.md",
 )
 PAINTINGS = ("great_wave", "poppies", "starry_night", "village_street_in_auvers")

@@ -114,8 +114,11 @@ def test_a_line_without_losses_is_shown_and_one_of_wrong_types_is_passed_over(ma
 
 
 def test_a_folder_without_a_record_and_a_page_that_is_none_are_refused(made: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="no record of pictures"):
+    with pytest.raises(UsageError, match=r"elsewhere: no such folder"):
         report.write(tmp_path / "elsewhere")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UsageError, match="no record of pictures"):
+        report.write(tmp_path / "empty")
     with pytest.raises(UsageError, match=r"a\.png: not the name of a page"):
         report.write(made, made / "a.png")
     (tmp_path / "file").touch()

@@ -10,6 +10,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -239,13 +240,16 @@ def test_a_holder_that_lost_its_marker_leaves_the_next_ones_alone(
 
 
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() != 0, reason="changes its user")
-def test_a_second_user_of_the_folders_group_can_lock(tmp_path: Path) -> None:
-    bank = tmp_path / "bank"
+def test_a_second_user_of_the_folders_group_can_lock() -> None:
+    with tempfile.TemporaryDirectory() as open_to_all:  # pytest's own folders are closed to other users
+        Path(open_to_all).chmod(0o755)
+        _lock_as_second_user(Path(open_to_all) / "bank")
+
+
+def _lock_as_second_user(bank: Path) -> None:
     bank.mkdir()
     os.chown(bank, 0, 4321)
     bank.chmod(0o2775)
-    for folder in [tmp_path, *tmp_path.parents][:3]:
-        folder.chmod(0o755)
     old = os.umask(0o022)
     try:
         with exclusive_lock(bank / ".lock"):
