@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 
 def test_the_citation_has_the_required_keys_and_the_version_and_licence_of_the_package() -> None:
     yaml = pytest.importorskip("yaml")
-    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text("utf-8"))
+    citation = yaml.safe_load((ROOT / "stylebank/CITATION.cff").read_text("utf-8"))
     assert {"cff-version", "message", "title", "authors"} <= citation.keys()  # required by CFF 1.2.0
     assert citation["cff-version"] == "1.2.0"
     assert citation["version"] == stylebank.__version__
