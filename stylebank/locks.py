@@ -125,7 +125,8 @@ class _NativeLock:
     def _acquire_windows(self) -> bool:
         import filelock
 
-        self._windows_lock = filelock.FileLock(self._path, timeout=0)
+        # a file of its own: filelock empties the file that it locks
+        self._windows_lock = filelock.FileLock(self._path.with_name(f"{self._path.name}.lock"), timeout=0)
         try:
             self._windows_lock.acquire()
         except filelock.Timeout:

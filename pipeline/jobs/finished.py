@@ -7,7 +7,6 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from .record import FILE_NAME
 from .record_index import RecordIndex, Records
 
 
@@ -42,10 +41,6 @@ class FinishedOutputs:
         real = self._real_folder(folder)
         if real not in self._indexes:
             self._indexes[real] = self._records.index(folder)
-
-    def has_other_record(self, folder: Path) -> bool:
-        """Return whether a folder that is not the run's output folder has a record."""
-        return self._real_folder(folder) != self._target and (folder / FILE_NAME).exists()
 
     def __contains__(self, path: str) -> bool:
         """Return whether an output has this path, with its folder resolved."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import json
 import os
 import sys
+import typing
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -21,38 +23,18 @@ from .record import Entry, Record, decode
 _PRECISIONS = frozenset({"float32", "bfloat16"})
 
 
-class _Line(msgspec.Struct):
-    """What planning reads of a line; settings repeat from line to line, so they are decoded once."""
-
-    subject: str
-    subject_sha256: str | None
-    style: str
-    style_sha256: str
-    settings: msgspec.Raw
-    output: str
-    output_sha256: str | None
-    width: int | None
-    height: int | None
-    status: str
-    error: str | None
-    start_loss: float | None
-    final_loss: float | None
-    steps: int | None
-    seconds: float | None
-    backend: str
-    device: str
-    precision: str
-    version: str
-    weights_sha256: str | None = None
-    worker: str | None = None
-    threads: int | None = None
-    subject_stat: list[int] | None = None
-    output_stat: list[int] | None = None
-    copy: int | None = None
-    animation: str | None = None
-
-
-_decoder = msgspec.json.Decoder(_Line)
+#: What planning does not read of a line.
+_UNREAD = frozenset({"losses", "timings", "libraries"})
+_TYPES = typing.get_type_hints(Entry) | {"settings": msgspec.Raw}  # settings repeat from line to line
+_Line = msgspec.defstruct(
+    "_Line",
+    [
+        (field.name, _TYPES[field.name], *(() if field.default is dataclasses.MISSING else (field.default,)))
+        for field in dataclasses.fields(Entry)
+        if field.name not in _UNREAD
+    ],
+)
+_decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(_Line)
 _FIELDS = _Line.__struct_fields__
 #: Texts that repeat from line to line, kept once.
 _REPEATED = ("style", "style_sha256", "backend", "device", "version", "weights_sha256", "worker")

@@ -37,7 +37,7 @@ class RunInfo:
         Seconds since 1970; None for a run that works, or was killed.
     command : {"apply", "compact"}
     alive : bool
-        Whether the run works, as far as can be known.
+        Whether the run works: its process is there, or on another machine it renews its file.
     counts : dict of str to int
         Pictures by status, and ``total``.
     """

@@ -77,7 +77,7 @@ def test_a_folder_that_does_not_exist_and_one_without_a_record_differ(run: Run, 
         assert result.code == 2 and "has no record of pictures" in result.stderr
 
 
-def test_pictures_left_by_a_run_that_ended_early_are_told_by_the_exit_code(run: Run, out: str) -> None:
+def test_pictures_left_by_a_run_that_ended_early_set_the_exit_code(run: Run, out: str) -> None:
     with joined(Path(out)) as runs:
         runs.count(total=5, done=2)
     result = run("status", out)
