@@ -8,12 +8,30 @@ import random
 import signal
 import time
 from collections import Counter
+from functools import partial
 from pathlib import Path
+from typing import Any
 
+from stylebank.bank import Bank
 from tests.faults import engine, harness
 from tests.faults.harness import Result
 
 PICTURES = 40
+
+
+def batch(folder: Path) -> tuple[Bank, list[Any]]:
+    """Return a bank, and the words of a command that applies its style to `PICTURES` photographs."""
+    subjects = folder / "in"
+    subjects.mkdir()
+    for number in range(PICTURES):
+        engine.painting(subjects, 20 + 2 * number)
+    return harness.prepared(folder / "bank"), ["apply", "--style", "wave", subjects, *engine.LIGHT]
+
+
+def log_pictures(log: Path, pause: float) -> None:
+    """Let a child note every picture that it computes, and take `pause` seconds for each."""
+    os.environ[engine.LOG] = str(log)
+    os.environ["STYLEBANK_FAULTS_PAUSE"] = str(pause)
 
 
 def run(count: int, seed: int, folder: Path) -> Result:
@@ -24,18 +42,9 @@ def run(count: int, seed: int, folder: Path) -> Result:
     """
     chance = random.Random(seed)
     result = Result()
-    bank = harness.prepared(folder / "bank")
-    subjects = folder / "in"
-    subjects.mkdir()
-    for number in range(PICTURES):
-        engine.painting(subjects, 20 + 2 * number)
-    options = ["apply", "--style", "wave", subjects, *engine.LIGHT]
+    bank, options = batch(folder)
     log = folder / "log"
-
-    def noted() -> None:
-        os.environ[engine.LOG] = str(log)
-        os.environ["STYLEBANK_FAULTS_PAUSE"] = "0.002"
-
+    noted = partial(log_pictures, log, 0.002)
     started = time.perf_counter()
     whole = harness.command(bank.folder, *options, "-o", folder / "whole", before=noted)
     span = time.perf_counter() - started

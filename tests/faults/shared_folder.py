@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from tests.faults import engine, harness
-from tests.faults.batch_kills import PICTURES, outputs, recorded
+from tests.faults.batch_kills import batch, log_pictures, outputs, recorded
 from tests.faults.harness import Result
 
 
@@ -23,17 +23,9 @@ def run(count: int, seed: int, folder: Path) -> Result:
     """
     chance = random.Random(seed)
     result = Result()
-    bank = harness.prepared(folder / "bank")
-    subjects = folder / "in"
-    subjects.mkdir()
-    for number in range(PICTURES):
-        engine.painting(subjects, 20 + 2 * number)
-    options = ["apply", "--style", "wave", subjects, *engine.LIGHT]
+    bank, options = batch(folder)
     log = folder / "log"
-
-    def noted() -> None:
-        os.environ[engine.LOG] = str(log)
-        os.environ["STYLEBANK_FAULTS_PAUSE"] = "0.005"
+    noted = partial(log_pictures, log, 0.005)
 
     def work(out: Path) -> int:
         noted()
