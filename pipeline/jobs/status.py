@@ -54,9 +54,14 @@ class FolderStatus:
 
     @property
     def left(self) -> int | None:
-        """Pictures that the largest known run still has to reach; None if no run is known."""
-        totals = [run.counts["total"] for run in self.known_runs if "total" in run.counts]
-        return max(0, max(totals) - len(self.done) - len(self.failed)) if totals else None
+        """Pictures that a known run has not reached, and that no other has finished since; None if no run is known."""
+        lefts = [self._left_of(run) for run in self.known_runs if "total" in run.counts]
+        return max(lefts, default=None)
+
+    def _left_of(self, run: RunInfo) -> int:
+        changed = (entry.output_stat[1] / 1e9 for entry in self.done if entry.output_stat is not None)
+        done = max(run.counts.get("done", 0), sum(time >= run.started for time in changed))
+        return max(0, run.counts["total"] - run.counts.get("skipped", 0) - run.counts.get("failed", 0) - done)
 
     @property
     def is_unfinished(self) -> bool:

@@ -62,3 +62,25 @@ def test_a_folder_in_which_a_run_has_just_begun_has_a_status_and_an_empty_one_ha
     with joined(tmp_path / "out"):
         (now,) = status(tmp_path)
         assert now.folder == tmp_path / "out" and len(now.runs) == 1
+
+
+def test_pictures_of_other_settings_that_are_finished_do_not_hide_those_that_are_left(
+    bank: Bank, many: Path, tmp_path: Path, stylizer: Callable[[Stylizer], Stylizer]
+) -> None:
+    stylizer(Stylizer())
+    out = tmp_path / "out"
+    make(bank, many, out)
+
+    def stop(progress: pipeline.Progress) -> None:
+        if progress.kind == "end" and progress.number == 5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        make(bank, many, out, steps=3, listener=stop)
+    (now,) = status(out)
+    assert now.left == 2 * COUNT - len(now.done) > 0 and now.is_unfinished
+    with joined(out) as stopped:  # it only saw what was finished, and another one does the rest
+        stopped.count(total=COUNT, skipped=len(now.done) - COUNT)
+        make(bank, many, out, steps=3)
+    (now,) = status(out)
+    assert len(now.done) == 2 * COUNT and now.left == 0 and not now.is_unfinished
