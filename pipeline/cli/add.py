@@ -11,15 +11,13 @@ import click
 
 import pipeline
 from stylebank.errors import BankBusy, StylebankError, StyleFileError, UsageError, WeightsRefused, plural, printable
-from stylebank.style import CONVOLUTIONS, PADDINGS
 
-from ..settings import MEASURED_POOLINGS, IngestSettings, ingest_settings
+from ..settings import ingest_settings
 from . import options
 from .console import scale_reporter
+from .measure_options import SETTINGS, measuring
 from .path_types import PathName
 
-_DEFAULT = IngestSettings()
-_SCALES = options.comma_separated(_DEFAULT.scales)
 #: Errors that every following painting would meet, too.
 _STOPPING_ERRORS = (BankBusy, StyleFileError, WeightsRefused)
 
@@ -27,28 +25,7 @@ _STOPPING_ERRORS = (BankBusy, StyleFileError, WeightsRefused)
 @click.command("add")
 @click.argument("images", metavar="IMAGE...", nargs=-1, required=True, type=PathName())
 @click.option("--name", help="Name in the bank, for a single IMAGE.  [default: the file's name without its suffix]")
-@click.option(
-    "--scales",
-    type=options.Integers(),
-    help=f"Longest sides in pixels to measure at; a painting is never enlarged.  [default: {_SCALES}]",
-)
-@click.option(
-    "--layers",
-    type=options.Layers(),
-    help="Layers to measure: convN_M before the ReLU, reluN_M after it.  "
-    f"[default: all {len(CONVOLUTIONS)} convolutions]",
-)
-@click.option(
-    "--pooling", type=click.Choice(MEASURED_POOLINGS), help=f"Pooling of the network.  [default: {_DEFAULT.pooling}]"
-)
-@click.option(
-    "--padding",
-    type=click.Choice(PADDINGS),
-    help=f"Padding of the convolutions; zero draws a frame around pictures.  [default: {_DEFAULT.padding}]",
-)
-@options.weights
-@options.allow_unknown_weights
-@options.preset
+@measuring()
 @click.option("--tag", multiple=True, type=options.TagName(), help="Tag to find the style by; repeatable.")
 @click.option("--replace", is_flag=True, help="Replace a style of the same name.")
 @options.no_thumbnail
@@ -69,7 +46,7 @@ def command(
     for stem, times in stems.items():
         if times > 1:
             raise UsageError(f"{times} images would be named {printable(stem)}. Add them one by one with --name.")
-    ingest_settings(**{key: settings[key] for key in ("preset", "scales", "layers", "pooling", "padding")})
+    ingest_settings(**{key: settings[key] for key in SETTINGS})
     code = 0
     for number, image in enumerate(images, start=1):
         start = time.perf_counter()
