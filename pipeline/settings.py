@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from msgspec import Meta
-
 from stylebank.errors import UsageError
 from stylebank.images import SMALLEST_SIDE, WRITE_FORMATS, check_depth
-from stylebank.style import CONVOLUTIONS, PADDINGS, PIXELS, layer_order
+from stylebank.style import CONVOLUTIONS, PADDINGS
 
 from .validation import (
+    LAYER_WEIGHTS,
     Count,
     Flag,
     Integer,
@@ -26,9 +24,11 @@ from .validation import (
     Text,
     Texts,
     Weight,
+    check_choice,
     check_fields,
-    checked,
-    shown,
+    network_layers,
+    weight_pairs,
+    weights_of_layers,
 )
 
 MEASURED_POOLINGS = ("avg", "max")
@@ -43,7 +43,6 @@ ON_EXISTING = ("number", "skip", "fail", "overwrite")  # the default is the firs
 LEARNING_RATES: Mapping[str, float] = {"adam": 4.0, "rmsprop": 1.0}
 #: Version of the algorithm. It increases when the same settings give another image.
 ALGORITHM = 3
-LAYER_WEIGHTS = Meta(description='a list of texts such as "conv4=0.5", or a table of layers and weights')
 
 
 @dataclass(frozen=True)
@@ -68,9 +67,9 @@ class IngestSettings:
 
     def __post_init__(self) -> None:
         check_fields(self)
-        _check_choice("pooling", self.pooling, MEASURED_POOLINGS)
-        _check_choice("padding", self.padding, PADDINGS)
-        object.__setattr__(self, "layers", _network_layers(self.layers))
+        check_choice("pooling", self.pooling, MEASURED_POOLINGS)
+        check_choice("padding", self.padding, PADDINGS)
+        object.__setattr__(self, "layers", network_layers(self.layers))
         object.__setattr__(self, "scales", tuple(sorted(set(self.scales))))
 
 
@@ -163,20 +162,20 @@ class SynthesisSettings:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "init", os.fspath(self.init) if isinstance(self.init, os.PathLike) else self.init)
-        object.__setattr__(self, "layer_weights", _layer_weights(self.layer_weights))
+        object.__setattr__(self, "layer_weights", weight_pairs(self.layer_weights))
         check_fields(self)
-        _check_choice("optimizer", self.optimizer, OPTIMIZERS)
-        _check_choice("precision", self.precision, PRECISIONS)
+        check_choice("optimizer", self.optimizer, OPTIMIZERS)
+        check_choice("precision", self.precision, PRECISIONS)
         if not 0 <= self.tolerance < 1:
             raise UsageError(f"tolerance {self.tolerance:g}: expected 0 or more and less than 1.")
-        _check_choice("format", self.format, tuple(WRITE_FORMATS))
+        check_choice("format", self.format, tuple(WRITE_FORMATS))
         if self.size and self.size < SMALLEST_SIDE:
             raise UsageError(f"size {self.size}: expected {SMALLEST_SIDE} or more, or 0 for the subject's size.")
         if not 0 <= self.strength <= 1:
             raise UsageError(f"strength {self.strength:g}: expected 0 (the subject) to 1 (the full style).")
         if not 1 / 16 <= self.style_scale <= 16:
             raise UsageError(f"style_scale {self.style_scale:g}: expected 0.0625 to 16; 1 is the painting's scale.")
-        _check_choice("keep_color", self.keep_color, KEEP_COLORS)
+        check_choice("keep_color", self.keep_color, KEEP_COLORS)
         check_depth(self.depth, self.format)
         if self.dpi is not None and not 1 <= self.dpi <= MAX_DPI:
             raise UsageError(f"dpi {self.dpi:g}: expected 1 to {MAX_DPI}; 300 suits prints.")
@@ -189,7 +188,7 @@ class SynthesisSettings:
             if self.learning_rate <= 0:
                 raise UsageError(f"learning_rate {self.learning_rate:g}: expected a number above 0.")
         if self.layers:
-            object.__setattr__(self, "layers", _network_layers(self.layers))
+            object.__setattr__(self, "layers", network_layers(self.layers))
 
     @property
     def rate(self) -> float:
@@ -204,21 +203,8 @@ class SynthesisSettings:
         return {**plain, "layers": list(self.layers), "layer_weights": weights, "algorithm": ALGORITHM}
 
     def weights_of(self, layers: Sequence[str]) -> tuple[float, ...]:
-        """Return the weight of each of `layers`.
-
-        Raises
-        ------
-        UsageError
-            If a weight names none of the layers, or all weights are 0.
-        """
-        by_name = dict(self.layer_weights)
-        for name in by_name:
-            if not any(name in (layer, layer[:5]) for layer in layers):
-                raise UsageError(f"layer_weights {name}: not among the style layers {' '.join(layers)}. Leave it out.")
-        weights = tuple(by_name.get(layer, by_name.get(layer[:5], 1.0)) for layer in layers)
-        if not any(weights):
-            raise UsageError("layer_weights: all are 0. Give at least one layer a weight above 0.")
-        return weights
+        """Return the weight of each of `layers`, as `weights_of_layers` does."""
+        return weights_of_layers(dict(self.layer_weights), layers)
 
 
 Presets = Mapping[str, Mapping[str, Any]]
@@ -264,37 +250,7 @@ def _combined(preset: str | None, presets: Presets, values: Mapping[str, Any], k
         if key not in known:
             raise UsageError(f"setting {key!r}: expected one of {', '.join(sorted(known))}.")
     if preset is not None:
-        _check_choice("preset", preset, tuple(presets))
+        check_choice("preset", preset, tuple(presets))
     chosen = dict(presets[preset]) if preset else {}
     chosen.update({key: value for key, value in values.items() if value is not None})
     return chosen
-
-
-def _layer_weights(weights: Any) -> tuple[tuple[str, float], ...]:
-    """Return sorted pairs of layer or block and weight, from a mapping, pairs, or texts such as ``conv4_1=2``."""
-    if not isinstance(weights, Mapping | list | tuple):
-        raise UsageError(f"layer_weights {shown(weights)}: expected {LAYER_WEIGHTS.description}.")
-    by_layer: dict[str, float] = {}
-    for pair in weights.items() if isinstance(weights, Mapping) else weights:
-        try:
-            name, weight = pair.split("=") if isinstance(pair, str) else pair
-            name, weight = name.strip(), float(weight) if isinstance(weight, str) else weight
-        except (AttributeError, TypeError, ValueError):
-            raise UsageError(
-                f"layer_weights {shown(pair)}: expected LAYER=WEIGHT, such as conv4_1=2 or conv5=0.5."
-            ) from None
-        by_layer[name] = checked(f"layer_weights {name}", weight, Weight)
-        if not re.fullmatch(r"(conv|relu)[1-5]", name):
-            _network_layers((name,))
-    return tuple(sorted(by_layer.items()))
-
-
-def _network_layers(layers: tuple[str, ...]) -> tuple[str, ...]:
-    if PIXELS in layers:
-        raise UsageError(f"layer {PIXELS!r}: not a layer of the network, and always measured. Leave it out.")
-    return layer_order(layers)
-
-
-def _check_choice(name: str, value: str, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
-        raise UsageError(f"{name} {value!r}: expected one of {', '.join(allowed)}.")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import functools
+import re
 import sys
 import types
 import typing
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -14,6 +15,7 @@ import numpy as np
 from msgspec import Meta
 
 from stylebank.errors import UsageError, printable
+from stylebank.style import PIXELS, layer_order
 
 INT_MAX, FLOAT_MAX = 2**63 - 1, sys.float_info.max
 
@@ -28,6 +30,7 @@ Text = Annotated[str, Meta(description="a text")]
 Texts = Annotated[tuple[str, ...], Meta(description="a list of texts")]
 Sides = Annotated[tuple[Side, ...], Meta(description="a list of whole numbers, each 32 or more")]
 Flag = Annotated[bool, Meta(description="true or false")]
+LAYER_WEIGHTS = Meta(description='a list of texts such as "conv4=0.5", or a table of layers and weights')
 
 
 @functools.cache
@@ -94,3 +97,52 @@ def shown(value: Any) -> str:
     except ValueError:  # Python prints no integer of more than 4300 digits
         text = "(thousands of digits, more than 64 bits hold)"
     return printable(text if len(text) <= 80 else f"{text[:77]}...")
+
+
+def weight_pairs(weights: Any) -> tuple[tuple[str, float], ...]:
+    """Return sorted pairs of layer or block and weight, from a mapping, pairs, or texts such as ``conv4_1=2``."""
+    if not isinstance(weights, Mapping | list | tuple):
+        raise UsageError(f"layer_weights {shown(weights)}: expected {LAYER_WEIGHTS.description}.")
+    by_layer: dict[str, float] = {}
+    for pair in weights.items() if isinstance(weights, Mapping) else weights:
+        try:
+            name, weight = pair.split("=") if isinstance(pair, str) else pair
+            name, weight = name.strip(), float(weight) if isinstance(weight, str) else weight
+        except (AttributeError, TypeError, ValueError):
+            raise UsageError(
+                f"layer_weights {shown(pair)}: expected LAYER=WEIGHT, such as conv4_1=2 or conv5=0.5."
+            ) from None
+        by_layer[name] = checked(f"layer_weights {name}", weight, Weight)
+        if not re.fullmatch(r"(conv|relu)[1-5]", name):
+            network_layers((name,))
+    return tuple(sorted(by_layer.items()))
+
+
+def weights_of_layers(by_name: Mapping[str, float], layers: Sequence[str]) -> tuple[float, ...]:
+    """Return the weight of each layer from weights by layer or block; the default is 1.
+
+    Raises
+    ------
+    UsageError
+        If a weight names none of the layers, or all weights are 0.
+    """
+    for name in by_name:
+        if not any(name in (layer, layer[:5]) for layer in layers):
+            raise UsageError(f"layer_weights {name}: not among the style layers {' '.join(layers)}. Leave it out.")
+    weights = tuple(by_name.get(layer, by_name.get(layer[:5], 1.0)) for layer in layers)
+    if not any(weights):
+        raise UsageError("layer_weights: all are 0. Give at least one layer a weight above 0.")
+    return weights
+
+
+def network_layers(layers: tuple[str, ...]) -> tuple[str, ...]:
+    """Return layers of the network in its order; the pixels are none of them."""
+    if PIXELS in layers:
+        raise UsageError(f"layer {PIXELS!r}: not a layer of the network, and always measured. Leave it out.")
+    return layer_order(layers)
+
+
+def check_choice(name: str, value: str, allowed: tuple[str, ...]) -> None:
+    """Raise `UsageError` for a value that is not among those allowed."""
+    if value not in allowed:
+        raise UsageError(f"{name} {value!r}: expected one of {', '.join(allowed)}.")

@@ -17,8 +17,8 @@ from msgspec import Meta
 
 from stylebank.errors import UsageError, printable
 
-from ..settings import LAYER_WEIGHTS, SynthesisSettings
-from ..validation import Flag, Integer, Number, Weight, description, field_types, shown
+from ..settings import SynthesisSettings
+from ..validation import LAYER_WEIGHTS, Flag, Integer, Number, Weight, description, field_types, shown
 from .prepare import prepare
 from .toml_lines import TomlLines
 
