@@ -27,6 +27,7 @@ _MODULES = {
     "presets": "jobs.presets",
     "progress_bar": "jobs.progress_bar",
     "read_record": "jobs.read_record",
+    "remeasure": "ingest.remeasure",
     "run_jobs": "jobs.job_file",
     "similar": "ingest.similar",
     "stylize": "jobs.stylize",

@@ -11,6 +11,7 @@ from stylebank.bank import Bank
 from stylebank.style import Style
 
 from .ingest.add import add as add
+from .ingest.remeasure import remeasure as remeasure
 from .ingest.similar import similar as similar
 from .jobs import report as report
 from .jobs.apply import ImagesFailed as ImagesFailed

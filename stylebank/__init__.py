@@ -5,8 +5,9 @@
     >>> add(bank, "starry_night.jpg")
     >>> apply(bank, "starry_night", ["in/"], "out", size=768)
 
-Names load when they are used: ``import stylebank`` loads no NumPy, h5py or Keras. `add`, `apply`, `run_jobs`,
-`similar` and `try_styles` come from `pipeline`, the package that computes. The types are in ``__init__.pyi``.
+Names load when they are used: ``import stylebank`` loads no NumPy, h5py or Keras. `add`, `apply`, `remeasure`,
+`run_jobs`, `similar` and `try_styles` come from `pipeline`, the package that computes. The types are in
+``__init__.pyi``.
 """
 
 import importlib
@@ -22,7 +23,17 @@ _MODULES = {
     "distance_matrix": "bank.distances",
     **dict.fromkeys(("Fingerprint", "Gaussian", "Header", "Source", "Style"), "style"),
 }
-_FROM_PIPELINE = ("add", "apply", "progress_bar", "read_record", "run_jobs", "similar", "stylize", "try_styles")
+_FROM_PIPELINE = (
+    "add",
+    "apply",
+    "progress_bar",
+    "read_record",
+    "remeasure",
+    "run_jobs",
+    "similar",
+    "stylize",
+    "try_styles",
+)
 #: Short names of modules.
 _SUBMODULES = {
     "atlas": "pages.map",

@@ -2,6 +2,7 @@ from pipeline import add as add
 from pipeline import apply as apply
 from pipeline import progress_bar as progress_bar
 from pipeline import read_record as read_record
+from pipeline import remeasure as remeasure
 from pipeline import run_jobs as run_jobs
 from pipeline import similar as similar
 from pipeline import stylize as stylize
@@ -37,6 +38,7 @@ __all__ = [
     "distance_matrix",
     "progress_bar",
     "read_record",
+    "remeasure",
     "run_jobs",
     "similar",
     "stylize",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import click
@@ -16,7 +17,7 @@ _DEFAULT = IngestSettings()
 SETTINGS = ("preset", "scales", "layers", "pooling", "padding")
 
 
-def measuring(*, scales_default: str = options.comma_separated(_DEFAULT.scales)) -> Any:
+def measuring(*, scales_default: str = options.comma_separated(_DEFAULT.scales)) -> Callable[[Any], Any]:
     """Return a decorator that adds scales, layers, pooling, padding, weights and preset.
 
     Parameters

@@ -1,4 +1,4 @@
-"""The command line that makes a picture, as text to paste into a shell."""
+"""Command lines, as text to paste into a shell."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from typing import Any
 
 from stylebank.bank import Bank
 from stylebank.bank.location import user_folder
+from stylebank.bank.recipes import recipe_of
 from stylebank.errors import UsageError
 from stylebank.images import MAX_PIXELS
+from stylebank.style import Header
 
 from .varied import option_name, value_text
 
@@ -31,6 +33,26 @@ def apply_command(bank: Bank, style: str, photo: str | os.PathLike[str], options
     for name, value in options.items():
         words += _option_words(name, value)
     words += [os.path.abspath(photo), "--output", LARGE_FOLDER]
+    return shlex.join(words)
+
+
+def combine_command(bank: Bank, header: Header) -> str:
+    """Return the line of ``stylebank mix`` or ``pool`` that computes a style again; empty without a recipe.
+
+    A part that was renamed since has its name of today.
+    """
+    recipe = recipe_of(header)
+    if recipe is None:
+        return ""
+    names = {each.content_sha256: each.name for each in bank.headers()[0]}
+    parts = [(names.get(part.content_sha256, part.name), part.weight) for part in recipe.parts]
+    tags = [word for tag in header.tags for word in ("--tag", tag)]
+    words = ["stylebank", *_bank_words(bank), recipe.kind, *tags, "--replace"]
+    if recipe.kind == "mix":
+        words += [header.name, *(word for name, weight in parts for word in ("--from", f"{name}:{weight:.6g}"))]
+    else:
+        equal = len({weight for _name, weight in parts}) == 1
+        words += [*(["--weights", "equal"] if equal else []), header.name, *(name for name, _weight in parts)]
     return shlex.join(words)
 
 

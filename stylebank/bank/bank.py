@@ -255,7 +255,7 @@ class Bank(StyleIndex):
             with rename_note(path) if target != path else contextlib.nullcontext():
                 return commit(path, renamed)
 
-    def update(self, name: str, change: Callable[[Style], Style]) -> Header:
+    def update(self, name: str, change: Callable[[Style], Style], *, keep: bool = False) -> Header:
         """Change a style, for example its tags.
 
         Parameters
@@ -265,6 +265,8 @@ class Bank(StyleIndex):
         change
             Function of the complete style that returns the changed one, with the same name. If it returns the
             same object, nothing is written.
+        keep
+            Whether the trash keeps the style as it was.
 
         Returns
         -------
@@ -280,4 +282,6 @@ class Bank(StyleIndex):
             path = self.path(name)
             style = reader.read(path)
             changed = change(style)
-            return style.header if changed is style else commit(path, changed)
+            if changed is style:
+                return style.header
+            return commit(path, changed, before_rename=copy_to_trash if keep else None)
