@@ -10,6 +10,7 @@ import click
 from stylebank.errors import plural, printable
 from stylebank.style import Header
 
+from ..ingest.outdated import outdated_note
 from . import options
 
 #: Keys of --sort; styles with equal keys stay in the order of their names.
@@ -64,4 +65,7 @@ def command(context: options.CliContext, tag: tuple[str, ...], sort: str, json: 
             context.print(f"The bank {printable(context.bank.folder)} has {plural(len(damaged), 'file')}, none usable.")
         elif not all_headers:
             context.print(f"The bank {printable(context.bank.folder)} is empty. 'stylebank add IMAGE' adds a style.")
+    outdated = outdated_note(headers)
+    if outdated:
+        context.detail(outdated)
     return options.print_damaged(damaged)

@@ -8,6 +8,7 @@ import click
 
 from stylebank.errors import printable
 
+from ..ingest.outdated import outdated_note
 from . import options
 
 
@@ -23,7 +24,8 @@ def command(context: options.CliContext, name: str, json: bool) -> None:
       $ stylebank show starry_night --json
     """
     path = context.bank.path(name)
-    content = context.bank.header(name).to_dict()
+    header = context.bank.header(name)
+    content = header.to_dict()
     content.update(file=str(path), bytes=path.stat().st_size)
     if json:
         options.print_json(content)
@@ -34,6 +36,9 @@ def command(context: options.CliContext, name: str, json: bool) -> None:
     for key, value in content.items():
         text = value if key == "name" else printable(_value_text(value))  # a name has been checked, emoji and all
         click.echo(f"{key:<{width}}  {text}")
+    outdated = outdated_note([header])
+    if outdated:
+        context.note(outdated)
 
 
 def _recipe_text(recipe: dict[str, Any] | None) -> str:

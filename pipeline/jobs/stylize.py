@@ -27,6 +27,7 @@ from .apply import ImagesFailed
 from .events import EtaEstimator, Finished, Listener, Notice, Started, Stepped, logged
 from .mask_files import MaskFiles
 from .mask_images import MaskImages
+from .outdated_styles import outdated_styles
 from .plan import Plan, Task
 from .presets import Preset, find
 from .progress_bar import progress_bar
@@ -188,7 +189,8 @@ class _Computation:
         run, began = self._run, time.perf_counter()
         picture = run.fitted(whole)
         regions, recorded = run.regions_of(self._task, picture.size, run.size_of(picture.size))
-        for note in [*run.notes(), *(f"{printable(self._task.subject)}: {note}" for note in picture.notes)]:
+        of_picture = [f"{printable(self._task.subject)}: {note}" for note in picture.notes]
+        for note in filter(None, [*run.notes(), outdated_styles([run]), *of_picture]):
             self._listener(Notice(text=note))
         for note in run.mask_files.take_notes(self._task.subject):
             self._listener(Notice(text=note, **self._facts))
