@@ -14,12 +14,17 @@ measured. --variants takes names of `VARIANTS`, or JSON files with such dictiona
 
 The numbers:
 
-    layers       W2 of the Gaussians at ReLU layers under maximum pooling, none of which is optimised
+    layers       W2 of the Gaussians at ReLU layers under maximum pooling, none of which is optimised by default
     scale        the same at 0.71 of the size
     sliced       sliced W2 of the activations themselves, not of their Gaussians
     patches      W2 of 5 x 5 patches of pixels at three octaves
-                 (these four over the plain photograph's: 1 is not stylised, 0 is the painting)
-    content      1 - cosine of relu4_2 to the photograph's, 0 is the photograph's own
+    average      W2 at convolutions under average pooling
+    efficientnet W2 at five resolutions of EfficientNet-Lite0, at two sizes: see `judges`
+                 (these six over the plain photograph's: 1 is not stylised, 0 is the painting)
+    content      1 - cosine of relu4_2 to the photograph's, 0 is the photograph's own; optimised by default
+    content_average, content_efficientnet
+                 the same at conv4_3 under average pooling and at three resolutions of EfficientNet-Lite0
+    style, lost  means of the six, and of the last two
     arrangement  difference of relu4_2's self-similarity, 0 is the photograph's own
     ssim         of luminance, 1 is the photograph's own
     grain        grey levels that alternate from pixel to pixel where the photograph is flat
@@ -42,7 +47,7 @@ import pipeline
 from pipeline.settings import ingest_settings, synthesis_settings
 from stylebank import images
 from stylebank.bank import Bank
-from tests.bench import drawing, metrics
+from tests.bench import drawing, judges, metrics
 
 DATA = Path(__file__).parents[2] / "data"
 PAIRS = (
@@ -66,8 +71,10 @@ VARIANTS: dict[str, dict[str, Any]] = {
 }
 PHOTOGRAPH = "(photograph)"
 CURVE_WEIGHTS = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0)
-STYLE_MEASURES = ("layers", "scale", "sliced", "patches")
-MEASURES = (*STYLE_MEASURES, "content", "arrangement", "ssim", "grain", "seconds", "steps")
+STYLE_MEASURES = judges.STYLE_JUDGES if judges.efficientnet_installed() else judges.STYLE_JUDGES[:-1]
+CONTENT_MEASURES = judges.CONTENT_JUDGES if judges.efficientnet_installed() else judges.CONTENT_JUDGES[:-1]
+MEASURES = (*STYLE_MEASURES, "content", *CONTENT_MEASURES, "arrangement", "ssim", "grain", "style", "lost", "seconds")
+MEASURES = (*MEASURES, "steps")
 
 
 @dataclass
@@ -88,8 +95,8 @@ class Study:
     size: int
     steps: int | None = None
     rows: list[dict[str, Any]] = field(default_factory=list)
-    _extract: metrics.Extractor | None = None
-    _described: dict[Path, metrics.Description] = field(default_factory=dict)
+    _loaded: judges.Judges | None = None
+    _seen: dict[Path, judges.Impression] = field(default_factory=dict)
     _plain: dict[str, dict[str, list[float]]] = field(default_factory=dict)
     _measured: dict[tuple[str, Path], dict[str, float]] = field(default_factory=dict)
 
@@ -115,25 +122,27 @@ class Study:
 
     def measure(self, pair: str, pixels: images.Pixels) -> dict[str, float]:
         """Return every number of a picture but its time."""
-        subject, painting = (self._description(path) for path in _files(pair))
-        height, width = subject.luma.shape
-        made = metrics.describe(self._extractor, images.resize(pixels, (width, height)))
+        subject, painting = (self._impression(path) for path in _files(pair))
+        height, width = subject.description.luma.shape
+        picture = self._judges.look(images.resize(pixels, (width, height)))
         if pair not in self._plain:
-            self._plain[pair] = metrics.style_distances(subject, painting)
-        return {
-            **metrics.relative(metrics.style_distances(made, painting), self._plain[pair]),
-            **metrics.structure_distances(made, subject),
+            self._plain[pair] = judges.style_distances(subject, painting)
+        measures = {
+            **metrics.relative(judges.style_distances(picture, painting), self._plain[pair]),
+            **judges.content_distances(picture, subject),
         }
+        style, lost = judges.verdict(measures)
+        return {**measures, "style": style, "lost": lost}
 
     @property
-    def _extractor(self) -> metrics.Extractor:
-        self._extract = self._extract or metrics.Extractor()
-        return self._extract
+    def _judges(self) -> judges.Judges:
+        self._loaded = self._loaded or judges.Judges()
+        return self._loaded
 
-    def _description(self, path: Path) -> metrics.Description:
-        if path not in self._described:
-            self._described[path] = metrics.describe(self._extractor, _sized(path, self.size))
-        return self._described[path]
+    def _impression(self, path: Path) -> judges.Impression:
+        if path not in self._seen:
+            self._seen[path] = self._judges.look(_sized(path, self.size))
+        return self._seen[path]
 
     def _picture(self, subject: Path, style: Path, variant: dict[str, Any]) -> tuple[Path, dict[str, Any]]:
         """The picture's file and its seconds and steps, from the library's own record."""
