@@ -94,6 +94,8 @@ class SynthesisSettings:
         A mapping and texts such as ``conv4=0.5`` are accepted too.
     content_weight : float
         Weight of the content loss: 0 ignores the subject, 1 balances it with the style.
+    content_layers : tuple of str
+        Layers whose activations the content loss compares with the subject's; each has the same weight.
     tv_weight : float
         Weight of total variation: 0 keeps grain, 1 softens it, 10 removes small strokes too.
     strength : float
@@ -142,6 +144,7 @@ class SynthesisSettings:
     layers: Texts = ()
     layer_weights: Annotated[tuple[tuple[str, Weight], ...], LAYER_WEIGHTS] = ()
     content_weight: Weight = 1.0
+    content_layers: Texts = ("conv4_2",)
     tv_weight: Weight = 1.0
     strength: Number = 1.0
     style_scale: Number = 1.0
@@ -189,6 +192,7 @@ class SynthesisSettings:
                 raise UsageError(f"learning_rate {self.learning_rate:g}: expected a number above 0.")
         if self.layers:
             object.__setattr__(self, "layers", network_layers(self.layers))
+        object.__setattr__(self, "content_layers", network_layers(self.content_layers))
 
     @property
     def rate(self) -> float:
@@ -200,7 +204,8 @@ class SynthesisSettings:
         without = {"memory_limit"} if self.dpi else {"memory_limit", "dpi"}  # as in records without this setting
         plain = {key: value for key, value in dataclasses.asdict(self).items() if key not in without}
         weights = dict(self.layer_weights)
-        return {**plain, "layers": list(self.layers), "layer_weights": weights, "algorithm": ALGORITHM}
+        layers = {name: list(getattr(self, name)) for name in ("layers", "content_layers")}
+        return {**plain, **layers, "layer_weights": weights, "algorithm": ALGORITHM}
 
     def weights_of(self, layers: Sequence[str]) -> tuple[float, ...]:
         """Return the weight of each of `layers`, as `weights_of_layers` does."""

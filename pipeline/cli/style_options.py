@@ -47,6 +47,9 @@ def _without_defaults(command: Any) -> Any:
 
         source = click.get_current_context().get_parameter_source
         keys = {key for key in values.keys() & preset_keys() if source(key) is ParameterSource.DEFAULT}
+        sides = {key: source(key) for key in ("size", "print") if values.get(key) is not None}
+        if len(set(sides.values())) > 1:  # the command line replaces the other in the environment
+            keys |= {key for key, origin in sides.items() if origin is ParameterSource.ENVIRONMENT}
         return command(*arguments, **{**values, **dict.fromkeys(keys)})
 
     return without_defaults
@@ -103,6 +106,12 @@ def _look(preset: str) -> tuple[Any, ...]:
             "--content-weight",
             type=float,
             help=f"Weight of the subject's features; 0 ignores them.  [default: {_DEFAULT.content_weight:g}]",
+        ),
+        click.option(
+            "--content-layers",
+            type=options.Layers(),
+            help="Layers whose features the content weight compares with the subject's.  "
+            f"[default: {options.comma_separated(_DEFAULT.content_layers)}]",
         ),
         click.option(
             "--tv-weight",

@@ -18,7 +18,12 @@ from .varied import option_name, value_text
 
 #: Output folder of the command; pictures with other settings get a number there.
 LARGE_FOLDER = "large"
-_LISTS = {"layers": ("--layers", True), "layer_weights": ("--layer-weight", False), "mask": ("--mask", False)}
+_LISTS = {
+    "layers": ("--layers", True),
+    "content_layers": ("--content-layers", True),
+    "layer_weights": ("--layer-weight", False),
+    "mask": ("--mask", False),
+}
 
 
 def apply_command(bank: Bank, style: str, photo: str | os.PathLike[str], options: Mapping[str, Any]) -> str:

@@ -20,7 +20,7 @@ from ..backends.runtime import backend_settings
 from ..settings import SynthesisSettings
 from ..vgg.weights import Weights
 from .color import match_colors
-from .losses.objective import CONTENT_LAYER, Objective
+from .losses.objective import Objective
 from .losses.problem import StyleTarget
 from .losses.targets import Targets
 from .masks import RegionMasks
@@ -81,7 +81,7 @@ class Stylizer:
         self._layers = tuple(layer for layer in fingerprint.layers if layer in wanted)
         self.layer_weights = self.settings.weights_of(self._layers)
         self.precision = resolve_precision(self.settings.precision)
-        content_layers = (CONTENT_LAYER,) if self.settings.content_weight > 0 else ()
+        content_layers = self.settings.content_layers if self.settings.content_weight > 0 else ()
         self._objective_options = weights, fingerprint.pooling, fingerprint.padding, self._layers, content_layers
         self._targets = [Targets(style, self._layers, self.settings) for style in self.styles]
 

@@ -32,6 +32,7 @@ def parsed(text: str) -> dict[str, Any]:
         ({"match_color": True}, {"match_color": True}),
         ({"match_color": False}, {"match_color": False}),
         ({"layers": ("conv1_1", "conv2_1")}, {"layers": ("conv1_1", "conv2_1")}),
+        ({"content_layers": ("relu3_2", "relu4_2")}, {"content_layers": ("relu3_2", "relu4_2")}),
         ({"layer_weights": {"conv4": 0.5}}, {"layer_weights": ("conv4=0.5",)}),
         ({"layer_weights": (("conv4", 0.5), "conv1=2")}, {"layer_weights": ("conv4=0.5", "conv1=2")}),
         ({"mask": "a b.png"}, {"mask": (os.path.abspath("a b.png"),)}),

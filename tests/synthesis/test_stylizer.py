@@ -86,6 +86,24 @@ def test_other_weights_and_unmeasured_layers_are_refused(wave: Style, vgg: Weigh
         Stylizer(wave, vgg, dataclasses.replace(QUICK, layers=("conv5_1",)))
 
 
+def test_content_layers_decide_what_is_kept_of_the_subject(wave: Style, vgg: Weights, china: np.ndarray) -> None:
+    network = VGG19(vgg, "avg", "reflect")
+
+    def lost(pixels: np.ndarray, layer: str) -> float:
+        ours, theirs = (
+            runtime.to_numpy(network.features(runtime.to_tensors(image), network.parameters, (layer,))[layer])
+            for image in (np.ascontiguousarray(pixels, np.float32), images.resize(china, (64, 43)))
+        )
+        return float(np.square(ours - theirs).sum() / np.square(theirs).sum())
+
+    settings = dataclasses.replace(QUICK, content_weight=20.0, steps=12, match_color=False)
+    shallow, deep = (
+        Stylizer(wave, vgg, dataclasses.replace(settings, content_layers=(layer,))).stylize(china).pixels
+        for layer in ("relu1_2", "relu4_2")
+    )
+    assert lost(shallow, "relu1_2") < 0.8 * lost(deep, "relu1_2")
+
+
 def test_a_batch_equals_single_images(wave: Style, vgg: Weights, china: np.ndarray) -> None:
     settings = dataclasses.replace(QUICK, precision="float32", steps=6)
     stylizer = Stylizer(wave, vgg, settings)

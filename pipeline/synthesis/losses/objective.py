@@ -32,8 +32,6 @@ from .moments import moments
 from .problem import Evaluation, Problem, StyleTarget
 from .wasserstein import Gradient
 
-#: The layer of the content term: deep enough to leave strokes and colours free.
-CONTENT_LAYER = "conv4_2"
 #: Content term per unit of content weight, so that 1 is a moderate setting.
 CONTENT_UNIT = 0.1
 #: Loss per pixel value of total variation and unit of smoothness, so that 1 is a moderate setting.
