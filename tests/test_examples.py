@@ -24,6 +24,7 @@ GUIDES = (
     "pipeline/LARGE.md",
     "pipeline/README.md",
     "pipeline/REFERENCE.md",
+    "pipeline/SERVE.md",
     "stylebank/MATHEMATICS.md",
     "stylebank/PYTHON.md",
     "stylebank/storage/FORMAT.md",

@@ -29,6 +29,7 @@ COMMANDS = {
     "try": "Show a photograph in every style of the bank, on one sheet.",
     "apply": "Put photographs into a style, or into several.",
     "batch": "Run the jobs of a file.",
+    "serve": "Serve a page to try styles on photographs.",
     "presets": "List the presets, built-in ones and those of stylebank.toml.",
     "status": "Print how far an output folder is: pictures done, failed and left.",
     "record": "Maintain the record of an output folder.",

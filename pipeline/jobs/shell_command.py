@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from stylebank.bank import Bank
@@ -26,18 +26,31 @@ _LISTS = {
 }
 
 
-def apply_command(bank: Bank, style: str, photo: str | os.PathLike[str], options: Mapping[str, Any]) -> str:
+def apply_command(
+    bank: Bank,
+    style: str | Sequence[str],
+    photo: str | os.PathLike[str],
+    options: Mapping[str, Any],
+    *,
+    output: str = LARGE_FOLDER,
+) -> str:
     """Return the line of ``stylebank apply`` for a style, a photograph and options.
 
     Parameters
     ----------
+    style
+        Value of ``--style``, or several.
     options
         Keywords of `prepare`; None counts as not set. Paths become absolute, so that the line works in any folder.
+    output
+        Value of ``--output``, which stays as it is.
     """
-    words = ["stylebank", *_bank_words(bank), "apply", "--style", style]
+    words = ["stylebank", *_bank_words(bank), "apply"]
+    for name in [style] if isinstance(style, str) else style:
+        words += ["--style", name]
     for name, value in options.items():
         words += _option_words(name, value)
-    words += [os.path.abspath(photo), "--output", LARGE_FOLDER]
+    words += [os.path.abspath(photo), "--output", output]
     return shlex.join(words)
 
 

@@ -1,0 +1,41 @@
+// Requests to the server. Every error is an Error with a sentence for the user.
+
+const LOST = "The server does not answer. Is 'stylebank serve' still running?";
+
+async function answer(path, options = {}) {
+  let response;
+  try {
+    response = await fetch(path, options);
+  } catch {
+    throw new Error(LOST);
+  }
+  const content = await response.json().catch(() => ({}));
+  if (!response.ok) throw new Error(content.error || `The server answers with ${response.status}.`);
+  return content;
+}
+
+export const get = (path) => answer(path);
+
+export const post = (path, content) => answer(path, {
+  method: "POST",
+  headers: { "Content-Type": "application/json" },
+  body: JSON.stringify(content ?? {}),
+});
+
+export const remove = (path) => answer(path, { method: "DELETE" });
+
+export const upload = (file) => answer("api/uploads", { method: "POST", body: file });
+
+export const uploadAddress = (id) => `api/uploads/${id}/preview`;
+
+export const fileAddress = (job, name) => `api/jobs/${job.id}/files/${name}`;
+
+// Call `listener` with each change of jobs, and `lost` while the server is gone.
+export function listen(listener, lost) {
+  const source = new EventSource("api/events");
+  source.addEventListener("message", (event) => listener(JSON.parse(event.data)));
+  source.addEventListener("open", () => lost(""));
+  source.addEventListener("error", () => lost(LOST));
+  addEventListener("pagehide", () => source.close());
+  return source;
+}

@@ -1,0 +1,312 @@
+"""The studio: the queue of jobs, the files they need, and the process that computes them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+import time
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from stylebank.bank import Bank
+from stylebank.errors import OutputRefused, StylebankError, UsageError, printable
+from stylebank.files import make_folder
+from stylebank.images import MAX_PIXELS
+
+from ..jobs import presets
+from ..jobs.shell_command import apply_command
+from ..jobs.style_spec import parse
+from ..settings import synthesis_settings
+from . import queue_file
+from .board import Board
+from .live import remove_folder
+from .model import (
+    FAILED,
+    PREVIEW,
+    RUNNING,
+    STOPPED,
+    WAITING,
+    Job,
+    PaintingRequest,
+    Photo,
+    PictureRequest,
+    checked_settings,
+    picture_name,
+    style_texts,
+)
+from .process import COMMAND, Process, ProcessEnded
+from .storage import Storage
+from .uploads import Uploads
+from .worker import Order
+
+_MAX_WAITING = 100
+#: Seconds without a job after which the process that computes ends, and frees its memory.
+_IDLE_SECONDS = 900.0
+
+
+@dataclass(frozen=True)
+class StudioOptions:
+    """What the command says about the studio.
+
+    Attributes
+    ----------
+    keep_bytes : int
+        Bytes of uploaded files and pictures to keep.
+    max_pixels : int
+        Largest number of pixels of an uploaded picture.
+    device, deterministic
+        As for `make_executor`.
+    command : tuple of str
+        Command line of the process that computes.
+    """
+
+    keep_bytes: int = 4_000_000_000
+    max_pixels: int = MAX_PIXELS
+    device: str | None = None
+    deterministic: bool = False
+    command: tuple[str, ...] = COMMAND
+
+
+class QueueFull(StylebankError):
+    """Too many jobs wait."""
+
+
+class UnknownItem(StylebankError):
+    """A job or a file that is not there, or not any more."""
+
+
+class Studio:
+    """Jobs in the order of their arrival, computed one at a time.
+
+    All methods run in the thread of the event loop.
+
+    Parameters
+    ----------
+    bank
+    folder
+        Folder of the queue, the uploads and the pictures; this process alone writes to it.
+    options
+    """
+
+    def __init__(self, bank: Bank, folder: Path, options: StudioOptions | None = None) -> None:
+        self.bank, self.folder = bank, folder
+        self.options = options or StudioOptions()
+        self.board = Board(queue_file.read(folder))
+        self.uploads = Uploads(folder / "uploads", self.options.max_pixels, lambda: self._storage.make_room())
+        self._process = Process(self.options.command)
+        self._wake = asyncio.Event()
+        self._writing = asyncio.Lock()
+        self._loop: asyncio.Task[None] | None = None
+        self._storage = Storage(folder, self.uploads, self.board, self.options.keep_bytes)
+
+    async def start(self) -> None:
+        """Begin with the jobs that wait."""
+        self._loop = asyncio.create_task(self._run())
+
+    async def close(self) -> None:
+        """End the process that computes; its job stays in the queue."""
+        if self._loop is not None:
+            self._loop.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._loop
+        await self._process.close()
+
+    async def receive(self, chunks: AsyncIterator[bytes], expected: int | None) -> dict[str, object]:
+        """Keep an uploaded picture; parameters, result and errors are those of `Uploads.receive`."""
+        facts = await self.uploads.receive(chunks, expected)
+        await self._storage.measure()
+        return facts
+
+    async def order(self, request: PictureRequest) -> list[Job]:
+        """Put a job for each photograph into the queue.
+
+        Raises
+        ------
+        StylebankError
+            If the request is wrong, or the queue is full.
+        """
+        settings = checked_settings(request.settings)
+        if len({part.name for part in request.styles}) < len(request.styles):
+            raise UsageError("A style is in the blend twice. Choose each once.")
+        await asyncio.to_thread(self._check_request, request, settings)
+        cost = await asyncio.to_thread(self._cost, settings)
+        for photo in request.photos:
+            self._require_upload(photo.id)
+        if request.mask is not None:
+            self._require_upload(request.mask)
+        jobs = [
+            self._new_job("picture", photo, styles=request.styles, mask=request.mask, settings=settings, cost=cost)
+            for photo in request.photos
+        ]
+        return await self._enqueue(jobs)
+
+    async def order_painting(self, request: PaintingRequest) -> list[Job]:
+        """Put the measuring of a painting into the queue.
+
+        Raises
+        ------
+        StylebankError
+        """
+        self._require_upload(request.photo.id)
+        name = await asyncio.to_thread(self.bank.ensure_available, request.name)
+        return await self._enqueue([self._new_job("painting", request.photo, name=name, tags=request.tags)])
+
+    def _check_request(self, request: PictureRequest, settings: dict[str, Any]) -> None:
+        """Raise what planning the job raises about styles and settings, before it waits."""
+        for part in request.styles:
+            self.bank.header(part.name)
+        spec = parse(style_texts(request.styles), exists=self.bank.__contains__)
+        if sorted(spec.names) != sorted(part.name for part in request.styles):
+            raise UsageError("The names of these styles cannot be told apart from weights. Rename one of them.")
+        self._synthesis(settings)
+
+    def _synthesis(self, settings: dict[str, Any]) -> Any:
+        preset = presets.find(self.bank, settings.get("preset"))
+        values = {key: value for key, value in preset.values.items() if key in synthesis_settings().recorded()}
+        given = {key: value for key, value in settings.items() if key != "preset"}
+        return synthesis_settings(preset.base, **{**values, **given})
+
+    def _cost(self, settings: dict[str, Any]) -> float:
+        synthesis = self._synthesis(settings)
+        return float(synthesis.size**2 * synthesis.steps)
+
+    def _require_upload(self, identifier: str) -> None:
+        if self.uploads.path(identifier) is None:
+            raise UnknownItem("This photograph is not on the server any more. Choose it again.")
+
+    def _new_job(self, kind: str, photo: Photo, **fields: Any) -> Job:
+        return Job(id=secrets.token_hex(8), kind=kind, photo=photo, created=time.time(), **fields)
+
+    async def _enqueue(self, jobs: Sequence[Job]) -> list[Job]:
+        waiting = sum(job.state == WAITING for job in self.board.jobs.values())
+        if waiting + len(jobs) > _MAX_WAITING:
+            raise QueueFull(f"{_MAX_WAITING} jobs wait already. Wait for one, or remove one.")
+        self.board.jobs.update((job.id, job) for job in jobs)
+        await self._save(*jobs)
+        self._wake.set()
+        return list(jobs)
+
+    def file(self, identifier: str, name: str) -> Path:
+        """Return a file of a job; raise `UnknownItem` if there is none of this name."""
+        job = self.job(identifier)
+        path = self._storage.job_folder(job) / name
+        if name not in {PREVIEW, *job.files} or not path.is_file():
+            raise UnknownItem("This picture is not on the server.")
+        return path
+
+    def command(self, identifier: str) -> str:
+        """Return the command line that makes the picture of a job."""
+        job = self.job(identifier)
+        photo, mask = self.uploads.path(job.photo.id), self.uploads.path(job.mask or "")
+        if job.kind != "picture" or photo is None or (job.mask and mask is None):
+            raise UnknownItem("Its photograph is not on the server any more.")
+        options = {**job.settings, **({"mask": str(mask)} if mask else {})}
+        if job.precision and "precision" not in options:
+            options["precision"] = job.precision
+        if self.options.device not in {None, "auto"}:
+            options["device"] = self.options.device
+        if self.options.deterministic:
+            options["deterministic"] = True
+        return apply_command(self.bank, style_texts(job.styles), photo, options, output=picture_name(job))
+
+    def job(self, identifier: str) -> Job:
+        """Return a job; raise `UnknownItem` if there is none."""
+        try:
+            return self.board.jobs[identifier]
+        except KeyError:
+            raise UnknownItem("This job is not in the queue any more.") from None
+
+    async def stop(self, identifier: str, *, take: bool = False) -> None:
+        """Stop a job that waits or runs; with `take`, keep the picture of its last step."""
+        job = self.job(identifier)
+        if job.state == WAITING:
+            job.state, job.ended = STOPPED, time.time()
+            await self._save(job)
+        elif job.state == RUNNING:
+            await (self._process.take if take else self._process.stop)(identifier)
+
+    async def remove(self, identifier: str) -> None:
+        """Delete a job and its files; stop it first if it runs."""
+        job = self.job(identifier)
+        await self.stop(identifier)
+        del self.board.jobs[identifier]
+        if job.state != RUNNING:
+            remove_folder(self._storage.job_folder(job))
+        await self._save()
+
+    async def _run(self) -> None:
+        while True:
+            job = next((job for job in self.board.jobs.values() if job.state == WAITING), None)
+            if job is None:
+                self._wake.clear()
+                try:
+                    await asyncio.wait_for(self._wake.wait(), _IDLE_SECONDS if self._process.pid else None)
+                except asyncio.TimeoutError:
+                    await self._process.close()
+                continue
+            job.state = RUNNING
+            try:
+                await self._save(job)
+                await self._compute(job)
+            except (StylebankError, OSError) as error:  # such as a disk that is full
+                job.state, job.error = FAILED, str(error)
+            job.ended, job.seconds_left = time.time(), None
+            if job.id not in self.board.jobs:  # removed meanwhile
+                remove_folder(self._storage.job_folder(job))
+            if job.kind == "painting":
+                self.board.bank_version += 1
+            with contextlib.suppress(OutputRefused, OSError):
+                await self._save(job)
+            await self._storage.measure()
+
+    async def _compute(self, job: Job) -> None:
+        remove_folder(self._storage.job_folder(job))
+        make_folder(self._storage.job_folder(job))
+        photo = self.uploads.path(job.photo.id)
+        mask = self.uploads.path(job.mask) if job.mask else None
+        if photo is None or (job.mask and mask is None):
+            raise UnknownItem("Its photograph or its mask is not on the server any more. Choose it again.")
+        order = Order(
+            do="job",
+            id=job.id,
+            job=job,
+            bank=str(self.bank.folder),
+            photo=str(photo),
+            mask=str(mask or ""),
+            folder=str(self._storage.job_folder(job)),
+            device=self.options.device,
+            deterministic=self.options.deterministic,
+            max_pixels=self.options.max_pixels,
+        )
+        began = time.monotonic()
+        try:
+            end = await self._process.compute(order, lambda event: self._on_event(job, event))
+        except ProcessEnded as error:
+            end = {"status": FAILED, "error": str(error)}
+            if self._process.was_stopped(job.id):
+                end = {"status": STOPPED}
+        job.seconds = round(time.monotonic() - began, 2)
+        job.state = end["status"]
+        job.error = end.get("error", "").replace(printable(photo), printable(job.photo.name) or "the photograph")
+        job.size, job.files, job.precision = (
+            tuple(end.get("size", (0, 0))),
+            end.get("files", []),
+            end.get("precision", ""),
+        )
+
+    def _on_event(self, job: Job, event: dict[str, Any]) -> None:
+        if event["event"] == "step":
+            job.step, job.steps, job.seconds_left = event["step"], event["steps"], event["seconds_left"]
+        elif event["event"] == "preview":
+            job.preview = event["number"]
+        elif event["event"] == "note":
+            job.notes = [*job.notes, event["text"]][-10:]
+        self.board.note(job)
+
+    async def _save(self, *changed: Job) -> None:
+        self.board.note(*changed)
+        async with self._writing:
+            await asyncio.to_thread(queue_file.write, self.folder, queue_file.encode(self.board.jobs.values()))

@@ -1,0 +1,193 @@
+"""The queue: pictures as `apply` makes them, previews, stop, take, restart, and the bounds of the folder."""
+
+from __future__ import annotations
+
+import io
+import os
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipeline.web import process, queue_file
+from stylebank import images
+from stylebank.bank import Bank
+from stylebank.errors import StylebankError
+from tests.fake_cli import LIGHT
+from tests.web.conftest import Page, picture
+
+ROOT = Path(__file__).parents[2]
+
+
+def run_command(line: str, folder: Path) -> None:
+    """Run a line of the page, without a network."""
+    words = [sys.executable, "-m", "tests.fake_cli", *shlex.split(line)[1:], *LIGHT]
+    subprocess.run(words, cwd=folder, check=True, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True)
+
+
+def test_a_picture_has_the_bytes_of_apply_and_of_its_command(page: Page, tmp_path: Path) -> None:
+    buffer = io.BytesIO()
+    Image.new("L", (80, 64)).save(buffer, format="PNG")
+    mask = np.zeros((64, 80), np.uint8)
+    mask[:, :50] = 255
+    buffer = io.BytesIO()
+    Image.fromarray(mask).save(buffer, format="PNG")
+    blend = [{"name": "wave", "weight": 0.3}, {"name": "poppies", "weight": 0.7}]
+    identifier = page.order(styles=blend, mask=page.upload(buffer.getvalue()), strength=0.5, format="png")
+    assert page.wait(identifier)["files"] == ["picture.png", "deep.png"]
+    line = page.client.get(f"/api/jobs/{identifier}/command").json()["command"]
+    assert "--style wave:0.3 --style poppies:0.7" in line
+    run_command(line, tmp_path)
+    (written,) = tmp_path.glob("photo.*.png")
+    assert written.read_bytes() == page.file(identifier, "picture.png")
+    deep = line.replace("--format png", "--format png --depth 16").replace(written.name, "deep.png")
+    run_command(deep, tmp_path)
+    assert (tmp_path / "deep.png").read_bytes() == page.file(identifier, "deep.png")
+    assert Image.open(io.BytesIO(page.file(identifier, "deep.png"))).info["icc_profile"]
+
+
+@pytest.mark.parametrize("format", ["jpg", "webp", "tiff"])
+def test_eight_bits_are_rounded_as_apply_rounds_them(page: Page, tmp_path: Path, format: str) -> None:
+    identifier = page.order(format=format, size=48)
+    name = page.wait(identifier)["files"][0]
+    run_command(page.client.get(f"/api/jobs/{identifier}/command").json()["command"], tmp_path)
+    (written,) = tmp_path.glob("photo.wave.*")
+    assert written.read_bytes() == page.file(identifier, name)
+
+
+def test_a_preview_comes_while_the_picture_is_made_and_changes(page: Page) -> None:
+    identifier = page.order(steps=40, seed=150)
+    page.wait(identifier, lambda job: job["preview"] >= 1 and job["seconds_left"] is not None)
+    preview = Image.open(io.BytesIO(page.file(identifier, "preview.jpg")))
+    assert preview.size == (64, 51)
+    first = page.job(identifier)["preview"]
+    page.wait(identifier, lambda job: job["preview"] > first)
+    page.client.delete(f"/api/jobs/{identifier}")
+
+
+def test_a_picture_is_taken_as_it_is(page: Page) -> None:
+    identifier = page.order(steps=1000, seed=100, format="png")
+    page.wait(identifier, lambda job: job["preview"])
+    began = time.monotonic()
+    page.client.post(f"/api/jobs/{identifier}/take")
+    job = page.wait(identifier)
+    assert time.monotonic() - began < 5
+    assert (job["state"], job["size"]) == ("taken", [64, 51])
+    for name in job["files"]:
+        assert Image.open(io.BytesIO(page.file(identifier, name))).size == (64, 51)
+
+
+def test_a_stop_between_steps_keeps_the_process(page: Page) -> None:
+    first = page.order(steps=1000, seed=50)
+    page.wait(first, lambda job: job["step"])
+    pid = page.studio._process.pid
+    page.client.post(f"/api/jobs/{first}/stop")
+    assert page.wait(first)["state"] == "stopped"
+    page.wait(page.order())
+    assert page.studio._process.pid == pid
+
+
+def test_a_stop_within_a_step_kills_the_process_and_the_next_job_is_made(page: Page) -> None:
+    hung, behind = page.order(seed=14), page.order()
+    page.wait(hung, lambda job: job["state"] == "running")
+    time.sleep(1)
+    page.client.post(f"/api/jobs/{hung}/stop")
+    assert page.wait(hung)["state"] == "stopped"
+    assert page.wait(behind)["state"] == "done"
+
+
+def test_a_process_that_dies_fails_its_job_in_words(page: Page) -> None:
+    job = page.wait(page.order(seed=13))
+    assert job["state"] == "failed" and job["error"].startswith("The process that computes was ended by SIGKILL.")
+    assert page.wait(page.order())["state"] == "done"
+
+
+def test_the_process_ends_with_its_server() -> None:
+    child = subprocess.Popen([*process.COMMAND], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT)
+    assert child.stdin is not None
+    child.stdin.close()
+    assert child.wait(30) == 0
+
+
+def test_the_queue_survives_a_restart_with_what_was_running(open_page: Callable[..., Any]) -> None:
+    with open_page() as page:
+        finished = page.order()
+        page.wait(finished)
+        running, waiting = page.order(steps=1000, seed=50), page.order(seed=1)
+        page.wait(running, lambda job: job["step"])
+    with open_page() as page:
+        states = [page.job(each)["state"] for each in (finished, running, waiting)]
+        assert states[0] == "done" and states[2] == "waiting"
+        assert page.file(finished, "picture.jpg")
+        page.wait(running, lambda job: job["step"])
+        page.client.post(f"/api/jobs/{running}/stop")
+        assert page.wait(waiting)["state"] == "done"
+
+
+def test_a_damaged_queue_is_refused_in_words(tmp_path: Path) -> None:
+    (tmp_path / queue_file.FILE_NAME).write_text('[{"id": 1}]')
+    with pytest.raises(StylebankError, match="cannot be read as a queue"):
+        queue_file.read(tmp_path)
+
+
+def test_time_left_of_waiting_jobs_comes_from_those_before_them(page: Page) -> None:
+    page.wait(page.order(steps=10, seed=20))
+    running, waiting = page.order(steps=200, seed=20), page.order(steps=100, seed=20)
+    page.wait(running, lambda job: job["seconds_left"])
+    assert 1 < page.job(waiting)["wait"] < 60
+    for identifier in (waiting, running):
+        page.client.delete(f"/api/jobs/{identifier}")
+
+
+def test_removing_deletes_the_files(page: Page) -> None:
+    identifier = page.order()
+    page.wait(identifier)
+    assert page.client.delete(f"/api/jobs/{identifier}").status_code == 200
+    assert page.client.get("/api/jobs").json()["ids"] == []
+    assert list((page.studio.folder / "pictures").iterdir()) == []
+
+
+def test_the_folder_stays_within_its_bounds(open_page: Callable[..., Any]) -> None:
+    with open_page(keep_bytes=200_000) as page:
+        orders = []
+        for seed in range(8):
+            orders.append(page.order(photo=page.upload(picture(120, 100, seed=seed)), format="png"))
+            page.wait(orders[-1])
+        files = [path for path in page.studio.folder.rglob("*") if path.is_file()]
+        assert sum(path.stat().st_size for path in files) <= 250_000
+        assert orders[0] not in page.client.get("/api/jobs").json()["ids"]
+        assert orders[-1] in page.client.get("/api/jobs").json()["ids"]
+
+
+def test_a_full_folder_of_waiting_jobs_refuses_another_file(open_page: Callable[..., Any]) -> None:
+    with open_page(keep_bytes=100_000) as page:
+        page.order(photo=page.upload(picture(150, 150, seed=1)), steps=1000, seed=100)
+        response = page.client.post("/api/uploads", content=picture(150, 150, seed=2))
+        assert response.status_code == 507
+        assert response.json()["error"].startswith("No room is left")
+
+
+def test_a_painting_is_refused_before_it_waits_if_its_name_is_taken(page: Page) -> None:
+    photo = {"id": page.upload(), "name": "wave.png"}
+    response = page.client.post("/api/paintings", json={"photo": photo, "name": "wave"})
+    assert response.status_code == 400 and "wave" in response.json()["error"]
+
+
+def test_a_painting_is_added_by_the_call_of_add(small_bank: Path, open_page: Callable[..., Any], bank: Bank) -> None:
+    with open_page(command=process.COMMAND) as page:
+        pixels = images.load(Path("data/styles/poppies.jpg")).pixels
+        buffer = io.BytesIO()
+        Image.fromarray(images.to_uint8(images.resize(pixels, (64, 48)))).save(buffer, format="PNG")
+        photo = {"id": page.upload(buffer.getvalue()), "name": "a.png"}
+        request = {"photo": photo, "name": "field", "tags": ["monet"]}
+        (job,) = page.client.post("/api/paintings", json=request).json()
+        assert page.wait(job["id"])["state"] == "done"
+        assert bank.header("field").tags == ("monet",)
+        assert "field" in [style["name"] for style in page.client.get("/api/styles").json()["styles"]]
