@@ -12,6 +12,7 @@ from stylebank.errors import UsageError
 from stylebank.images import SMALLEST_SIDE, WRITE_FORMATS, check_depth
 from stylebank.style import CONVOLUTIONS, PADDINGS
 
+from . import print_sizes
 from .validation import (
     LAYER_WEIGHTS,
     Count,
@@ -42,7 +43,7 @@ ON_EXISTING = ("number", "skip", "fail", "overwrite")  # the default is the firs
 #: Pixel values per step, for the optimizers that have a learning rate.
 LEARNING_RATES: Mapping[str, float] = {"adam": 4.0, "rmsprop": 1.0}
 #: Version of the algorithm. It increases when the same settings give another image.
-ALGORITHM = 3
+ALGORITHM = 4
 
 
 @dataclass(frozen=True)
@@ -61,8 +62,8 @@ class IngestSettings:
     """
 
     scales: Sides = (256, 512, 1024)
-    layers: Texts = tuple(CONVOLUTIONS)
-    pooling: Text = "avg"
+    layers: Texts = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
+    pooling: Text = "max"
     padding: Text = "reflect"
 
     def __post_init__(self) -> None:
@@ -132,19 +133,24 @@ class SynthesisSettings:
         Copy the subject's EXIF and XMP into the output, and keep the size of its print.
     dpi : float or None
         Dots per inch that the output states; None keeps the size of the subject's print.
+    print : str or None
+        Size of the print, as for `print_sizes.parse`: the output has its pixels at `dpi`, by default 300, and
+        `size` becomes their longer side.
+    fit : {"crop", "border"}
+        What happens to a subject of another shape than the print: its edges are cut off, or it has a white border.
     memory_limit : int or None
         Bytes of memory per image; None means the free memory. A larger image is computed in tiles, with the
         same result within rounding, so the record leaves the limit out.
     """
 
     size: Integer = 512
-    steps: Count = 40
+    steps: Count = 20
     optimizer: Text = "lbfgs"
     learning_rate: Number | None = None
     layers: Texts = ()
     layer_weights: Annotated[tuple[tuple[str, Weight], ...], LAYER_WEIGHTS] = ()
     content_weight: Weight = 1.0
-    content_layers: Texts = ("conv4_2",)
+    content_layers: Texts = ("relu4_2",)
     tv_weight: Weight = 1.0
     strength: Number = 1.0
     style_scale: Number = 1.0
@@ -161,6 +167,8 @@ class SynthesisSettings:
     depth: Integer = 8
     metadata: Flag = True
     dpi: Number | None = None
+    print: Text | None = None
+    fit: Text = "crop"
     memory_limit: Count | None = None
 
     def __post_init__(self) -> None:
@@ -172,6 +180,7 @@ class SynthesisSettings:
         if not 0 <= self.tolerance < 1:
             raise UsageError(f"tolerance {self.tolerance:g}: expected 0 or more and less than 1.")
         check_choice("format", self.format, tuple(WRITE_FORMATS))
+        check_choice("fit", self.fit, print_sizes.FITS)
         if self.size and self.size < SMALLEST_SIDE:
             raise UsageError(f"size {self.size}: expected {SMALLEST_SIDE} or more, or 0 for the subject's size.")
         if not 0 <= self.strength <= 1:
@@ -182,6 +191,13 @@ class SynthesisSettings:
         check_depth(self.depth, self.format)
         if self.dpi is not None and not 1 <= self.dpi <= MAX_DPI:
             raise UsageError(f"dpi {self.dpi:g}: expected 1 to {MAX_DPI}; 300 suits prints.")
+        if self.print is not None:
+            dpi = self.dpi or print_sizes.PRINT_DPI
+            longest = print_sizes.longest_side(self.print, dpi)
+            for name, value in {"print": print_sizes.parse(self.print).text, "dpi": dpi, "size": longest}.items():
+                object.__setattr__(self, name, value)
+        elif self.fit != "crop":
+            raise UsageError(f"fit {self.fit}: there is no print to fit. Add --print, or leave it out.")
         if self.learning_rate is not None:
             if self.optimizer not in LEARNING_RATES:
                 raise UsageError(
@@ -201,7 +217,9 @@ class SynthesisSettings:
 
     def recorded(self) -> dict[str, Any]:
         """Return the settings for the record: all that decides the bytes of the output."""
-        without = {"memory_limit"} if self.dpi else {"memory_limit", "dpi"}  # as in records without this setting
+        without = {"memory_limit"}
+        without |= {name for name in ("dpi", "print") if getattr(self, name) is None}  # as in records without them
+        without |= {"fit"} if self.print is None else set()
         plain = {key: value for key, value in dataclasses.asdict(self).items() if key not in without}
         weights = dict(self.layer_weights)
         layers = {name: list(getattr(self, name)) for name in ("layers", "content_layers")}
@@ -218,9 +236,9 @@ MEASURE_PRESETS: Presets = {
     "original": {"scales": (), "layers": tuple(CONVOLUTIONS), "pooling": "avg", "padding": "zero"}
 }
 SYNTHESIS_PRESETS: Presets = {
-    "draft": {"size": 256, "steps": 20},
+    "draft": {"size": 256, "steps": 10},
     "standard": {},
-    "fine": {"size": 1024, "steps": 80},
+    "fine": {"size": 1024, "steps": 40},
     "original": {
         "size": 0,
         "steps": 80,
@@ -256,6 +274,9 @@ def _combined(preset: str | None, presets: Presets, values: Mapping[str, Any], k
             raise UsageError(f"setting {key!r}: expected one of {', '.join(sorted(known))}.")
     if preset is not None:
         check_choice("preset", preset, tuple(presets))
-    chosen = dict(presets[preset]) if preset else {}
-    chosen.update({key: value for key, value in values.items() if value is not None})
-    return chosen
+    chosen = {key: value for key, value in values.items() if value is not None}
+    if "print" in chosen and "size" in chosen:
+        raise UsageError(
+            f"size {chosen['size']}: print {chosen['print']} gives the size already. Leave out one of them."
+        )
+    return print_sizes.overridden(presets[preset] if preset else {}, chosen)

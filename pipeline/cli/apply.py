@@ -11,6 +11,7 @@ import pipeline
 from stylebank.images import WRITE_FORMATS
 
 from ..jobs.naming import DEFAULT_TEMPLATE, FIELDS
+from ..print_sizes import FITS, FORMATS, PRINT_DPI
 from ..settings import SynthesisSettings
 from . import options, subject_options
 from .console import print_summary, reporter
@@ -51,10 +52,23 @@ _DEFAULT = SynthesisSettings()
     f"[default: {'metadata' if _DEFAULT.metadata else 'no-metadata'}]",
 )
 @click.option(
+    "--print",
+    metavar="SIZE",
+    help="Size of the print, in place of --size: 30x20cm, 300x200mm, 12x8in (width x height), or "
+    f"{', '.join(FORMATS)}, which lie or stand as the SUBJECT does.",
+)
+@click.option(
+    "--fit",
+    type=click.Choice(FITS),
+    help="A SUBJECT of another shape than the print: 'crop' cuts its edges off, 'border' adds white paper.  "
+    f"[default: {_DEFAULT.fit}]",
+)
+@click.option(
     "--dpi",
     type=float,
     metavar="N",
-    help="Dots per inch that the output states.  [default: what keeps the print size of the SUBJECT]",
+    help="Dots per inch that the output states, and has on a --print.  "
+    f"[default: what keeps the print size of the SUBJECT; {PRINT_DPI:g} with --print]",
 )
 @click.option(
     "--name-template",
@@ -67,7 +81,10 @@ _DEFAULT = SynthesisSettings()
 @options.max_pixels
 @options.memory_limit
 @options.execution_options
-@click.option("--json", is_flag=True, help="Print the lines of the record.")
+@click.option(
+    "--dry-run", is_flag=True, help="Print what would run, with sizes, memory, time and disk space. Nothing is written."
+)
+@click.option("--json", is_flag=True, help="Print the lines of the record; with --dry-run, print the plan.")
 @click.pass_obj
 def command(
     context: options.CliContext,
@@ -76,6 +93,7 @@ def command(
     style: tuple[str, ...],
     json: bool,
     keep_going: bool,
+    dry_run: bool,
     **settings: Any,
 ) -> int:
     """Put photographs into a style, or into several.
@@ -96,7 +114,10 @@ def command(
       $ stylebank apply --style great_wave photo.jpg --strength 0.5 --style-scale 1.5 --preset draft
       $ stylebank apply --style great_wave in/ --output out --devices 0,1
       $ stylebank apply --style starry_night photo.jpg --size 2048 --memory-limit 8GB
+      $ stylebank apply --style starry_night photo.jpg --print A4 --fit border --dry-run
     """
+    if dry_run:
+        return _print_plan(context, style, subjects, json=json, **settings)
     start = time.monotonic()
     with reporter(context, with_json=json) as listener:
         entries = pipeline.apply(
@@ -109,3 +130,20 @@ def command(
             **settings,
         )
     return print_summary(context, entries, time.monotonic() - start)
+
+
+def _print_plan(
+    context: options.CliContext, style: tuple[str, ...], subjects: tuple[str, ...], *, json: bool, **settings: Any
+) -> int:
+    from ..execution.executors import make_executor
+    from ..jobs.apply import prepare_runs
+    from .dry_run import print_plan
+
+    executor = make_executor(
+        **{key: settings.pop(key) for key in ("jobs", "devices", "cluster", "device", "deterministic")}
+    )
+    settings.pop("batch_size")
+    runs, notes = prepare_runs(context.bank, style, subjects, **settings)
+    for note in notes:
+        context.note(note)
+    return print_plan(context, runs, executor, with_json=json)

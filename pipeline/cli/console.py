@@ -14,7 +14,7 @@ from stylebank.errors import printable
 
 from ..jobs.events import Progress
 from ..jobs.record import Entry
-from ..jobs.summary import summary
+from ..jobs.summary import format_duration, summary
 from .options import CliContext
 from .streams import shows_bars
 
@@ -265,10 +265,3 @@ def _event_text(progress: Progress, verbose: bool) -> str:
         f"loss {entry.start_loss:.4g} -> {entry.final_loss:.4g} in {entry.seconds:.0f} s"
         f"{f' on {printable(entry.worker)}' if entry.worker else ''}"
     )
-
-
-def format_duration(seconds: float) -> str:
-    """Return seconds as ``M:SS``, or ``H:MM:SS`` from an hour on."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

@@ -17,6 +17,7 @@ from .outdated_styles import outdated_styles
 from .plan import require_possible
 from .prepare import files_beside_subjects
 from .presets import prepare
+from .print_plan import print_notes
 from .record import Entry
 from .record_index import Records
 from .run import Run
@@ -84,6 +85,24 @@ def apply(
         After all images, if some failed and `on_error` is ``raise``; its `entries` are the result.
     """
     check_on_error(on_error)
+    runs, notes = prepare_runs(bank, style, subjects, output, each=each, **options)
+    executor = make_executor(jobs, devices, cluster, device, deterministic)
+    for note in notes:
+        logged(listener)(Notice(text=note))
+    entries = execute(runs, executor, batch_size=batch_size, fail_fast=fail_fast, listener=listener)
+    return raise_failures(entries) if on_error == "raise" else entries
+
+
+def prepare_runs(
+    bank: Bank,
+    style: str | Sequence[str],
+    subjects: Sequence[str | os.PathLike[str]],
+    output: str | os.PathLike[str] | None = None,
+    *,
+    each: bool = False,
+    **options: Any,
+) -> tuple[list[Run], list[str]]:
+    """Return the runs of `apply`, checked, and notes on the request; parameters and errors are those of `apply`."""
     styles = [style] if isinstance(style, str) else list(style)
     groups = [[name] for name in single_styles(styles, exists=bank.__contains__)] if each else [styles]
     records = options.pop("records", None) or Records()
@@ -92,12 +111,8 @@ def apply(
         require_folder(runs)
         check_together(runs)
     require_possible([run.planned for run in runs])
-    executor = make_executor(jobs, devices, cluster, device, deterministic)
     note = "" if each else blend_note(styles, runs[0])
-    if note:
-        logged(listener)(Notice(text=note))
-    entries = execute(runs, executor, batch_size=batch_size, fail_fast=fail_fast, listener=listener)
-    return raise_failures(entries) if on_error == "raise" else entries
+    return runs, [note] if note else []
 
 
 class ImagesFailed(StylebankError):
@@ -150,6 +165,8 @@ def execute(
     if not any(run.planned.tasks for run in runs):
         listener(Notice(text="no picture failed before, by the record; nothing is repeated"))
         return []
+    for note in print_notes(runs, executor):
+        listener(Notice(text=note))
     with executor:
         entries = Runner(runs, executor, batch_size=size, fail_fast=fail_fast, listener=listener).execute()
     if ignored:

@@ -70,9 +70,10 @@ def _decode(image: PendingImage) -> ImageResult | None:
     began = time.perf_counter()
     subject_stat = file_stat(image.task.subject)  # before it is read, so that a later change shows
     try:
-        picture = image.run.load(image.task)
-        image.size = image.run.size_of(picture.size)
-        image.regions, mask_settings = image.run.regions_of(image.task, picture.size, image.size)
+        whole = image.run.load(image.task)
+        picture = image.run.fitted(whole)
+        image.size = image.run.size_of(whole.size)
+        image.regions, mask_settings = image.run.regions_of(image.task, whole.size, image.size)
         image.picture = picture
     except StylebankError as error:
         return ImageResult(error=str(error))

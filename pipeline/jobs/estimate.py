@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
+import math
 import shutil
 import time
 from collections import Counter
@@ -15,17 +16,19 @@ from typing import Any
 
 import numpy as np
 
-from stylebank.errors import StylebankError
+from stylebank.errors import StylebankError, UsageError
 from stylebank.images import Pixels
 
+from ..backends.host_memory import free_memory
 from ..execution import worker
 from ..execution.executors import Executor, InProcessExecutor
 from ..execution.messages import ImageBatch
-from ..settings import SynthesisSettings
+from ..settings import AUTO, SynthesisSettings
 from ..synthesis.masks import RegionMasks
 from .existing import notice
+from .precision import settle_precision
 from .resume import PendingImage, find_pending
-from .run import Run, settle_precision
+from .run import Run
 
 #: Bytes per pixel by format and depth: means of 35 stylised samples of 384 pixels encoded again, at quality 95 where
 #: there is one. They were from 0.64 to 0.91 for jpg, 1.9 to 2.3 for png, 0.43 to 0.63 for webp, 2.1 to 2.4 for tiff
@@ -39,6 +42,9 @@ _BYTES_PER_PIXEL = {
     ("tiff", 16): 5.7,
 }
 _TRIAL_SIZE, _TRIAL_STEPS = 256, 4
+#: Time of a step in tiles, which has a second forward pass, by that of one on the whole image.
+_TILED_TIME = 4 / 3
+_NO_LIMIT = 1 << 60
 
 
 @dataclass(frozen=True)
@@ -67,6 +73,12 @@ class Estimate:
         Kind of device and backend that took the times, such as ``cpu (tensorflow)``; None without a trial.
     existing : str
         Message on outputs that exist and are other pictures; empty if there are none.
+    memory : int or None
+        Bytes of memory of the largest pending picture, computed alone; None if nothing is pending.
+    tiled : bool
+        Whether that picture is computed in tiles, because the free memory does not hold it whole.
+    problem : str
+        Reason why the largest picture does not fit into the memory; empty if it does.
     """
 
     style: str
@@ -81,6 +93,9 @@ class Estimate:
     disk: int
     device: str | None = None
     existing: str = ""
+    memory: int | None = None
+    tiled: bool = False
+    problem: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the estimate as a dictionary for JSON."""
@@ -98,6 +113,9 @@ class Estimate:
             "disk": self.disk,
             "device": self.device,
             "existing": self.existing,
+            "memory": self.memory,
+            "tiled": self.tiled,
+            "problem": self.problem,
         }
 
 
@@ -146,7 +164,11 @@ def _estimate_run(run: Run, pairs: list[tuple[PendingImage, Any]], timer: _Timer
     if timer is not None and sizes:
         result, setup = timer.measure(run, sizes.most_common(1)[0][0])
         if result is not None:
-            seconds = result.rate * sum(_cost(size, run.settings) * count for size, count in sizes.items())
+            seconds = result.rate * sum(_cost(size, run.worker_settings) * count for size, count in sizes.items())
+    on_gpu = timer is not None and (timer.device or "").startswith("gpu")
+    memory, tiled, problem = _memory(run, max(sizes, key=math.prod), on_gpu) if sizes else (None, False, "")
+    if tiled and seconds is not None:
+        seconds *= _TILED_TIME
     bytes_per_pixel = _BYTES_PER_PIXEL[run.settings.format, run.settings.depth]
     return Estimate(
         run.style_spec.text,
@@ -161,7 +183,27 @@ def _estimate_run(run: Run, pairs: list[tuple[PendingImage, Any]], timer: _Timer
         round(sum(width * height * bytes_per_pixel * count for (width, height), count in sizes.items())),
         timer.device if timer is not None else None,
         notice(differences, run.on_existing) if differences else "",
+        memory,
+        tiled,
+        problem,
     )
+
+
+def _memory(run: Run, size: tuple[int, int], on_gpu: bool) -> tuple[int, bool, str]:
+    """Return the bytes for a picture of (width, height), whether it needs tiles, and why it does not fit."""
+    from ..synthesis.memory import estimate_bytes, require_memory
+
+    settings, precision = run.settings, "float32" if run.precision == AUTO else run.precision
+    optimizer, regions = settings.optimizer, len(run.style_spec.regions)
+    available = _NO_LIMIT if on_gpu else free_memory() or _NO_LIMIT
+    tiled, problem = True, ""
+    try:
+        tiled = require_memory(
+            size, 1, precision, available, optimizer=optimizer, limit=settings.memory_limit, regions=regions
+        )
+    except UsageError as error:
+        problem = str(error)
+    return estimate_bytes(size, 1, precision, tiled=tiled, optimizer=optimizer, regions=regions), tiled, problem
 
 
 class _Timer:
@@ -185,7 +227,7 @@ class _Timer:
         before = 0.0
         if self.device is None:
             before = self._start()
-        settings = dataclasses.replace(run.settings, size=0, steps=1, format="jpg", quality=1, seed=0)
+        settings = dataclasses.replace(run.worker_settings, size=0, steps=1, format="jpg", quality=1, seed=0)
         key = (run.fingerprint, settings, len(run.style_spec.regions))  # styles measured alike cost alike
         new = key not in self._trials
         if new:
@@ -208,7 +250,7 @@ class _Timer:
             return _Trial(0.0, 0.0, 0.0)
         ratio = min(1.0, _TRIAL_SIZE / max(size))
         width, height = (max(32, round(side * ratio)) for side in size)
-        settings = dataclasses.replace(run.settings, size=0, steps=_TRIAL_STEPS, precision=run.precision)
+        settings = dataclasses.replace(run.worker_settings, size=0, steps=_TRIAL_STEPS, precision=run.precision)
         began = time.perf_counter()
         try:
             context = run.context(remote=not isinstance(self._executor, InProcessExecutor))

@@ -12,6 +12,7 @@ from stylebank.bank import Bank
 from stylebank.errors import UsageError, printable
 
 from ..execution import batching, executors
+from ..print_sizes import overridden
 from . import apply, style_spec
 from .events import Listener
 from .job_schema import Where, checked, unknown
@@ -204,7 +205,7 @@ def _job(defaults: Mapping[str, Any], table: dict[str, Any], index: int, where: 
     values = checked(table, place, where)
     if "style" in values or "styles" in values:  # either key of a job overrides both keys of the defaults
         defaults = {key: value for key, value in defaults.items() if key not in {"style", "styles"}}
-    merged = {**defaults, **values}
+    merged = overridden(defaults, values)
     if "style" in merged and "styles" in merged:
         raise where.error(place, "both style and styles. Remove one of them.")
     styles = _style_groups(merged.pop("style", None), merged.pop("styles", None))

@@ -16,6 +16,7 @@ from stylebank.errors import StylebankError, printable
 from stylebank.files import digest_file
 from stylebank.images import shown_size
 
+from ..print_sizes import Box
 from ..synthesis import masks
 from ..synthesis.masks import Mask, RegionMasks
 from .style_spec import SUBJECT, RegionSpec, StyleSpec
@@ -61,7 +62,9 @@ class MaskFiles:
         named = {_path(region, subject) for subject in subjects for region in self._masked}
         return {os.path.realpath(path) for path in named}
 
-    def check(self, subject: Path, subject_size: tuple[int, int], size: tuple[int, int]) -> None:
+    def check(
+        self, subject: Path, subject_size: tuple[int, int], size: tuple[int, int], box: Box | None = None
+    ) -> None:
         """Refuse masks that do not fit a subject, without decoding masks that belong to it alone.
 
         Parameters and errors as for `regions`.
@@ -74,12 +77,20 @@ class MaskFiles:
             else:
                 masks.check_shape(shown, subject_size, path)
         if all(SUBJECT not in str(region.mask) for region in self._masked):
-            self.regions(subject, subject_size, size)
+            self.regions(subject, subject_size, size, box)
 
     def regions(
-        self, subject: Path, subject_size: tuple[int, int], size: tuple[int, int]
+        self, subject: Path, subject_size: tuple[int, int], size: tuple[int, int], box: Box | None = None
     ) -> tuple[RegionMasks | None, dict[str, Any]]:
-        """Read the masks of a subject of `subject_size` (width, height) for an output of `size`.
+        """Read the masks of a subject for an output.
+
+        Parameters
+        ----------
+        subject
+        subject_size, size
+            Width and height of the whole subject and of the output.
+        box
+            Part of the subject in the output; by default all of it.
 
         Returns
         -------
@@ -104,7 +115,7 @@ class MaskFiles:
             path = _path(region, subject)
             whole, digest = self._read(path)
             masks.check_shape((whole.shape[1], whole.shape[0]), subject_size, path)
-            planes.append(_fitted(_state(path), self._max_pixels, size))
+            planes.append(_fitted(_state(path), self._max_pixels, size, box))
             digests[region.name] = digest
         return masks.regions(planes, size, [region.name for region in self._regions]), {"masks": digests}
 
@@ -168,7 +179,7 @@ def _whole(state: FileState, max_pixels: int) -> tuple[npt.NDArray[np.uint8], st
 
 
 @lru_cache(maxsize=_KEPT_FITTED)
-def _fitted(state: FileState, max_pixels: int, size: tuple[int, int]) -> Mask:
-    """Return a mask resized to an output of `size` (width, height)."""
+def _fitted(state: FileState, max_pixels: int, size: tuple[int, int], box: Box | None) -> Mask:
+    """Return a mask, or its part in a box, resized to an output of `size` (width, height)."""
     whole, _digest, _notes = _whole(state, max_pixels)
-    return masks.resample(whole.astype(np.float32) / np.float32(255), size)
+    return masks.resample(whole.astype(np.float32) / np.float32(255), size, box)

@@ -13,6 +13,7 @@ import numpy as np
 from stylebank import images
 from stylebank.errors import UsageError, printable
 
+from ..print_sizes import Box
 from ..synthesis import masks
 from ..synthesis.masks import Mask, RegionMasks
 from .mask_files import MaskFiles
@@ -44,7 +45,7 @@ class MaskImages(MaskFiles):
         self._fresh = dict(self._images)
 
     def regions(
-        self, subject: Path, subject_size: tuple[int, int], size: tuple[int, int]
+        self, subject: Path, subject_size: tuple[int, int], size: tuple[int, int], box: Box | None = None
     ) -> tuple[RegionMasks | None, dict[str, Any]]:
         """Return the masks for an output of `size`, as `MaskFiles.regions` does."""
         planes: list[Mask | None] = []
@@ -55,7 +56,7 @@ class MaskImages(MaskFiles):
             values = self._images[region.name].values
             masks.check_shape((values.shape[1], values.shape[0]), subject_size, _label(region.name))
             eight_bit = np.rint(values * 255).astype(np.uint8)  # as of files
-            planes.append(masks.resample(eight_bit.astype(np.float32) / np.float32(255), size))
+            planes.append(masks.resample(eight_bit.astype(np.float32) / np.float32(255), size, box))
         names = [region.name for region in self._style_spec.regions]
         return masks.regions(planes, size, names), self.recorded(subject)
 

@@ -19,6 +19,7 @@ from ..execution.messages import ImageResult
 from ..settings import SynthesisSettings
 from .naming import output_key, steps_folder
 from .plan import Plan, Task
+from .prints import layout, on_paper
 from .record import Entry, Record
 
 if TYPE_CHECKING:
@@ -145,10 +146,12 @@ class Outputs:
         for step, snapshot in result.snapshots:
             self._save_step(task, picture, step, snapshot.astype(np.float32))
         pixels = np.asarray(result.pixels, np.float32)
-        height, width = pixels.shape[:2]
+        size = pixels.shape[1], pixels.shape[0]
         if self.animation:
             frames = [images.to_uint8(picture.pixels), *self._frames, images.to_uint8(pixels)]
-            images.save_animation(self.animation, frames, (width, height))
+            images.save_animation(self.animation, frames, size)
+        placed = layout(size, self._settings)
+        width, height = size if placed is None else placed.paper
         done = dataclasses.replace(
             entry, width=width, height=height, status="done", animation=self._recorded_animation()
         )
@@ -190,13 +193,14 @@ class Outputs:
         if os.path.realpath(path) in self._subjects:  # a snapshot can have the name of a subject
             raise OutputRefused(f"{printable(path)}: is one of the subjects. Give another --output.")
         settings = self._settings
+        pixels, alpha = on_paper(pixels, images.alpha_at(picture, (pixels.shape[1], pixels.shape[0])), settings)
         return images.save(
             path,
             pixels,
             format=settings.format,
             quality=settings.quality,
             depth=settings.depth,
-            alpha=images.alpha_at(picture, (pixels.shape[1], pixels.shape[0])),
+            alpha=alpha,
             metadata=picture.metadata,
             dpi=settings.dpi,
             before_rename=before_rename,

@@ -100,7 +100,7 @@ def prepare(
     if on_existing is not None and on_existing not in ON_EXISTING:
         raise UsageError(f"on_existing {on_existing!r}: expected one of {', '.join(ON_EXISTING)}.")
     records = records or Records()
-    named = {key: value for key, value in settings.items() if key in SETTING_FIELDS}
+    named = {key: value for key, value in settings.items() if key in {*SETTING_FIELDS, "print", "dpi"}}
     planned = plan(
         subjects,
         style_spec.label,

@@ -33,7 +33,11 @@ _NAME = re.compile(r"[^\W_][\w-]{0,63}")
 #: Keys of a job that say what to put into which style, and where.
 _OF_ONE_RUN = ("style", "styles", "subjects", "subjects_from", "output", "animation")
 #: Settings that are valid only beside another one.
-_COMPANIONS: Mapping[str, dict[str, Any]] = {"learning_rate": {"optimizer": "adam"}, "depth": {"format": "tiff"}}
+_COMPANIONS: Mapping[str, dict[str, Any]] = {
+    "learning_rate": {"optimizer": "adam"},
+    "depth": {"format": "tiff"},
+    "fit": {"print": "A4"},
+}
 
 
 @dataclass(frozen=True)

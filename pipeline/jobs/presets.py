@@ -13,6 +13,7 @@ from stylebank.bank import Bank
 from stylebank.errors import StylebankError, UsageError, printable
 from stylebank.images import READ_SUFFIXES
 
+from ..print_sizes import overridden
 from ..settings import SYNTHESIS_PRESETS
 from ..validation import shown
 from . import prepare as preparation
@@ -172,7 +173,7 @@ def _resolve(name: str, files: Sequence[PresetFile], file: PresetFile) -> Preset
         current, holder = extends, below
     merged: dict[str, Any] = {}
     for values, _extends in reversed(parts):
-        merged |= values
+        merged = overridden(merged, values)
     own, extends = parts[0]
     return Preset(name, file.source, file.path, extends, parts[-1][1], own, merged)
 
@@ -215,7 +216,7 @@ def prepare(
     if output is not None and Path(output).suffix.lower() in READ_SUFFIXES and not is_folder(Path(output)):
         for key in ("format", "name_template"):
             values.pop(key, None)
-    values |= {key: value for key, value in options.items() if value is not None}
+    values = overridden(values, {key: value for key, value in options.items() if value is not None})
     run = preparation.prepare(bank, style, subjects, output, preset=chosen.base, preset_name=chosen.name, **values)
     if chosen.path is not None:
         run.remarks.append(f"preset {chosen.name}: {printable(chosen.path)}")

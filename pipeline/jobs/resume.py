@@ -107,7 +107,7 @@ def find_pending(runs: Sequence[Run]) -> Iterator[tuple[PendingImage, Entry | No
                 subject_size = shown_size(task.subject)
                 image.size = run.size_of(subject_size if subject_size is not None else run.load(task).size)
                 if subject_size is not None:
-                    run.mask_files.check(task.subject, subject_size, image.size)
+                    run.check_masks(task, subject_size, image.size)
         except StylebankError as error:
             return image, failed(image.task, image.entry, str(error))
         return image, entry

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,12 @@ from stylebank.errors import FingerprintMismatch, StylebankError
 from stylebank.style import PIXELS, Header, Style
 
 from ..execution.messages import WorkerContext
-from ..execution.process import DeviceInfo
-from ..settings import AUTO, PRESET_FINGERPRINTS, SynthesisSettings
+from ..print_sizes import Box
+from ..settings import PRESET_FINGERPRINTS, SynthesisSettings
 from ..synthesis.masks import RegionMasks
 from ..synthesis.pyramid import scales_for
 from ..vgg import weights as vgg_weights
+from . import prints
 from .mask_files import MaskFiles
 from .outputs import Outputs
 from .plan import Plan, Task
@@ -92,8 +93,12 @@ class Run:
         self.record = Record(planned.folder)
         #: Digest of all styles together.
         self.style_sha256 = style_spec.digest({name: header.content_sha256 for name, header in self.headers.items()})
-        #: Precision of the convolutions. `settle_precision` replaces ``auto``; the record keeps ``auto``.
+        #: Precision of the convolutions. `precision.settle_precision` replaces ``auto``; the record keeps ``auto``.
         self.precision = settings.precision
+        #: Settings of the workers. A subject that has a border comes to them in its final size.
+        self.worker_settings = dataclasses.replace(
+            settings, print=None, fit="crop", size=0 if settings.fit == "border" else settings.size
+        )
         #: Notes on the request.
         self.remarks: list[str] = []
         self.recorded = settings.recorded()
@@ -144,7 +149,7 @@ class Run:
                 require_common_scales("styles with weights", [name for name, _ in region.parts], wanted)
 
     def _scales(self, header: Header) -> list[int]:
-        return scales_for(list(header.sizes), self.settings) or list(header.sizes)
+        return scales_for(list(header.sizes), self.worker_settings) or list(header.sizes)
 
     def notes(self) -> list[str]:
         """Return the remarks, and notes on styles that were measured far from the output size."""
@@ -171,7 +176,15 @@ class Run:
         self, task: Task, subject_size: tuple[int, int], size: tuple[int, int]
     ) -> tuple[RegionMasks | None, dict[str, Any]]:
         """Return the masks of a subject and their digests, as `MaskFiles.regions` does."""
-        return self.mask_files.regions(task.subject, subject_size, size)
+        return self.mask_files.regions(task.subject, subject_size, size, self._box(subject_size))
+
+    def check_masks(self, task: Task, subject_size: tuple[int, int], size: tuple[int, int]) -> None:
+        """Refuse masks that do not fit a subject, as `MaskFiles.check` does."""
+        self.mask_files.check(task.subject, subject_size, size, self._box(subject_size))
+
+    def _box(self, subject_size: tuple[int, int]) -> Box | None:
+        placed = prints.layout(subject_size, self.settings)
+        return None if placed is None else placed.box
 
     def recorded_precision(self, backend: str, device: str) -> str | None:
         """Return the precision of the newest image with these settings on such a device; None if there is none."""
@@ -183,18 +196,30 @@ class Run:
         return entry.same_settings({**self.recorded, **self.mask_files.recorded_in(entry.settings)})
 
     def load(self, task: Task) -> images.Picture:
-        """Load a subject, at most as large as the output."""
-        return self.fitted(images.load(task.subject, max_pixels=self.max_pixels, metadata=self.settings.metadata))
+        """Load a subject."""
+        return images.load(task.subject, max_pixels=self.max_pixels, metadata=self.settings.metadata)
 
     def fitted(self, picture: images.Picture) -> images.Picture:
-        """Return a subject at most as large as the output."""
+        """Return a subject at most as large as the output; for a print, its part on the paper in the final size."""
+        placed = prints.layout(picture.size, self.settings)
+        if placed is not None:
+            return prints.fitted(picture, placed, self.settings)
         size = self.size_of(picture.size)
         if max(size) < max(picture.size):
             picture = dataclasses.replace(picture, pixels=images.resize(picture.pixels, size, picture.alpha))
         return picture
 
     def size_of(self, subject_size: tuple[int, int]) -> tuple[int, int]:
-        """Return the (width, height) of the output; raise `UsageError` if the subject is too thin."""
+        """Return the (width, height) of the result, without the border of a print.
+
+        Raises
+        ------
+        UsageError
+            If the subject is too thin.
+        """
+        placed = prints.layout(subject_size, self.settings)
+        if placed is not None:
+            return placed.size
         return images.fit(subject_size, self.settings.size or max(subject_size))
 
     def context(self, *, remote: bool) -> WorkerContext:
@@ -203,7 +228,7 @@ class Run:
             styles = tuple(self._style(region) for region in self.style_spec.regions)
             sha256 = self.weights.sha256
             packaged = remote and vgg_weights.load().sha256 == sha256
-            settings = dataclasses.replace(self.settings, precision=self.precision)
+            settings = dataclasses.replace(self.worker_settings, precision=self.precision)
             scales = [sorted(style.scales) for style in styles]
             identity = [
                 self.style_sha256,
@@ -239,32 +264,3 @@ class Run:
             f"{fingerprint.pooling} pooling, {fingerprint.padding} padding, "
             f"{len(self.layers)} layers, weights {fingerprint.weights_sha256[:12]}"
         )
-
-
-def with_auto_precision(runs: Sequence[Run]) -> list[Run]:
-    """Return the runs with precision ``auto``."""
-    return [run for run in runs if run.settings.precision == AUTO]
-
-
-def settle_precision(runs: Sequence[Run], machine: DeviceInfo, benchmark: Callable[[], str]) -> None:
-    """Replace the precision ``auto`` of runs.
-
-    The record decides first, so that a resumed run gives the images of an uninterrupted one: its newest image
-    with the same settings on such a device. The record of another run comes second. The benchmark comes last,
-    because load on the machine can change its outcome.
-
-    Parameters
-    ----------
-    machine
-        The device; of a cluster, any one of its workers.
-    benchmark : callable
-        Returns ``float32`` or ``bfloat16``; called at most once.
-    """
-    recorded = [(run, run.recorded_precision(machine.backend, machine.device)) for run in with_auto_precision(runs)]
-    if not recorded:
-        return
-    common = next((before for _run, before in recorded if before), None)
-    for run, before in recorded:
-        if before is None and common is None:
-            common = benchmark()
-        run.precision = before or common or AUTO

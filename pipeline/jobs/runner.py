@@ -17,9 +17,10 @@ from .decoder import Decoder, image_batch
 from .events import EtaEstimator, Finished, Listener, Notice, Progress, Started, Stepped
 from .existing import Difference, notice
 from .output_folders import OutputFolders
+from .precision import settle_precision, with_auto_precision
 from .record import Entry
 from .resume import PendingImage, failed, find_pending
-from .run import Run, settle_precision, with_auto_precision
+from .run import Run
 from .writer import Writer
 
 _RECORD_BATCH = 200

@@ -22,6 +22,7 @@ from stylebank.style import Style
 from ..execution import worker
 from ..execution.executors import InProcessExecutor, make_executor
 from ..execution.messages import BatchResult, ImageBatch, WorkerSetupError
+from ..print_sizes import overridden
 from ..settings import SynthesisSettings, synthesis_settings
 from .apply import ImagesFailed
 from .events import EtaEstimator, Finished, Listener, Notice, Started, Stepped, logged
@@ -29,11 +30,13 @@ from .mask_files import MaskFiles
 from .mask_images import MaskImages
 from .outdated_styles import outdated_styles
 from .plan import Plan, Task
+from .precision import settle_precision
 from .presets import Preset, find
+from .prints import on_paper
 from .progress_bar import progress_bar
 from .record import Entry
 from .resume import failed, new_entry
-from .run import Run, settle_precision
+from .run import Run
 from .runner import CallbackError
 from .style_spec import StyleSpec, parse
 
@@ -132,7 +135,7 @@ def stylize(
             bar(event)
 
         picture, pixels = _Computation(run, executor, logged(send)).compute(whole)
-    alpha = images.alpha_at(picture, (pixels.shape[1], pixels.shape[0]))
+    pixels, alpha = on_paper(pixels, images.alpha_at(picture, (pixels.shape[1], pixels.shape[0])), chosen)
     if as_array:
         return images.to_values(pixels, alpha, chosen.depth)
     return images.to_pillow(pixels, alpha, picture.metadata, chosen.dpi)
@@ -147,7 +150,7 @@ def _settings(
     if not as_array:
         of_preset.pop("depth", None)
     given = {key: value for key, value in settings.items() if value is not None}
-    chosen = synthesis_settings(preset.base, **{**of_preset, **given, "format": "png"})
+    chosen = synthesis_settings(preset.base, **overridden(of_preset, {**given, "format": "png"}))
     if chosen.depth > 8 and not as_array:
         raise UsageError(f"depth {chosen.depth}: a PIL image has 8 bits per channel. Add as_array=True.")
     return chosen
@@ -188,7 +191,7 @@ class _Computation:
         """Return the picture at the size of the result, and the pixels of the result."""
         run, began = self._run, time.perf_counter()
         picture = run.fitted(whole)
-        regions, recorded = run.regions_of(self._task, picture.size, run.size_of(picture.size))
+        regions, recorded = run.regions_of(self._task, whole.size, run.size_of(whole.size))
         of_picture = [f"{printable(self._task.subject)}: {note}" for note in picture.notes]
         for note in filter(None, [*run.notes(), outdated_styles([run]), *of_picture]):
             self._listener(Notice(text=note))

@@ -89,3 +89,10 @@ def failure_reason(entry: Entry) -> str:
         if shown in reason:
             reason = reason.split(shown, 1)[1]
     return reason.lstrip(": ") or "no reason given"
+
+
+def format_duration(seconds: float) -> str:
+    """Return seconds as ``M:SS``, or ``H:MM:SS`` from an hour on."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

@@ -15,6 +15,8 @@ from stylebank import images
 from stylebank.errors import ImageRefused, UsageError, printable
 from stylebank.images import Pixels
 
+from ..print_sizes import Box
+
 Mask = npt.NDArray[np.float32]
 
 #: The fewest pixels of a region in the output, which leave four positions in the deepest layers.
@@ -140,11 +142,16 @@ def _without_ringing(values: Mask, notes: list[str]) -> Mask:
     return after.astype(np.float32)
 
 
-def resample(mask: Mask, size: tuple[int, int]) -> Mask:
-    """Resample a mask to (width, height) by a triangle filter, which does not ring at edges."""
-    if mask.shape[::-1] == tuple(size):
+def resample(mask: Mask, size: tuple[int, int], box: Box | None = None) -> Mask:
+    """Resample a mask, or its part in a box of fractions, to (width, height).
+
+    The triangle filter does not ring at edges.
+    """
+    if mask.shape[::-1] == tuple(size) and box is None:
         return mask
-    plane = Image.fromarray(np.ascontiguousarray(mask, np.float32)).resize(size, Image.Resampling.BILINEAR)
+    height, width = mask.shape
+    part = None if box is None else (box[0] * width, box[1] * height, box[2] * width, box[3] * height)
+    plane = Image.fromarray(np.ascontiguousarray(mask, np.float32)).resize(size, Image.Resampling.BILINEAR, part)
     return np.asarray(np.clip(np.asarray(plane), 0, 1), np.float32)
 
 

@@ -51,7 +51,12 @@ def fit(size: tuple[int, int], longest_side: int) -> tuple[int, int]:
     return width, height
 
 
-def resize(pixels: Pixels, size: tuple[int, int], alpha: npt.NDArray[np.float32] | None = None) -> Pixels:
+def resize(
+    pixels: Pixels,
+    size: tuple[int, int],
+    alpha: npt.NDArray[np.float32] | None = None,
+    box: tuple[float, float, float, float] | None = None,
+) -> Pixels:
     """Resample to (width, height) with a Lanczos filter, and clip to 0..255.
 
     Parameters
@@ -62,16 +67,18 @@ def resize(pixels: Pixels, size: tuple[int, int], alpha: npt.NDArray[np.float32]
     alpha : ndarray, float32, shape (H, W), optional
         Opacity in 0..255, by which the pixels are weighted: a pixel that is hardly visible hardly tints its
         neighbours. Where the result is all but transparent, the unweighted mean is used.
+    box
+        Part to resample: left, top, right and bottom edge in pixels, whole or not. By default all of it.
     """
-    if (pixels.shape[1], pixels.shape[0]) == tuple(size):
+    if (pixels.shape[1], pixels.shape[0]) == tuple(size) and box is None:
         return pixels
     if alpha is not None:
         opacity = alpha[..., None] / np.float32(255)
-        weight = _resampled(opacity, size)
+        weight = _resampled(opacity, size, box)
         visible = weight > _MIN_WEIGHT
-        weighted = _resampled(pixels * opacity, size) / np.where(visible, weight, 1)
-        return np.asarray(np.clip(np.where(visible, weighted, _resampled(pixels, size)), 0, 255), np.float32)
-    return np.asarray(np.clip(_resampled(pixels, size), 0, 255), np.float32)
+        weighted = _resampled(pixels * opacity, size, box) / np.where(visible, weight, 1)
+        return np.asarray(np.clip(np.where(visible, weighted, _resampled(pixels, size, box)), 0, 255), np.float32)
+    return np.asarray(np.clip(_resampled(pixels, size, box), 0, 255), np.float32)
 
 
 def alpha_at(picture: Picture, size: tuple[int, int]) -> npt.NDArray[np.float32] | None:
@@ -81,9 +88,9 @@ def alpha_at(picture: Picture, size: tuple[int, int]) -> npt.NDArray[np.float32]
     return resize(picture.alpha[..., None].astype(np.float32), size)[..., 0]
 
 
-def _resampled(pixels: Pixels, size: tuple[int, int]) -> Pixels:
+def _resampled(pixels: Pixels, size: tuple[int, int], box: tuple[float, float, float, float] | None) -> Pixels:
     planes = [
-        np.asarray(Image.fromarray(np.ascontiguousarray(pixels[..., c])).resize(size, Image.Resampling.LANCZOS))
+        np.asarray(Image.fromarray(np.ascontiguousarray(pixels[..., c])).resize(size, Image.Resampling.LANCZOS, box))
         for c in range(pixels.shape[2])
     ]
     return np.stack(planes, axis=-1)

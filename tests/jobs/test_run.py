@@ -14,7 +14,8 @@ import pipeline
 from pipeline.backends import devices as precision
 from pipeline.execution.process import DeviceInfo
 from pipeline.jobs.apply import prepare
-from pipeline.jobs.run import Run, settle_precision
+from pipeline.jobs.precision import settle_precision
+from pipeline.jobs.run import Run
 from stylebank import images
 from stylebank.bank import Bank
 from tests.conftest import DATA

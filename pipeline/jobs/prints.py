@@ -1,0 +1,77 @@
+"""Photographs on the paper of a print: cropped to its shape before the synthesis, or put on white paper after it."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import numpy.typing as npt
+
+from stylebank import images
+from stylebank.images import Pixels
+
+from ..print_sizes import Layout, lay_out
+from ..settings import SynthesisSettings
+
+#: Fractions of the print's density, and of the photograph's area, below which a note says what is lost.
+_ENLARGED, _CROPPED = 0.98, 0.97
+
+
+def layout(subject_size: tuple[int, int], settings: SynthesisSettings) -> Layout | None:
+    """Return how a subject of (width, height) lies on the paper; None without a print."""
+    if settings.print is None or settings.dpi is None:
+        return None
+    return lay_out(subject_size, settings.print, settings.dpi, settings.fit)
+
+
+def fitted(picture: images.Picture, placed: Layout, settings: SynthesisSettings) -> images.Picture:
+    """Return the part of a subject that is printed, with the pixels of the print and notes on what that costs."""
+    width, height = picture.size
+    left, top, right, bottom = placed.box
+    box = left * width, top * height, right * width, bottom * height
+    alpha = picture.alpha
+    if alpha is not None:
+        alpha = images.resize(alpha[..., None].astype(np.float32), placed.size, box=box)[..., 0]
+    return dataclasses.replace(
+        picture,
+        pixels=images.resize(picture.pixels, placed.size, picture.alpha, box),
+        alpha=alpha,
+        notes=(*picture.notes, *_notes(placed, settings)),
+    )
+
+
+def _notes(placed: Layout, settings: SynthesisSettings) -> list[str]:
+    notes = []
+    kept = (placed.box[2] - placed.box[0]) * (placed.box[3] - placed.box[1])
+    if kept < _CROPPED:
+        notes.append(
+            f"print {settings.print} has another shape; {100 * (1 - kept):.0f} % of the picture is cropped "
+            "(--fit border keeps all)"
+        )
+    if settings.dpi is not None and placed.dpi < _ENLARGED * settings.dpi:
+        notes.append(
+            f"has {placed.dpi:.0f} dots per inch at this print size; it is enlarged to {settings.dpi:g} dpi, "
+            "and the style adds the detail"
+        )
+    return notes
+
+
+def on_paper(
+    pixels: Pixels, alpha: npt.NDArray[np.float32] | None, settings: SynthesisSettings
+) -> tuple[Pixels, npt.NDArray[np.float32] | None]:
+    """Return a picture on white paper, if the settings ask for a border; also one of a coarser size."""
+    size = pixels.shape[1], pixels.shape[0]
+    placed = layout(size, settings) if settings.fit == "border" else None
+    if placed is None:
+        return pixels, alpha
+    scale = size[0] / placed.size[0]
+    width, height = (max(round(side * scale), own) for side, own in zip(placed.paper, size, strict=True))
+    left, top = (width - size[0]) // 2, (height - size[1]) // 2
+    part = np.s_[top : top + size[1], left : left + size[0]]
+    paper = np.full((height, width, 3), 255, np.float32)
+    paper[part] = pixels
+    if alpha is None:
+        return paper, None
+    opacity = np.full((height, width), 255, np.float32)
+    opacity[part] = alpha
+    return paper, opacity

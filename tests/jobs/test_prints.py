@@ -1,0 +1,211 @@
+"""Prints: pixels, paper, density, masks, record and notes, with negatives in place of synthesis."""
+
+from __future__ import annotations
+
+import functools
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import pipeline
+from pipeline.execution import worker
+from pipeline.jobs import job_file, presets
+from pipeline.jobs.estimate import estimate
+from pipeline.jobs.print_plan import print_notes
+from pipeline.jobs.run import Run
+from pipeline.vgg import weights
+from stylebank.bank import Bank
+from stylebank.errors import UsageError
+from tests import styles
+from tests.fakes import Stylizer
+
+LIGHT: dict[str, Any] = {"precision": "float32", "steps": 2, "dpi": 20}
+
+
+@pytest.fixture
+def seen(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, Any]]:
+    """The subjects and masks that reach the stylizer."""
+    pairs: list[tuple[Any, Any]] = []
+
+    class Recording(Stylizer):
+        def stylize(self, subject: Any, *, regions: Any = None, **options: Any) -> Any:
+            pairs.append((subject, regions))
+            return super().stylize(subject, **options)
+
+    monkeypatch.setattr(weights, "matching", lambda sha256, *_arguments, **_options: SimpleNamespace(sha256=sha256))
+    context: Any = Run.context
+    monkeypatch.setattr(Run, "context", lambda self, *, remote: context(self, remote=True))
+    make = functools.lru_cache(lambda context: Recording(context.settings))
+    monkeypatch.setattr(worker, "_make_stylizer", make)
+    machine = {"backend": "none", "device": "cpu", "precision": "float32"}
+    monkeypatch.setattr(worker, "machine_info", lambda place, stylizer: machine)
+    return pairs
+
+
+@pytest.fixture
+def bank(tmp_path: Path) -> Bank:
+    bank = Bank(tmp_path / "bank")
+    bank.add(styles.style("wave"))
+    return bank
+
+
+@pytest.fixture
+def thirds(tmp_path: Path) -> Path:
+    """A photograph of 120 x 40 pixels: black, grey, black."""
+    pixels = np.zeros((40, 120, 3), np.uint8)
+    pixels[:, 40:80] = 128
+    path = tmp_path / "in/thirds.png"
+    path.parent.mkdir()
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+def make(bank: Bank, photo: Path, **options: Any) -> tuple[list[pipeline.Entry], list[str]]:
+    notes: list[str] = []
+    options = {"batch_size": 1, "format": "png", **LIGHT, **options}
+    entries = pipeline.apply(
+        bank,
+        "wave",
+        [photo],
+        photo.parents[1] / "out",
+        listener=lambda event: notes.append(event.text) if event.kind == "note" else None,
+        **options,
+    )
+    return entries, notes
+
+
+def test_crop_fills_the_paper_with_the_centre(bank: Bank, thirds: Path, seen: list[Any]) -> None:
+    (entry,), notes = make(bank, thirds, print="10x10cm")
+    picture = np.asarray(Image.open(thirds.parents[1] / "out/thirds.wave.png"))
+    assert picture.shape == (79, 79, 3) and (entry.width, entry.height) == (79, 79)
+    assert (np.abs(picture[:, 10:-10].astype(int) - 127) <= 1).all()  # the grey third
+    assert [note for note in notes if "67 % of the picture is cropped" in note and "thirds.png" in note]
+    assert [note for note in notes if note == "print 10x10cm at 20 dpi: 1 picture of 79 x 79 pixels, 1.1 GB of memory"]
+
+
+def test_border_puts_all_of_it_on_white_paper(bank: Bank, thirds: Path, seen: list[Any]) -> None:
+    (entry,), notes = make(bank, thirds, print="15x15cm", fit="border")
+    picture = np.asarray(Image.open(thirds.parents[1] / "out/thirds.wave.png"))
+    assert picture.shape == (118, 118, 3) and (entry.width, entry.height) == (118, 118)
+    assert seen[0][0].shape == (39, 118, 3)
+    assert (picture[:39] == 255).all() and (picture[78:] == 255).all()
+    assert (picture[45:72, 45:75] == 127).all()
+    assert not [note for note in notes if "cropped" in note]
+
+
+@pytest.mark.parametrize("fit", ["crop", "border"])
+def test_a_small_photograph_says_its_own_density_once(bank: Bank, thirds: Path, seen: list[Any], fit: str) -> None:
+    _entries, notes = make(bank, thirds, print="30x10in", fit=fit)
+    assert len([note for note in notes if "has 4 dots per inch at this print size" in note]) == 1
+    assert not [note for note in make(bank, thirds, print="3x2in")[1] if "dots per inch" in note]
+
+
+@pytest.mark.parametrize("format", ["jpg", "png", "webp", "tiff"])
+def test_every_format_states_the_density(bank: Bank, thirds: Path, seen: list[Any], format: str) -> None:
+    make(bank, thirds, print="4x4in", dpi=25, format=format)
+    (path,) = (thirds.parents[1] / "out").glob("thirds.wave.*")
+    with Image.open(path) as image:
+        assert image.size == (100, 100)
+        exif = image.getexif()
+        dpi = image.info.get("dpi") or (exif[282], exif[283])
+    assert [float(each) for each in dpi] == pytest.approx([25, 25], abs=0.02)  # PNG has whole dots per metre
+
+
+def test_named_formats_turn_with_each_photograph(bank: Bank, thirds: Path, seen: list[Any]) -> None:
+    Image.open(thirds).rotate(90, expand=True).save(thirds.with_name("upright.png"))
+    entries, _notes = make(bank, thirds.parent, print="A5")
+    assert [(entry.width, entry.height) for entry in entries] == [(165, 117), (117, 165)]
+
+
+def test_masks_are_cropped_like_the_photograph(bank: Bank, thirds: Path, seen: list[Any]) -> None:
+    mask = np.zeros((80, 240), np.uint8)
+    mask[:, 80:120] = 255  # the left half of the grey third
+    Image.fromarray(mask).save(thirds.parent / "mask.png")
+    make(bank, thirds, print="10x10cm", mask=thirds.parent / "mask.png")
+    (plane,) = seen[0][1].masks
+    assert plane.shape == (79, 79)
+    assert (plane[:, 2:37] == 1).all() and (plane[:, 42:] == 0).all()
+    seen.clear()
+    make(bank, thirds, print="30x30cm", fit="border", mask=thirds.parent / "mask.png")
+    (plane,) = seen[0][1].masks
+    assert plane.shape == (79, 236) and (plane[:, 81:115] == 1).all() and (plane[:, 121:] == 0).all()
+
+
+def test_transparency_is_cropped_and_the_border_is_opaque(bank: Bank, thirds: Path, seen: list[Any]) -> None:
+    pixels = np.full((40, 120, 4), 100, np.uint8)
+    pixels[:, :60, 3] = 0
+    Image.fromarray(pixels).save(thirds)
+    make(bank, thirds, print="10x10cm")
+    alpha = np.asarray(Image.open(thirds.parents[1] / "out/thirds.wave.png"))[..., 3]
+    assert (alpha[:, :33] == 0).all() and (alpha[:, 46:] == 100).all()  # Lanczos rings beside the edge
+    make(bank, thirds, print="15x15cm", fit="border", overwrite=True)
+    alpha = np.asarray(Image.open(thirds.parents[1] / "out/thirds.wave.png"))[..., 3]
+    assert (alpha[:39] == 255).all() and (alpha[45:70, :55] == 0).all()
+
+
+def test_another_print_size_is_another_picture_and_the_same_one_is_finished(
+    bank: Bank, thirds: Path, seen: list[Any]
+) -> None:
+    assert make(bank, thirds, print="10x10cm")[0][0].status == "done"
+    assert make(bank, thirds, print="100x100mm")[0][0].status == "skipped"
+    ((entry,), _notes) = make(bank, thirds, print="15x16cm")
+    assert (entry.status, entry.output) == ("done", "thirds.wave-2.png")
+    ((entry,), _notes) = make(bank, thirds, print="15x16cm", fit="border")
+    assert (entry.status, entry.output) == ("done", "thirds.wave-3.png")
+    lines = [json.loads(line) for line in (thirds.parents[1] / "out/stylebank.jsonl").read_text("utf-8").splitlines()]
+    sizes = ["10x10cm", "15x16cm", "15x16cm"]
+    assert [line["settings"]["print"] for line in lines if line["status"] == "done"] == sizes
+    assert len(seen) == 3
+
+
+def test_a_job_and_the_command_override_the_size_of_what_lies_below(bank: Bank, thirds: Path, seen: list[Any]) -> None:
+    path = thirds.parents[1] / "jobs.toml"
+    text = '[defaults]\nsize = 64\n[[job]]\nstyle = "wave"\nsubjects = ["in"]\nprint = "A6"\nfit = "border"\ndpi = 50\n'
+    path.write_text(text, "utf-8")
+    (run,) = job_file.prepare(bank, path)
+    assert (run.settings.print, run.settings.fit, run.settings.size) == ("A6", "border", 291)
+    path.write_text(text.replace("size = 64\n[[job]]", "[[job]]\nsize = 64"), "utf-8")
+    with pytest.raises(UsageError, match=r"job at line 2: size 64: print A6 gives the size already"):
+        job_file.prepare(bank, path)
+
+
+def test_a_preset_can_name_a_print(bank: Bank, thirds: Path, seen: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(thirds.parents[1])
+    Path("stylebank.toml").write_text('[presets.wall]\nextends = "draft"\nprint = "A3"\nfit = "border"\n', "utf-8")
+    run = presets.prepare(bank, "wave", [thirds], preset="wall", name_template="{subject}-{size}")
+    assert (run.settings.print, run.settings.fit, run.settings.steps) == ("A3", "border", 20)
+    assert run.planned.tasks[0].output.name == "thirds-4961.jpg"
+    assert presets.prepare(bank, "wave", [thirds], preset="wall", size=64).settings.print is None
+
+
+@pytest.mark.usefixtures("seen")
+def test_a_picture_in_memory_is_printed_too(bank: Bank, thirds: Path) -> None:
+    image = pipeline.stylize(thirds, "wave", bank=bank, print="15x15cm", fit="border", **LIGHT)
+    assert isinstance(image, Image.Image) and image.size == (118, 118)
+    assert image.info["dpi"] == (20, 20) and image.getpixel((59, 10)) == (255, 255, 255)
+    values = pipeline.stylize(thirds, "wave", bank=bank, print="15x15cm", as_array=True, **LIGHT)
+    assert isinstance(values, np.ndarray) and values.shape == (118, 118, 3)
+
+
+@pytest.mark.usefixtures("seen")
+def test_memory_and_tiles_are_estimated_for_the_paper(bank: Bank, thirds: Path) -> None:
+    run = presets.prepare(
+        bank, "wave", [thirds], print="A4", fit="border", precision="float32", memory_limit=6_000_000_000
+    )
+    (each,) = estimate([run], trial=False)
+    assert dict(each.sizes) == {(3508, 1169): 1} and each.tiled and not each.problem
+    # 1.1 GB, a tile of 0.8, and for each of 3508 x 1169 pixels at least 300 + 14 * 12 bytes
+    assert each.memory is not None and 1.9e9 + 3508 * 1169 * 468 <= each.memory <= 6e9
+    small = presets.prepare(bank, "wave", [thirds], print="A4", precision="float32", memory_limit=2_000_000_000)
+    (each,) = estimate([small], trial=False)
+    assert "3508 x 2480 pixels need about" in each.problem and "GB are allowed" in each.problem
+
+
+def test_a_run_without_prints_has_no_notes_on_them(bank: Bank, thirds: Path, seen: list[Any]) -> None:
+    run = presets.prepare(bank, "wave", [thirds], size=2000, precision="float32")
+    assert print_notes([run], SimpleNamespace()) == []  # type: ignore[arg-type]
