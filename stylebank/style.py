@@ -121,10 +121,10 @@ class Fingerprint:
             if key == "layers":
                 missing = [layer for layer in value if layer not in measured_value]
                 if missing:
-                    measured = " ".join(layer for layer in measured_value if layer != PIXELS)
                     raise FingerprintMismatch(
-                        f"style {name!r} was measured at {measured}, and this run wants "
-                        f"{' '.join(missing)} as well. Choose among its layers, or add the painting again with them."
+                        f"style {name!r} was measured at {' '.join(each for each in measured_value if each != PIXELS)},"
+                        f" and this run wants {' '.join(missing)} as well. Choose among its layers, or measure its "
+                        "painting again with them: 'stylebank remeasure --layers LIST PAINTING'."
                     )
             elif measured_value != value:
                 raise FingerprintMismatch(

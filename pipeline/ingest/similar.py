@@ -11,6 +11,7 @@ from pathlib import Path
 
 from stylebank import images
 from stylebank.bank import Bank, similarity
+from stylebank.bank.fingerprints import REMEDY, listed
 from stylebank.errors import UsageError, plural, printable
 from stylebank.images import MAX_PIXELS
 from stylebank.style import PIXELS, Header, Style, layer_order, nearest_scale
@@ -18,9 +19,6 @@ from stylebank.style import PIXELS, Header, Style, layer_order, nearest_scale
 from ..settings import IngestSettings
 
 _log = logging.getLogger("stylebank")
-
-#: Styles that a note names.
-_NAMED = 5
 
 
 def similar(
@@ -99,22 +97,13 @@ def _notes(
 ) -> Iterator[str]:
     """Yield a note on each reason to leave styles out, and one on styles that are compared far from `scale`."""
     total = len(candidates) + len(left_out)
-    by_reason: dict[str, list[str]] = {}
-    for each in left_out:
-        by_reason.setdefault(each.reason, []).append(each.name)
-    for reason, names in by_reason.items():
-        yield f"{len(names)} of {plural(total, 'style')} left out, {reason}: {_named(names)}"
+    yield from similarity.left_out_notes(left_out, total)
     by_scale: dict[int, list[str]] = {}
     for candidate in candidates:
         if similarity.common_scales([candidate.scale], [scale], scale) is None:
             by_scale.setdefault(candidate.scale, []).append(candidate.header.name)
     for other, names in by_scale.items():
-        yield f"{len(names)} of {plural(total, 'style')} compared at {other} pixels, not {scale}: {_named(names)}"
-
-
-def _named(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
-    return ", ".join(map(printable, names[:_NAMED])) + more
+        yield f"{len(names)} of {plural(total, 'style')} compared at {other} pixels, not {scale}: {listed(names)}"
 
 
 def _nothing_comparable(query: str, left_out: Sequence[similarity.LeftOut]) -> str:
@@ -123,7 +112,7 @@ def _nothing_comparable(query: str, left_out: Sequence[similarity.LeftOut]) -> s
     return (
         f"{printable(query)}: no style of the bank can be compared with it, "
         f"{count:,} of {plural(len(left_out), 'style')} {reason}. "
-        "Add the paintings again with the same --scales, --pooling, --padding and layers, or give fewer --layers."
+        f"Give fewer --layers, or {REMEDY} and the same --scales."
     )
 
 

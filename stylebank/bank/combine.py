@@ -12,11 +12,12 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ..errors import UsageError
+from ..errors import FingerprintMismatch, UsageError
 from ..math.barycenter import Convergence, barycenter, normalised
 from ..math.gaussian import Array, sqrtm_psd
 from ..names import check_name
 from ..style import PIXELS, Gaussian, Header, Source, Style, nearest_scale
+from .fingerprints import groups, remedy
 
 #: Largest ratio of two scales that count as the same: half an octave.
 SAME_SCALE = math.sqrt(2)
@@ -236,31 +237,20 @@ def require_comparable(headers: Sequence[Header]) -> tuple[str, ...]:
     Raises
     ------
     UsageError
-        If there are none, or the fingerprints have `Fingerprint.differences`.
+        If no style is passed.
+    FingerprintMismatch
+        If they have none, or the fingerprints have `Fingerprint.differences`. The message lists all styles in
+        groups that were measured alike, with what differs.
     """
     if not headers:
         raise UsageError("no style given; name at least one.")
-    first = headers[0]
-    for header in headers[1:]:
-        for key, (expected, received) in first.fingerprint.differences(header.fingerprint).items():
-            raise UsageError(
-                f"style {header.name!r} was measured with {key.removesuffix('_sha256')} {_abbreviate(received)}, "
-                f"and {first.name!r} with {_abbreviate(expected)}. "
-                "Choose styles measured in the same way, or add the painting again that way."
-            )
-    layers = [
-        layer for layer in first.fingerprint.layers if all(layer in header.fingerprint.layers for header in headers[1:])
-    ]
-    if not set(layers) - {PIXELS}:
-        raise UsageError(
-            f"styles {', '.join(repr(header.name) for header in headers)} have no layer in common. "
-            "Choose styles measured at the same --layers."
+    first = headers[0].fingerprint
+    layers = [layer for layer in first.layers if all(layer in header.fingerprint.layers for header in headers[1:])]
+    if set(layers) <= {PIXELS} or any(first.differences(header.fingerprint) for header in headers[1:]):
+        raise FingerprintMismatch(
+            f"styles do not fit together: {groups(headers)}. Choose styles of one kind, or {remedy(headers)}."
         )
     return tuple(layers)
-
-
-def _abbreviate(value: Any) -> str:
-    return repr(value[:12] if isinstance(value, str) else value)
 
 
 def _gaussian(mean: Array, cov: Array, count: int) -> Gaussian:

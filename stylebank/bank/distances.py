@@ -12,6 +12,7 @@ from ..frames import load_pandas
 from ..math.gaussian import Array, layer_distance
 from ..style import Header, Style, layer_order
 from .bank import Bank
+from .fingerprints import remedy
 from .similarity import SCALE, common_scales, distance, incomparable
 
 if TYPE_CHECKING:
@@ -58,13 +59,14 @@ def _comparison(
         if reason:
             raise UsageError(
                 f"{names}: cannot be compared, {printable(header.name)!r} is {reason}. "
-                "Add the paintings again in the same way, or give other layers."
+                f"Give other layers, or {remedy([first, second])}."
             )
     scales = common_scales(first_scales, second_scales, scale)
     if scales is None:
         raise UsageError(
             f"{names}: no scales within half an octave of each other, {_listed(first_scales)} and "
-            f"{_listed(second_scales)} pixels. Add a painting again with the scales of the other."
+            f"{_listed(second_scales)} pixels. "
+            "'stylebank remeasure PAINTING --scales LIST' measures one at the scales of the other."
         )
     return _Comparison(*scales, chosen)
 

@@ -47,7 +47,7 @@ def groups(headers: Sequence[Header]) -> str:
         names = by_fingerprint.setdefault(header.fingerprint, [])
         if header.name not in names:
             names.append(header.name)
-    keys = differing(list(by_fingerprint))
+    keys = differing(list(by_fingerprint)) or ["layers"]
     return "; ".join(f"{listed(names)}: {describe(fingerprint, keys)}" for fingerprint, names in by_fingerprint.items())
 
 

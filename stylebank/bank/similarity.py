@@ -17,18 +17,19 @@ subspaces: the leading axes of one style are one subspace, and each of its other
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..errors import StyleFileError, UsageError
+from ..errors import StyleFileError, UsageError, plural
 from ..math.gaussian import PrincipalAxes, layer_distance, spectral_bound
 from ..storage import reader
 from ..style import Gaussian, Header
 from .combine import SAME_SCALE
+from .fingerprints import REMEDY, describe, differing, listed
 
 #: Default scale of comparisons: longest side in pixels.
 SCALE = 512
@@ -139,7 +140,7 @@ def comparable(
         if pair is not None:
             candidates.append(Candidate(header, path, pair[1], pair[0]))
         else:
-            reason = reason or f"measured at {_listed(header.sizes)} pixels, the query at {_listed(query_scales)}"
+            reason = reason or f"measured at {_listed(header.sizes)} pixels, not near {_listed(query_scales)}"
             left_out.append(LeftOut(header.name, reason))
     return candidates, left_out
 
@@ -149,10 +150,21 @@ def incomparable(header: Header, reference: Header, layers: Sequence[str]) -> st
     missing = [layer for layer in layers if layer not in header.fingerprint.layers]
     differences = header.fingerprint.differences(reference.fingerprint)
     if differences:
-        return "measured with " + ", ".join(
-            f"{key} {str(value)[:12]} in place of {str(wanted)[:12]}" for key, (value, wanted) in differences.items()
-        )
-    return f"measured without {' '.join(missing)}" if missing else ""
+        both = [header.fingerprint, reference.fingerprint]
+        value, wanted = (describe(fingerprint, differing(both)) for fingerprint in both)
+        return f"measured with {value}, not {wanted}"
+    return f"measured without {listed(missing)}" if missing else ""
+
+
+def left_out_notes(left_out: Sequence[LeftOut], total: int) -> Iterator[str]:
+    """Yield a note on each reason to leave styles out of `total`, and one on what to do."""
+    by_reason: dict[str, list[str]] = {}
+    for each in left_out:
+        by_reason.setdefault(each.reason, []).append(each.name)
+    for reason, names in by_reason.items():
+        yield f"{len(names)} of {plural(total, 'style')} left out, {reason}: {listed(names)}"
+    if by_reason:
+        yield f"to compare them, too, {REMEDY} and the same --scales"
 
 
 def common_scales(first: Iterable[int], second: Iterable[int], scale: int) -> tuple[int, int] | None:

@@ -105,10 +105,8 @@ def atlas(
         scale,
         chosen,
     )
-    if left_out:
-        note(
-            f"{len(left_out)} of {len(cards)} styles were measured in another way or at other scales, and are left out"
-        )
+    for text in similarity.left_out_notes(left_out, len(cards)):
+        note(text)
     in_full = len(entries) <= exact
     if in_full:
         loaded = []

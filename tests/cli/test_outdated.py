@@ -1,4 +1,4 @@
-"""The note on styles of earlier defaults: once in a run, on stderr, and not where it is of no use."""
+"""Styles of earlier defaults: a note once in a run, and what commands say of styles that do not fit together."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pipeline.ingest import outdated
 from pipeline.settings import IngestSettings
 from stylebank import images
 from stylebank.bank import Bank
-from tests.conftest import LAYERS, Result
+from tests.conftest import DATA, LAYERS, Result
 from tests.fake_cli import LIGHT
 from tests.fakes import Stylizer
 
@@ -39,8 +39,11 @@ def earlier(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def several(run: Run, bank: Bank) -> None:
-    """Add two styles of the same measure, and one that its user measured otherwise."""
-    small = bank.get("wave")
+    """Give the style of the tests' bank the earlier measure, and add two of it and one of fewer layers."""
+    style = bank.get("wave")
+    fingerprint = dataclasses.replace(style.header.fingerprint, pooling="avg", padding="reflect")
+    small = dataclasses.replace(style, header=dataclasses.replace(style.header, fingerprint=fingerprint))
+    bank.add(small, replace=True)
     layers = small.header.fingerprint.layers[:2]
     fingerprint = dataclasses.replace(small.header.fingerprint, layers=layers)
     scales = {scale: {layer: parts[layer] for layer in layers} for scale, parts in small.scales.items()}
@@ -106,3 +109,29 @@ def test_other_commands_take_an_old_measure_as_it_is(run: Run, tmp_path: Path) -
     (exported,) = file.glob("*.h5") if file.is_dir() else [file]
     result = run("import", exported)
     assert result.code == 0 and NOTE not in result.stderr
+
+
+def test_styles_that_do_not_fit_together_are_listed_in_groups(run: Run, bank: Bank, tmp_path: Path) -> None:
+    other = bank.get("wave")
+    fingerprint = dataclasses.replace(other.header.fingerprint, pooling="max")
+    bank.add(dataclasses.replace(other, header=dataclasses.replace(other.header, name="max", fingerprint=fingerprint)))
+    message = (
+        "styles do not fit together: wave, second: average pooling; max: maximum pooling. Choose styles of one kind, "
+        "or measure the paintings alike with 'stylebank remeasure PAINTING...'."
+    )
+    photo, mask = DATA / "subjects/china.jpg", DATA / "subjects/rocket.jpg"
+    names = ("wave", "second", "max")
+    blend = [word for name in names for word in ("--style", name)]
+    regions = ["--style", "sky=wave", "--style", "sea=second", "--style", "rest=max", "--mask", f"sky={mask}"]
+    for arguments in (
+        ["mix", "new", *(word for name in names for word in ("--from", name))],
+        ["pool", "new", *names],
+        ["apply", *blend, photo, "-o", tmp_path / "out"],
+        ["apply", *regions, "--mask", f"sea={mask}", photo, "-o", tmp_path / "out"],
+    ):
+        result = run(*arguments)
+        assert (result.code, result.stderr) == (2, f"Error: {message}\n"), arguments
+    result = run("similar", "wave")
+    assert result.code == 0 and result.stdout.startswith("second") and "max" not in result.stdout
+    assert "1 of 4 styles left out, measured with maximum pooling, not average pooling: max" in result.stderr
+    assert "stylebank remeasure PAINTING" in result.stderr

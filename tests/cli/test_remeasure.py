@@ -5,13 +5,23 @@ import shlex
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from stylebank.bank import Bank
 from tests.conftest import DATA, Result
 
 Run = Callable[..., Result]
 WAVE = DATA / "styles/great_wave.jpg"
 POPPIES = DATA / "styles/poppies.jpg"
+OLD = ("--layers", "conv1_1,conv2_1,conv3_1", "--pooling", "avg", "--scales", "96")
 NEW = ("--layers", "relu1_1,relu2_1", "--pooling", "max", "--scales", "48")
+
+
+@pytest.fixture
+def run(run: Run) -> Run:
+    """The style of the tests' bank is measured in an old way."""
+    assert run("add", WAVE, "--name", "wave", "--replace", *OLD).code == 0
+    return run
 
 
 def test_a_style_is_found_by_its_painting_and_measured_anew(run: Run) -> None:
@@ -47,7 +57,7 @@ def test_wrong_settings_are_refused_before_any_painting_is_read(run: Run) -> Non
 
 
 def test_a_mix_of_the_style_gets_the_command_that_computes_it_again(run: Run, bank: Bank, tmp_path: Path) -> None:
-    run("add", POPPIES, "--layers", "conv1_1,conv2_1,conv3_1", "--pooling", "avg", "--scales", "96")
+    assert run("add", POPPIES, *OLD).code == 0
     assert run("mix", "storm", "--from", "wave:3", "--from", "poppies:1", "--tag", "two words").code == 0
     assert run("pool", "both", "wave", "poppies").code == 0
     result = run("remeasure", WAVE, POPPIES, *NEW)

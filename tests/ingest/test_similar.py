@@ -10,6 +10,7 @@ from PIL import Image
 from pipeline.ingest.add import add
 from pipeline.ingest.similar import _scales_to_measure, similar
 from stylebank.bank import Bank
+from stylebank.bank.fingerprints import REMEDY
 from stylebank.errors import StyleNotFound, UsageError
 from stylebank.style import PIXELS
 from tests.conftest import DATA, LAYERS
@@ -51,7 +52,8 @@ def test_styles_with_other_settings_are_skipped_with_a_notice(tmp_path: Path) ->
     result = similar(bank, "poppies", note=notices.append)
     assert [neighbour.name for neighbour in result.neighbours] == ["great_wave"]
     assert notices == [
-        "1 of 2 styles left out, measured with padding zero in place of reflect: zero_padded",
+        "1 of 2 styles left out, measured with zero padding, not reflect padding: zero_padded",
+        f"to compare them, too, {REMEDY} and the same --scales",
         "1 of 2 styles compared at 96 pixels, not 512: great_wave",
     ]
     assert [each.name for each in result.left_out] == ["zero_padded"]
@@ -90,9 +92,9 @@ def test_a_query_that_no_style_can_be_compared_with_is_refused(tmp_path: Path) -
     bank = Bank(tmp_path / "bank")
     add(bank, DATA / "styles/poppies.jpg", scales=(96,), layers=LAYERS)
     add(bank, DATA / "styles/great_wave.jpg", scales=(256,), layers=LAYERS)
-    with pytest.raises(UsageError, match=r"poppies: .* 1 of 1 style measured at 256 pixels, the query at 96\."):
+    with pytest.raises(UsageError, match=r"poppies: .* 1 of 1 style measured at 256 pixels, not near 96\."):
         similar(bank, "poppies")
-    with pytest.raises(UsageError, match=r"no style .*1 of 2 styles measured at 256 pixels, the query at 48\."):
+    with pytest.raises(UsageError, match=r"no style .*1 of 2 styles measured at 256 pixels, not near 48\."):
         similar(bank, _small(tmp_path), scale=256)
 
 

@@ -149,9 +149,9 @@ def test_what_does_not_fit_together_is_refused(wave: Style) -> None:
         return dataclasses.replace(wave, header=dataclasses.replace(wave.header, name="odd", fingerprint=mark))
 
     for odd, reason in (
-        (fingerprint(pooling="max"), "'odd' was measured with pooling 'max', and 'wave' with 'avg'"),
-        (fingerprint(weights_sha256="12" * 32), "'odd' was measured with weights '121212121212'"),
-        (style("odd", layers=("pixels", "conv2_1"), sizes=TWO), "no layer in common"),
+        (fingerprint(pooling="max"), "fit together: wave: average pooling; odd: maximum pooling. Choose .* remeasure"),
+        (fingerprint(weights_sha256="12" * 32), "wave: weights abababababab; odd: weights 121212121212"),
+        (style("odd", layers=("pixels", "conv2_1"), sizes=TWO), r"wave: .*; odd: 1 layer \(conv2_1\)\."),
         (style("odd", layers=SMALL, sizes={512: (512, 400)}), "no scale in common: 'wave' has 32, 64; 'odd' has 512"),
     ):
         for make in (lambda odd=odd: mix([wave, odd], (1, 1), "new"), lambda odd=odd: pool([wave, odd], "new")):

@@ -107,7 +107,9 @@ def test_a_pair_that_cannot_be_compared_is_nan(bank: Bank) -> None:
     matrix = distance_matrix(bank, [*NAMES, "max"])
     assert np.isnan(matrix[-1, :-1]).all() and np.isnan(matrix[:-1, -1]).all() and matrix[-1, -1] == 0
     assert np.isfinite(matrix[:-1, :-1]).all()
-    with pytest.raises(UsageError, match="styles 'a' and 'max': cannot be compared, 'a' is measured with pooling avg"):
+    with pytest.raises(
+        UsageError, match="styles 'a' and 'max': cannot be compared, 'a' is measured with average pooling"
+    ):
         distance_matrix(bank, ["a", "max"])
     with pytest.raises(UsageError, match="cannot be compared"):
         bank["max"].distance(bank["a"])

@@ -100,10 +100,17 @@ def test_what_was_measured_otherwise_is_left_out() -> None:
     found, left_out = similarity.comparable(given, like, 32, LAYERS)
     assert [entry.scale for entry in found] == [32, 40]
     assert [each.reason for each in left_out] == [
-        "measured with pooling max in place of avg",
-        "measured without pixels conv2_1",
-        "measured at 512 pixels, the query at 32",
+        "measured with maximum pooling, not average pooling",
+        "measured without pixels, conv2_1",
+        "measured at 512 pixels, not near 32",
     ]
+    remedy = "to compare them, too, measure the paintings alike with 'stylebank remeasure PAINTING...'"
+    assert list(similarity.left_out_notes(left_out[:2], 5)) == [
+        "1 of 5 styles left out, measured with maximum pooling, not average pooling: x",
+        "1 of 5 styles left out, measured without pixels, conv2_1: x",
+        f"{remedy} and the same --scales",
+    ]
+    assert list(similarity.left_out_notes([], 2)) == []
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,8 @@ def test_styles_measured_otherwise_are_left_out_and_reported(bank: Bank) -> None
     told: list[str] = []
     made = atlas.atlas(bank, note=told.append)[0]
     assert "other" not in {card.header.name for card in made.cards} and len(made.cards) == 3
-    assert told == ["1 of 4 styles were measured in another way or at other scales, and are left out"]
+    assert told[0] == "1 of 4 styles left out, measured with maximum pooling, not average pooling: other"
+    assert len(told) == 2 and "stylebank remeasure" in told[1]
 
 
 def test_a_damaged_style_is_left_off_a_rough_map_and_named(bank: Bank) -> None:
