@@ -4,9 +4,11 @@ import json
 import shlex
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from pipeline.ingest import measure as measuring
 from stylebank.bank import Bank
 from tests.conftest import DATA, Result
 
@@ -72,3 +74,23 @@ def test_a_mix_of_the_style_gets_the_command_that_computes_it_again(run: Run, ba
     assert (mixed["pooling"], mixed["tags"]) == ("max", ["two words"])
     assert [part["weight"] for part in mixed["recipe"]["parts"]] == [0.75, 0.25]
     assert "note" not in run("remeasure", WAVE, POPPIES, *NEW).stderr
+
+
+def test_after_an_interruption_finished_styles_are_finished(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert run("add", POPPIES, *OLD).code == 0
+    measure = measuring.measure
+
+    def interrupted(path: Path, *arguments: Any, **options: Any) -> Any:
+        if Path(path) == POPPIES:
+            raise KeyboardInterrupt
+        return measure(path, *arguments, **options)
+
+    monkeypatch.setattr(measuring, "measure", interrupted)
+    result = run("remeasure", WAVE, POPPIES, *NEW)
+    assert result.code == 130 and result.stdout.startswith("wave: measured at 48")
+    assert "The trash keeps what was replaced" in result.stderr and "Interrupted" in result.stderr
+    assert json.loads(run("show", "wave", "--json").stdout)["pooling"] == "max"
+    assert json.loads(run("show", "poppies", "--json").stdout)["pooling"] == "avg"
+    monkeypatch.undo()
+    result = run("remeasure", WAVE, POPPIES, *NEW)
+    assert result.stdout.startswith("wave: unchanged") and "poppies: measured at 48" in result.stdout

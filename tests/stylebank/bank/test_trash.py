@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import os
 import time
@@ -14,6 +15,7 @@ from stylebank.bank import Bank, transfer, trash
 from stylebank.errors import OutputRefused, StyleDamaged, StyleExists, StyleNotFound, StyleUnreadable
 from stylebank.names import file_name
 from stylebank.storage import hdf5, writer
+from stylebank.style import Style
 from tests.stylebank.bank.conftest import SMALL, contents, damage
 from tests.styles import difference, style
 
@@ -263,3 +265,17 @@ def test_a_full_disk_says_how_to_remove_without_the_trash(two: Bank, monkeypatch
         two.remove("wave")
     two.remove("wave", forever=True)
     assert two.names() == ["poppies"]
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_an_update_keeps_the_style_as_it_was_on_request(tmp_path: Path, keep: bool) -> None:
+    bank = Bank(tmp_path / "bank")
+    bank.add(style("wave", tags=("sea",)))
+
+    def change(current: Style) -> Style:
+        return dataclasses.replace(current, header=dataclasses.replace(current.header, tags=("calm",)))
+
+    bank.update("wave", change, keep=keep)
+    assert [version.header.tags for version in bank.trash() if version.header] == ([("sea",)] if keep else [])
+    bank.update("wave", lambda current: current, keep=True)
+    assert len(bank.trash()) == keep and bank.header("wave").tags == ("calm",)
