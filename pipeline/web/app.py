@@ -21,8 +21,10 @@ import stylebank
 from stylebank.errors import StylebankError, UsageError
 
 from ..jobs import presets
-from ..settings import KEEP_COLORS, SYNTHESIS_PRESETS
-from .model import MAX_SIZE, PREVIEW, PaintingRequest, PictureRequest, picture_name
+from ..print_sizes import FORMATS
+from ..settings import SYNTHESIS_PRESETS
+from .model import PREVIEW, PaintingRequest, PictureRequest, picture_name
+from .orders import MAX_SIZE
 from .security import Guard
 from .studio import QueueFull, Studio, UnknownItem
 from .uploads import MAX_BYTES, StorageFull, TooLarge, TooSlow, read_limited
@@ -120,7 +122,7 @@ class Routes:
                 "defaults": defaults(),
                 "presets": own,
                 "preset_values": {name: dict(values) for name, values in SYNTHESIS_PRESETS.items() if name in own},
-                "keep_color": KEEP_COLORS,
+                "prints": [*FORMATS, "30x20cm", "20x30cm", "12x8in"],
                 "max_size": MAX_SIZE,
                 "max_bytes": MAX_BYTES,
                 "bank": str(self._studio.bank.folder),

@@ -9,20 +9,10 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from stylebank.errors import UsageError, printable
 from stylebank.images import WRITE_FORMATS
 
 from ..settings import SynthesisSettings
 
-#: Largest side of a picture that the page orders, in pixels; `apply` makes larger ones.
-MAX_SIZE = 8192
-#: Settings that a request may have, besides styles and mask.
-SETTINGS = frozenset(
-    {
-        *("preset", "size", "steps", "strength", "content_weight", "tv_weight", "style_scale", "keep_color"),
-        *("match_color", "optimizer", "precision", "seed", "format", "quality", "metadata", "dpi", "layers"),
-    }
-)
 _FORMAT = SynthesisSettings().format
 #: Names of the files of a job, beside its picture.
 PREVIEW, DEEP = "preview.jpg", "deep.png"
@@ -116,24 +106,6 @@ class Job(msgspec.Struct, kw_only=True):
     def uploads(self) -> set[str]:
         """Identifiers of the files it needs."""
         return {self.photo.id} | ({self.mask} if self.mask else set())
-
-
-def checked_settings(settings: dict[str, Any]) -> dict[str, Any]:
-    """Return the settings of a request without those that are None.
-
-    Raises
-    ------
-    UsageError
-        If one is not for the page, such as a path, or asks for a picture above `MAX_SIZE`.
-    """
-    unknown = sorted(set(settings) - SETTINGS)
-    if unknown:
-        raise UsageError(f"setting {printable(unknown[0])!r}: not one of the page. Use 'stylebank apply' for it.")
-    chosen = {key: value for key, value in settings.items() if value is not None}
-    size = chosen.get("size")
-    if isinstance(size, int) and (size > MAX_SIZE or size == 0):
-        raise UsageError(f"size {size}: expected 32 to {MAX_SIZE:,} pixels. 'stylebank apply' makes larger pictures.")
-    return chosen
 
 
 def style_texts(parts: Sequence[Part]) -> list[str]:

@@ -12,14 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from stylebank.bank import Bank
-from stylebank.errors import OutputRefused, StylebankError, UsageError, printable
+from stylebank.errors import OutputRefused, StylebankError, printable
 from stylebank.files import make_folder
 from stylebank.images import MAX_PIXELS
 
-from ..jobs import presets
 from ..jobs.shell_command import apply_command
-from ..jobs.style_spec import parse
-from ..settings import synthesis_settings
 from . import queue_file
 from .board import Board
 from .live import remove_folder
@@ -33,10 +30,10 @@ from .model import (
     PaintingRequest,
     Photo,
     PictureRequest,
-    checked_settings,
     picture_name,
     style_texts,
 )
+from .orders import check_order
 from .process import COMMAND, Process, ProcessEnded
 from .storage import Storage
 from .uploads import Uploads
@@ -128,11 +125,7 @@ class Studio:
         StylebankError
             If the request is wrong, or the queue is full.
         """
-        settings = checked_settings(request.settings)
-        if len({part.name for part in request.styles}) < len(request.styles):
-            raise UsageError("A style is in the blend twice. Choose each once.")
-        await asyncio.to_thread(self._check_request, request, settings)
-        cost = await asyncio.to_thread(self._cost, settings)
+        settings, cost = await asyncio.to_thread(check_order, self.bank, request)
         for photo in request.photos:
             self._require_upload(photo.id)
         if request.mask is not None:
@@ -153,25 +146,6 @@ class Studio:
         self._require_upload(request.photo.id)
         name = await asyncio.to_thread(self.bank.ensure_available, request.name)
         return await self._enqueue([self._new_job("painting", request.photo, name=name, tags=request.tags)])
-
-    def _check_request(self, request: PictureRequest, settings: dict[str, Any]) -> None:
-        """Raise what planning the job raises about styles and settings, before it waits."""
-        for part in request.styles:
-            self.bank.header(part.name)
-        spec = parse(style_texts(request.styles), exists=self.bank.__contains__)
-        if sorted(spec.names) != sorted(part.name for part in request.styles):
-            raise UsageError("The names of these styles cannot be told apart from weights. Rename one of them.")
-        self._synthesis(settings)
-
-    def _synthesis(self, settings: dict[str, Any]) -> Any:
-        preset = presets.find(self.bank, settings.get("preset"))
-        values = {key: value for key, value in preset.values.items() if key in synthesis_settings().recorded()}
-        given = {key: value for key, value in settings.items() if key != "preset"}
-        return synthesis_settings(preset.base, **{**values, **given})
-
-    def _cost(self, settings: dict[str, Any]) -> float:
-        synthesis = self._synthesis(settings)
-        return float(synthesis.size**2 * synthesis.steps)
 
     def _require_upload(self, identifier: str) -> None:
         if self.uploads.path(identifier) is None:

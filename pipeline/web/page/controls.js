@@ -82,7 +82,11 @@ function settings() {
   for (const slider of SLIDERS) if (touched.has(slider.name)) chosen[slider.name] = value(slider);
   if (byId("keep_color").value !== state.defaults.keep_color) chosen.keep_color = byId("keep_color").value;
   if (byId("preset").value !== "standard") chosen.preset = byId("preset").value;
-  for (const name of ["size", "steps"]) if (byId(name).value) chosen[name] = Number(byId(name).value);
+  const print = byId("print").value.trim();
+  for (const name of print ? ["dpi", "steps"] : ["size", "steps"]) {
+    if (byId(name).value) chosen[name] = Number(byId(name).value);
+  }
+  if (print) Object.assign(chosen, { print, fit: byId("fit").value });
   if (byId("format").value !== state.defaults.format) chosen.format = byId("format").value;
   return chosen;
 }
@@ -104,17 +108,27 @@ async function order() {
   if (first) showJob(first);
 }
 
+// A print has its own size.
+function followPrint() {
+  const print = Boolean(byId("print").value.trim());
+  show("fit-field", print);
+  show("dpi-field", print);
+  byId("size").disabled = print;
+}
+
 // Take over the styles and settings of a job.
 export function adopt(job) {
   state.blend = new Map(job.styles.map((part) => [part.name, part.weight]));
   reset();
   byId("preset").value = job.settings.preset ?? "standard";
   followPreset();
+  for (const name of ["print", "dpi"]) byId(name).value = "";
   for (const [name, content] of Object.entries(job.settings)) {
     if (name === "preset" || !byId(name)) continue;
     touched.add(name);
     put(name, content);
   }
+  followPrint();
   changed("blend");
 }
 
@@ -126,7 +140,9 @@ export function start(studio) {
   byId("preset").value = "standard";
   byId("format").value = studio.defaults.format;
   byId("size").max = studio.max_size;
+  byId("prints").replaceChildren(...studio.prints.map((name) => make("option", { value: name })));
   byId("preset").addEventListener("change", followPreset);
+  byId("print").addEventListener("input", followPrint);
   byId("reset").addEventListener("click", reset);
   byId("controls").addEventListener("submit", async (event) => {
     event.preventDefault();

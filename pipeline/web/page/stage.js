@@ -20,32 +20,30 @@ function showAfter(address) {
     return;
   }
   const next = new Image();
-  next.addEventListener("load", () => {
-    if (after === address) {
-      byId("after").src = address;
-      show("after", true);
-      divide();
-    }
+  next.addEventListener("load", async () => {
+    if (after !== address) return;
+    byId("after").src = address;
+    await byId("after").decode().catch(() => {});
+    if (after !== address) return;
+    show("after", true);
+    divide();
   });
   next.src = address;
 }
 
-// Where the image lies inside the frame, as fractions of the frame.
-function place() {
-  const image = byId("before"), frame = byId("frame");
-  if (!image.naturalWidth || !frame.clientWidth) return { left: 0, width: 1, top: 0, height: 1 };
-  const scale = Math.min(frame.clientWidth / image.naturalWidth, frame.clientHeight / image.naturalHeight);
-  const width = image.naturalWidth * scale / frame.clientWidth, height = image.naturalHeight * scale / frame.clientHeight;
-  return { left: (1 - width) / 2, width, top: (1 - height) / 2, height };
-}
-
+// Give both images the place of the one in view, so that one lies on the other: a print may have another shape.
 function divide() {
-  const { left, width, top, height } = place(), share = Number(byId("compare").value) / 100;
-  const x = 100 * (left + width * share);
-  byId("after").style.clipPath = share ? `inset(0 0 0 ${x}%)` : "none";
-  const divider = byId("divider");
+  const before = byId("before"), frame = byId("frame"), image = byId("after").hidden ? before : byId("after");
+  if (!image.naturalWidth || !frame.clientWidth) return;
+  const scale = Math.min(frame.clientWidth / image.naturalWidth, frame.clientHeight / image.naturalHeight);
+  const width = image.naturalWidth * scale, height = image.naturalHeight * scale;
+  for (const each of [before, byId("after")]) Object.assign(each.style, { width: `${width}px`, height: `${height}px` });
+  before.style.objectFit = shownJob()?.settings.fit === "border" ? "contain" : "cover";
+  const share = Number(byId("compare").value);
+  byId("after").style.clipPath = share ? `inset(0 0 0 ${share}%)` : "none";
+  const divider = byId("divider"), left = (frame.clientWidth - width) / 2, top = (frame.clientHeight - height) / 2;
   divider.hidden = !share || byId("after").hidden;
-  Object.assign(divider.style, { left: `${x}%`, top: `${100 * top}%`, height: `${100 * height}%` });
+  Object.assign(divider.style, { left: `${left + width * share / 100}px`, top: `${top}px`, height: `${height}px` });
 }
 
 function caption(job) {

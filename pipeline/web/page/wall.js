@@ -5,12 +5,14 @@ import { attempt, byId, make, say } from "./dom.js";
 import { changed, choose, on, state, toggle } from "./state.js";
 
 const tags = new Set();
+const cards = new Map();            // name of style -> elements
 let distances = {};
 let reference = "";
 
 export async function load() {
   const { styles, damaged } = await get("api/styles");
   state.styles = styles;
+  cards.clear();
   for (const name of state.blend.keys()) if (!styles.some((style) => style.name === name)) state.blend.delete(name);
   byId("damaged").replaceChildren(...damaged.map((text) => make("li", { textContent: text })));
   drawTags();
@@ -61,30 +63,40 @@ function draw() {
   const wanted = byId("find").value.trim().toLowerCase();
   const shown = state.styles.filter((style) => [...tags].every((tag) => style.tags.includes(tag))
     && [style.label, ...style.tags].some((text) => text.toLowerCase().includes(wanted))).sort(order);
-  const focused = document.activeElement?.dataset?.style;
-  const kind = document.activeElement?.className;
-  byId("styles").replaceChildren(...shown.map(card));
-  if (focused) byId("styles").querySelector(`.${CSS.escape(kind)}[data-style="${CSS.escape(focused)}"]`)?.focus();
+  const items = shown.map((style) => {
+    if (!cards.has(style.name)) cards.set(style.name, makeCard(style));
+    return update(cards.get(style.name), style);
+  });
+  const list = byId("styles");
+  if (items.length !== list.children.length || items.some((item, index) => list.children[index] !== item)) {
+    list.replaceChildren(...items);
+  }
   const all = state.styles.length;
   byId("wall-count").textContent = shown.length === all ? `${all}` : `${shown.length} of ${all}`;
   if (!all) byId("wall-count").textContent = "The bank is empty. Add a painting.";
 }
 
-function card(style) {
-  const chosen = state.blend.has(style.name);
-  const pick = make("button", { type: "button", className: "pick", "aria-pressed": chosen, data: { style: style.name } },
-    picture(style), make("span", { className: "name", textContent: style.label.replaceAll("_", "_\u200b") }));
-  if (style.name in distances) {
-    pick.append(make("span", { className: "distance", textContent: distances[style.name].toFixed(3) }));
-  }
+function makeCard(style) {
+  const distance = make("span", { className: "distance" });
+  const pick = make("button", { type: "button", className: "pick", data: { style: style.name } }, picture(style),
+    make("span", { className: "name", textContent: style.label.replaceAll("_", "_\u200b") }), distance);
   pick.addEventListener("click", (event) => (event.ctrlKey || event.metaKey || event.shiftKey ? toggle : choose)(style.name));
-  const plus = make("button", { type: "button", className: "plus", textContent: chosen ? "−" : "+", data: { style: style.name },
-    "aria-label": chosen ? `Take ${style.label} out of the blend` : `Add ${style.label} to the blend` });
+  const plus = make("button", { type: "button", className: "plus", data: { style: style.name } });
   plus.addEventListener("click", () => toggle(style.name));
-  return make("li", { className: chosen ? "style chosen" : "style" }, pick, plus);
+  return { item: make("li", { className: "style" }, pick, plus), pick, plus, distance };
 }
 
-export function picture(style) {
+function update(card, style) {
+  const chosen = state.blend.has(style.name), far = distances[style.name];
+  card.item.classList.toggle("chosen", chosen);
+  card.pick.setAttribute("aria-pressed", chosen);
+  card.plus.textContent = chosen ? "−" : "+";
+  card.plus.setAttribute("aria-label", chosen ? `Take ${style.label} out of the blend` : `Add ${style.label} to the blend`);
+  card.distance.textContent = far === undefined ? "" : far.toFixed(3);
+  return card.item;
+}
+
+function picture(style) {
   if (style.thumbnail) {
     return make("img", { className: "picture", src: `api/thumbnails/${style.thumbnail}`, alt: "", loading: "lazy" });
   }
