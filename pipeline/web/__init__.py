@@ -1,5 +1,1 @@
 """The page of `stylebank serve`: a server for one user, its queue on disk, and the process that computes."""
-
-from .server import serve
-
-__all__ = ["serve"]

@@ -35,6 +35,7 @@ function showAfter(address) {
 function divide() {
   const before = byId("before"), frame = byId("frame"), image = byId("after").hidden ? before : byId("after");
   if (!image.naturalWidth || !frame.clientWidth) return;
+  frame.style.aspectRatio = `${image.naturalWidth} / ${image.naturalHeight}`;
   const scale = Math.min(frame.clientWidth / image.naturalWidth, frame.clientHeight / image.naturalHeight);
   const width = image.naturalWidth * scale, height = image.naturalHeight * scale;
   for (const each of [before, byId("after")]) Object.assign(each.style, { width: `${width}px`, height: `${height}px` });
