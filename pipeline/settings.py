@@ -16,11 +16,13 @@ from . import print_sizes
 from .validation import (
     LAYER_WEIGHTS,
     Count,
+    Exponent,
     Flag,
     Integer,
     Natural,
     Number,
     Percent,
+    Side,
     Sides,
     Text,
     Texts,
@@ -28,6 +30,7 @@ from .validation import (
     check_choice,
     check_fields,
     network_layers,
+    proof_position,
     weight_pairs,
     weights_of_layers,
 )
@@ -92,11 +95,14 @@ class SynthesisSettings:
         Style layers; empty means all layers of the style.
     layer_weights : tuple of (str, float)
         Weight of each layer's distance, by layer (``conv4_1``) or block (``conv4``); the default is 1.
-        A mapping and texts such as ``conv4=0.5`` are accepted too.
+        A mapping and texts such as ``relu4=0.5`` are accepted too.
     content_weight : float
         Weight of the content loss: 0 ignores the subject, 1 balances it with the style.
     content_layers : tuple of str
         Layers whose activations the content loss compares with the subject's; each has the same weight.
+    content_detail : float
+        Concentration of the content loss on the subject's detail, so that skies and walls are free for the style's
+        large forms: 0 weighs all positions alike, 1 in proportion to the local contrast of the features.
     tv_weight : float
         Weight of total variation: 0 keeps grain, 1 softens it, 10 removes small strokes too.
     strength : float
@@ -138,6 +144,10 @@ class SynthesisSettings:
         `size` becomes their longer side.
     fit : {"crop", "border"}
         What happens to a subject of another shape than the print: its edges are cut off, or it has a white border.
+    proof : int or None
+        Compute a tile of the output with this side in pixels, in place of all of it.
+    proof_at : str or None
+        Centre of that tile in percent of width and height, such as ``50,30``; None is where most detail is.
     memory_limit : int or None
         Bytes of memory per image; None means the free memory. A larger image is computed in tiles, with the
         same result within rounding, so the record leaves the limit out.
@@ -151,6 +161,7 @@ class SynthesisSettings:
     layer_weights: Annotated[tuple[tuple[str, Weight], ...], LAYER_WEIGHTS] = ()
     content_weight: Weight = 1.0
     content_layers: Texts = ("relu4_2",)
+    content_detail: Exponent = 1.0
     tv_weight: Weight = 1.0
     strength: Number = 1.0
     style_scale: Number = 1.0
@@ -169,6 +180,8 @@ class SynthesisSettings:
     dpi: Number | None = None
     print: Text | None = None
     fit: Text = "crop"
+    proof: Side | None = None
+    proof_at: Text | None = None
     memory_limit: Count | None = None
 
     def __post_init__(self) -> None:
@@ -198,6 +211,10 @@ class SynthesisSettings:
                 object.__setattr__(self, name, value)
         elif self.fit != "crop":
             raise UsageError(f"fit {self.fit}: there is no print to fit. Add --print, or leave it out.")
+        if self.proof_at is not None:
+            object.__setattr__(self, "proof_at", "{:g},{:g}".format(*proof_position(self.proof_at)))
+            if self.proof is None:
+                raise UsageError(f"proof_at {self.proof_at}: there is no proof to place. Add --proof, or leave it out.")
         if self.learning_rate is not None:
             if self.optimizer not in LEARNING_RATES:
                 raise UsageError(
@@ -218,7 +235,8 @@ class SynthesisSettings:
     def recorded(self) -> dict[str, Any]:
         """Return the settings for the record: all that decides the bytes of the output."""
         without = {"memory_limit"}
-        without |= {name for name in ("dpi", "print") if getattr(self, name) is None}  # as in records without them
+        optional = ("dpi", "print", "proof", "proof_at")
+        without |= {name for name in optional if getattr(self, name) is None}  # as in records without them
         without |= {"fit"} if self.print is None else set()
         plain = {key: value for key, value in dataclasses.asdict(self).items() if key not in without}
         weights = dict(self.layer_weights)

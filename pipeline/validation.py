@@ -26,11 +26,12 @@ Side = Annotated[int, Meta(ge=32, le=INT_MAX, description="32 or more, a whole n
 Percent = Annotated[int, Meta(ge=1, le=100, description="1 to 100, a whole number")]
 Number = Annotated[float, Meta(ge=-FLOAT_MAX, le=FLOAT_MAX, description="a finite number")]
 Weight = Annotated[float, Meta(ge=0, le=FLOAT_MAX, description="0 or more, a finite number")]
+Exponent = Annotated[float, Meta(ge=0, le=2, description="0 to 2")]
 Text = Annotated[str, Meta(description="a text")]
 Texts = Annotated[tuple[str, ...], Meta(description="a list of texts")]
 Sides = Annotated[tuple[Side, ...], Meta(description="a list of whole numbers, each 32 or more")]
 Flag = Annotated[bool, Meta(description="true or false")]
-LAYER_WEIGHTS = Meta(description='a list of texts such as "conv4=0.5", or a table of layers and weights')
+LAYER_WEIGHTS = Meta(description='a list of texts such as "relu4=0.5", or a table of layers and weights')
 
 
 @functools.cache
@@ -100,7 +101,7 @@ def shown(value: Any) -> str:
 
 
 def weight_pairs(weights: Any) -> tuple[tuple[str, float], ...]:
-    """Return sorted pairs of layer or block and weight, from a mapping, pairs, or texts such as ``conv4_1=2``."""
+    """Return sorted pairs of layer or block and weight, from a mapping, pairs, or texts such as ``relu4_1=2``."""
     if not isinstance(weights, Mapping | list | tuple):
         raise UsageError(f"layer_weights {shown(weights)}: expected {LAYER_WEIGHTS.description}.")
     by_layer: dict[str, float] = {}
@@ -110,7 +111,7 @@ def weight_pairs(weights: Any) -> tuple[tuple[str, float], ...]:
             name, weight = name.strip(), float(weight) if isinstance(weight, str) else weight
         except (AttributeError, TypeError, ValueError):
             raise UsageError(
-                f"layer_weights {shown(pair)}: expected LAYER=WEIGHT, such as conv4_1=2 or conv5=0.5."
+                f"layer_weights {shown(pair)}: expected LAYER=WEIGHT, such as relu4_1=2 or relu5=0.5."
             ) from None
         by_layer[name] = checked(f"layer_weights {name}", weight, Weight)
         if not re.fullmatch(r"(conv|relu)[1-5]", name):
@@ -146,3 +147,20 @@ def check_choice(name: str, value: str, allowed: tuple[str, ...]) -> None:
     """Raise `UsageError` for a value that is not among those allowed."""
     if value not in allowed:
         raise UsageError(f"{name} {value!r}: expected one of {', '.join(allowed)}.")
+
+
+def proof_position(text: str) -> tuple[float, float]:
+    """Return the two numbers of a text such as ``50,30``.
+
+    Raises
+    ------
+    UsageError
+        If they are not two numbers from 0 to 100.
+    """
+    try:
+        x, y = (float(part.strip().removesuffix("%")) for part in text.split(","))
+    except ValueError:
+        x = y = -1.0
+    if not (0 <= x <= 100 and 0 <= y <= 100):
+        raise UsageError(f"proof_at {shown(text)}: expected percent of width and height, 0 to 100, such as 50,30.")
+    return x, y

@@ -64,6 +64,18 @@ _DEFAULT = SynthesisSettings()
     f"[default: {_DEFAULT.fit}]",
 )
 @click.option(
+    "--proof",
+    type=int,
+    metavar="N",
+    help="Make one tile of N pixels a side out of the final picture, with its strokes, for a look before hours of "
+    "work. The name ends in .proof, and it never counts as the picture.",
+)
+@click.option(
+    "--proof-at",
+    metavar="X,Y",
+    help="Centre of the tile in percent of width and height, such as 50,30.  [default: where most detail is]",
+)
+@click.option(
     "--dpi",
     type=float,
     metavar="N",
@@ -115,6 +127,7 @@ def command(
       $ stylebank apply --style great_wave in/ --output out --devices 0,1
       $ stylebank apply --style starry_night photo.jpg --size 2048 --memory-limit 8GB
       $ stylebank apply --style starry_night photo.jpg --print A4 --fit border --dry-run
+      $ stylebank apply --style starry_night photo.jpg --print A4 --proof 512
     """
     if dry_run:
         return _print_plan(context, style, subjects, json=json, **settings)

@@ -166,7 +166,7 @@ def _estimate_run(run: Run, pairs: list[tuple[PendingImage, Any]], timer: _Timer
         if result is not None:
             seconds = result.rate * sum(_cost(size, run.worker_settings) * count for size, count in sizes.items())
     on_gpu = timer is not None and (timer.device or "").startswith("gpu")
-    memory, tiled, problem = _memory(run, max(sizes, key=math.prod), on_gpu) if sizes else (None, False, "")
+    memory, tiled, problem = _memory(run, list(sizes), on_gpu) if sizes else (None, False, "")
     if tiled and seconds is not None:
         seconds *= _TILED_TIME
     bytes_per_pixel = _BYTES_PER_PIXEL[run.settings.format, run.settings.depth]
@@ -189,12 +189,13 @@ def _estimate_run(run: Run, pairs: list[tuple[PendingImage, Any]], timer: _Timer
     )
 
 
-def _memory(run: Run, size: tuple[int, int], on_gpu: bool) -> tuple[int, bool, str]:
-    """Return the bytes for a picture of (width, height), whether it needs tiles, and why it does not fit."""
+def _memory(run: Run, sizes: Sequence[tuple[int, int]], on_gpu: bool) -> tuple[int, bool, str]:
+    """Return the bytes for the largest picture, whether it needs tiles, and why it does not fit."""
     from ..synthesis.memory import estimate_bytes, require_memory
 
     settings, precision = run.settings, "float32" if run.precision == AUTO else run.precision
     optimizer, regions = settings.optimizer, len(run.style_spec.regions)
+    size = max((level for each in sizes for level in _level_sizes(each, run.worker_settings)), key=math.prod)
     available = _NO_LIMIT if on_gpu else free_memory() or _NO_LIMIT
     tiled, problem = True, ""
     try:
@@ -227,7 +228,7 @@ class _Timer:
         before = 0.0
         if self.device is None:
             before = self._start()
-        settings = dataclasses.replace(run.worker_settings, size=0, steps=1, format="jpg", quality=1, seed=0)
+        settings = dataclasses.replace(_whole(run), size=0, steps=1, format="jpg", quality=1, seed=0)
         key = (run.fingerprint, settings, len(run.style_spec.regions))  # styles measured alike cost alike
         new = key not in self._trials
         if new:
@@ -250,7 +251,7 @@ class _Timer:
             return _Trial(0.0, 0.0, 0.0)
         ratio = min(1.0, _TRIAL_SIZE / max(size))
         width, height = (max(32, round(side * ratio)) for side in size)
-        settings = dataclasses.replace(run.worker_settings, size=0, steps=_TRIAL_STEPS, precision=run.precision)
+        settings = dataclasses.replace(_whole(run), size=0, steps=_TRIAL_STEPS, precision=run.precision)
         began = time.perf_counter()
         try:
             context = run.context(remote=not isinstance(self._executor, InProcessExecutor))
@@ -277,8 +278,18 @@ def free_bytes(folder: Path) -> int:
     return shutil.disk_usage(there).free
 
 
+def _whole(run: Run) -> SynthesisSettings:
+    """Return the settings of a run for whole pictures, which a trial computes."""
+    return dataclasses.replace(run.worker_settings, proof=None, proof_at=None)
+
+
 def _cost(size: tuple[int, int], settings: SynthesisSettings) -> float:
     """Return pixels times steps, summed over the scales of the pyramid."""
+    return float(sum(settings.steps * width * height for width, height in _level_sizes(size, settings)))
+
+
+def _level_sizes(size: tuple[int, int], settings: SynthesisSettings) -> list[tuple[int, int]]:
+    from ..synthesis.proof import level_sizes
     from ..synthesis.pyramid import pyramid
 
-    return float(sum(settings.steps * width * height for width, height in pyramid(size, settings)))
+    return level_sizes(pyramid(size, settings), settings)

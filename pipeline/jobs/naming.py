@@ -20,6 +20,7 @@ SETTING_FIELDS = (
     "steps",
     "strength",
     "content_weight",
+    "content_detail",
     "tv_weight",
     "style_scale",
     "keep_color",
@@ -82,6 +83,11 @@ def setting_fields(settings: SynthesisSettings, preset: str | None = None) -> di
 def numbered(output: Path, number: int) -> Path:
     """Return the name of a second, third, ... picture beside an output: ``photo.monet-2.jpg``."""
     return output.with_name(f"{output.name.removesuffix(output.suffix)}-{number}{output.suffix}")
+
+
+def proof_path(output: Path) -> Path:
+    """Return the name of a proof of an output: ``photo.monet.proof.jpg``."""
+    return output.with_name(f"{output.name.removesuffix(output.suffix)}.proof{output.suffix}")
 
 
 def _below(path: str, shown: str) -> str:

@@ -150,7 +150,7 @@ class Outputs:
         if self.animation:
             frames = [images.to_uint8(picture.pixels), *self._frames, images.to_uint8(pixels)]
             images.save_animation(self.animation, frames, size)
-        placed = layout(size, self._settings)
+        placed = layout(size, self._settings) if self._settings.proof is None else None
         width, height = size if placed is None else placed.paper
         done = dataclasses.replace(
             entry, width=width, height=height, status="done", animation=self._recorded_animation()
@@ -193,7 +193,7 @@ class Outputs:
         if os.path.realpath(path) in self._subjects:  # a snapshot can have the name of a subject
             raise OutputRefused(f"{printable(path)}: is one of the subjects. Give another --output.")
         settings = self._settings
-        pixels, alpha = on_paper(pixels, images.alpha_at(picture, (pixels.shape[1], pixels.shape[0])), settings)
+        pixels, alpha = on_paper(pixels, picture, settings)
         return images.save(
             path,
             pixels,

@@ -13,8 +13,9 @@ from stylebank.bank import Bank
 from stylebank.errors import UsageError
 
 from ..settings import ON_EXISTING, SynthesisSettings, synthesis_settings
+from ..synthesis.proof import require_single
 from .mask_files import MaskFiles
-from .naming import SETTING_FIELDS, setting_fields
+from .naming import SETTING_FIELDS, proof_path, setting_fields
 from .plan import Plan, mark_clashes, plan
 from .record_index import Records
 from .run import Run
@@ -114,6 +115,10 @@ def prepare(
         output_folders=output_folders,
     )
     chosen_settings = synthesis_settings(preset, format=planned.format, **settings)
+    if chosen_settings.proof is not None:
+        require_single(save_every, animation)
+        tasks = (replace(task, output=proof_path(task.output)) for task in planned.tasks)
+        planned = replace(planned, tasks=tuple(tasks))
     if save_every is not None and save_every < 1:
         raise UsageError(f"save_every {save_every}: expected 1 or more.")
     mask_files = MaskFiles(style_spec, max_pixels)

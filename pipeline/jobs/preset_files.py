@@ -37,6 +37,7 @@ _COMPANIONS: Mapping[str, dict[str, Any]] = {
     "learning_rate": {"optimizer": "adam"},
     "depth": {"format": "tiff"},
     "fit": {"print": "A4"},
+    "proof_at": {"proof": 512},
 }
 
 

@@ -36,9 +36,9 @@ def print_notes(runs: Sequence[Run], executor: Executor) -> list[str]:
 def _note(run: Run, each: Estimate) -> str:
     sizes = sorted(each.sizes)
     shown = ", ".join(f"{width} x {height}" for width, height in sizes[:3]) + (", ..." if len(sizes) > 3 else "")
-    text = (
-        f"print {run.settings.print} at {run.settings.dpi:g} dpi: {plural(each.to_make, 'picture')} of {shown} pixels"
-    )
+    settings, count = run.settings, plural(each.to_make, "picture")
+    proof = f"a proof of {settings.proof} pixels a side from each of " if settings.proof is not None else ""
+    text = f"print {settings.print} at {settings.dpi:g} dpi: {proof}{count} of {shown} pixels"
     if each.seconds is not None:
         workers = f" in one process on {each.device}" if each.device else ""
         text += f", about {format_duration(each.seconds + (each.setup or 0.0))}{workers}"

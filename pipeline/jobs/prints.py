@@ -12,6 +12,7 @@ from stylebank.images import Pixels
 
 from ..print_sizes import Layout, lay_out
 from ..settings import SynthesisSettings
+from ..synthesis.proof import Box, tile_box
 
 #: Fractions of the print's density, and of the photograph's area, below which a note says what is lost.
 _ENLARGED, _CROPPED = 0.98, 0.97
@@ -40,6 +41,26 @@ def fitted(picture: images.Picture, placed: Layout, settings: SynthesisSettings)
     )
 
 
+def result_size(picture: images.Picture, settings: SynthesisSettings) -> tuple[int, int]:
+    """Return width and height of the whole result of a subject that `Run.fitted` returned."""
+    return picture.size if settings.print is not None else images.fit(picture.size, settings.size or max(picture.size))
+
+
+def proof_box(picture: images.Picture, settings: SynthesisSettings) -> Box:
+    """Return the place of a proof's tile in the whole result."""
+    return tile_box(picture.pixels, result_size(picture, settings), settings)
+
+
+def with_proof_note(picture: images.Picture, settings: SynthesisSettings) -> images.Picture:
+    """Return a fitted subject with a note on the place of its proof, if there is one."""
+    if settings.proof is None:
+        return picture
+    (left, top, right, bottom), (width, height) = proof_box(picture, settings), result_size(picture, settings)
+    place = f"{50 * (left + right) / width:.0f},{50 * (top + bottom) / height:.0f}"
+    note = f"proof of {right - left} x {bottom - top} pixels around {place} percent of {width} x {height}"
+    return dataclasses.replace(picture, notes=(*picture.notes, note))
+
+
 def _notes(placed: Layout, settings: SynthesisSettings) -> list[str]:
     notes = []
     kept = (placed.box[2] - placed.box[0]) * (placed.box[3] - placed.box[1])
@@ -57,10 +78,23 @@ def _notes(placed: Layout, settings: SynthesisSettings) -> list[str]:
 
 
 def on_paper(
-    pixels: Pixels, alpha: npt.NDArray[np.float32] | None, settings: SynthesisSettings
+    pixels: Pixels, picture: images.Picture, settings: SynthesisSettings
 ) -> tuple[Pixels, npt.NDArray[np.float32] | None]:
-    """Return a picture on white paper, if the settings ask for a border; also one of a coarser size."""
+    """Return a result as it is written, with its opacity: on white paper, if the settings ask for a border.
+
+    Parameters
+    ----------
+    pixels : ndarray, float32, shape (H, W, 3)
+        The result, also at a coarser size, or the tile of a proof.
+    picture
+        The subject, as `Run.fitted` returns it.
+    """
     size = pixels.shape[1], pixels.shape[0]
+    if settings.proof is not None:
+        left, top, right, bottom = proof_box(picture, settings)
+        alpha = images.alpha_at(picture, result_size(picture, settings))
+        return pixels, None if alpha is None else alpha[top:bottom, left:right]
+    alpha = images.alpha_at(picture, size)
     placed = layout(size, settings) if settings.fit == "border" else None
     if placed is None:
         return pixels, alpha

@@ -203,11 +203,11 @@ class Run:
         """Return a subject at most as large as the output; for a print, its part on the paper in the final size."""
         placed = prints.layout(picture.size, self.settings)
         if placed is not None:
-            return prints.fitted(picture, placed, self.settings)
+            return prints.with_proof_note(prints.fitted(picture, placed, self.settings), self.settings)
         size = self.size_of(picture.size)
         if max(size) < max(picture.size):
             picture = dataclasses.replace(picture, pixels=images.resize(picture.pixels, size, picture.alpha))
-        return picture
+        return prints.with_proof_note(picture, self.settings)
 
     def size_of(self, subject_size: tuple[int, int]) -> tuple[int, int]:
         """Return the (width, height) of the result, without the border of a print.

@@ -194,8 +194,9 @@ class Runner:
     def _max_batch_size(self, image: PendingImage) -> int:
         """Return how many images like this one form a batch."""
         run = image.run
-        single = run.outputs.animation or run.save_every or run.style_spec.masked or run.settings.strength < 1
-        if image.size is None or single:
+        settings = run.settings
+        single = run.outputs.animation or run.save_every or run.style_spec.masked or settings.strength < 1
+        if image.size is None or single or settings.proof is not None:
             return 1
         wanted = self._batch_size
         if wanted is None:

@@ -26,7 +26,8 @@ class FolderStatus:
     ----------
     folder : Path
     done, failed : list of Entry
-        Pictures of the record: finished ones that still exist, and failures after which nothing was done.
+        Pictures of the record, but no proofs: finished ones that still exist, and failures after which nothing was
+        done.
     missing : int
         Finished pictures whose file is gone.
     runs : list of RunInfo
@@ -117,9 +118,15 @@ def status(folder: str | os.PathLike[str]) -> list[FolderStatus]:
 
 def _folder_status(folder: Path) -> FolderStatus:
     index = RecordIndex(Record(folder))
-    done = [entries[-1] for entries in index.outputs().values()]
+    done = [entry for entry in (entries[-1] for entries in index.outputs().values()) if not is_proof(entry)]
+    failed = [entry for entry in index.failures() if not is_proof(entry)]
     there = [entry for entry in done if (folder / entry.output).exists()]
-    return FolderStatus(folder, there, index.failures(), len(done) - len(there), read_runs(folder), last_run(folder))
+    return FolderStatus(folder, there, failed, len(done) - len(there), read_runs(folder), last_run(folder))
+
+
+def is_proof(entry: Entry) -> bool:
+    """Return whether an entry is a proof, which is no finished picture."""
+    return bool(entry.settings.get("proof"))
 
 
 def state(run: RunInfo) -> str:

@@ -135,7 +135,7 @@ def stylize(
             bar(event)
 
         picture, pixels = _Computation(run, executor, logged(send)).compute(whole)
-    pixels, alpha = on_paper(pixels, images.alpha_at(picture, (pixels.shape[1], pixels.shape[0])), chosen)
+    pixels, alpha = on_paper(pixels, picture, chosen)
     if as_array:
         return images.to_values(pixels, alpha, chosen.depth)
     return images.to_pillow(pixels, alpha, picture.metadata, chosen.dpi)

@@ -42,7 +42,13 @@ def match_colors(
     return _transfer_colors(subject, palette.mean, palette.cov, strength, mask)
 
 
-def keep_colors(picture: Pixels, subject: Pixels, method: str, mask: npt.NDArray[np.float32] | None = None) -> Pixels:
+def keep_colors(
+    picture: Pixels,
+    subject: Pixels,
+    method: str,
+    mask: npt.NDArray[np.float32] | None = None,
+    whole: tuple[Pixels, Pixels, npt.NDArray[np.float32] | None] | None = None,
+) -> Pixels:
     """Return an image in the colours of a subject of the same shape.
 
     Parameters
@@ -55,6 +61,8 @@ def keep_colors(picture: Pixels, subject: Pixels, method: str, mask: npt.NDArray
         image's colours to the subject's mean and covariance.
     mask : ndarray, float32, shape (H, W), optional
         Weights of the pixels in both means and covariances, for ``transport``.
+    whole
+        Picture, subject and mask whose means and covariances count, if `picture` is a part.
 
     Returns
     -------
@@ -62,8 +70,9 @@ def keep_colors(picture: Pixels, subject: Pixels, method: str, mask: npt.NDArray
         In 0..255, up to rounding.
     """
     if method == "transport":
-        mean, cov = _moments(subject, mask)
-        return _transfer_colors(picture, mean, cov, 1.0, mask)
+        source, goal, weights = (picture, subject, mask) if whole is None else whole
+        mean, cov = _moments(goal, weights)
+        return _transfer_colors(picture, mean, cov, 1.0, weights, source)
     # R - Y, G - Y and B - Y are linear in Cb and Cr: keeping them keeps the chroma
     chroma = subject - (subject @ _LUMA)[..., None]
     luma = (picture @ _LUMA)[..., None]
@@ -72,9 +81,14 @@ def keep_colors(picture: Pixels, subject: Pixels, method: str, mask: npt.NDArray
 
 
 def _transfer_colors(
-    picture: Pixels, mean: np.ndarray, cov: np.ndarray, strength: float, mask: npt.NDArray[np.float32] | None
+    picture: Pixels,
+    mean: np.ndarray,
+    cov: np.ndarray,
+    strength: float,
+    mask: npt.NDArray[np.float32] | None,
+    source: Pixels | None = None,
 ) -> Pixels:
-    source_mean, source_cov = _moments(picture, mask)
+    source_mean, source_cov = _moments(picture if source is None else source, mask)
     transport = gaussian.transport_map(source_cov, cov, ridge=_RIDGE)
     transferred = (picture - source_mean) @ transport + mean
     return np.asarray(np.clip((1.0 - strength) * picture + strength * transferred, 0, 255), np.float32)

@@ -26,6 +26,8 @@ from .losses.targets import Targets
 from .masks import RegionMasks
 from .memory import require_memory
 from .multiscale import MultiscaleLoop, StepInfo, SynthesisResult
+from .proof import tile_box
+from .proof_loop import ProofLoop
 from .pyramid import pyramid
 from .tiled_objective import in_strips
 
@@ -83,7 +85,7 @@ class Stylizer:
         self.precision = resolve_precision(self.settings.precision)
         content_layers = self.settings.content_layers if self.settings.content_weight > 0 else ()
         self._objective_options = weights, fingerprint.pooling, fingerprint.padding, self._layers, content_layers
-        self._targets = [Targets(style, self._layers, self.settings) for style in self.styles]
+        self.style_targets = [Targets(style, self._layers, self.settings) for style in self.styles]
 
     def stylize(
         self,
@@ -137,17 +139,18 @@ class Stylizer:
                 f"{len(self.styles)} styles and no masks: expected one per style. The last style may cover the rest."
             )
         sizes = _common_pyramid(subjects, self.settings)
+        if self.settings.proof is not None:
+            proofs = zip(subjects, start_pictures, region_masks, strict=True)
+            return [self._proof(*each, sizes, _numbered(on_step, number)) for number, each in enumerate(proofs)]
         tiled = [self._needs_tiling(size, len(subjects)) for size in reversed(sizes)][::-1]
         # interpolated targets and masks belong to one image, so that these run one by one
         if len(subjects) > 1 and (self.settings.strength < 1 or any(masks is not None for masks in region_masks)):
-            results = []
-            for number, (subject, init, masks) in enumerate(zip(subjects, start_pictures, region_masks, strict=True)):
-
-                def renumber(info: StepInfo, number: int = number) -> None:
-                    on_step(replace(info, picture=number))
-
-                results.append(self.stylize(subject, init=init, regions=masks, on_step=renumber))
-            return results
+            return [
+                self.stylize(subject, init=init, regions=masks, on_step=_numbered(on_step, number))
+                for number, (subject, init, masks) in enumerate(
+                    zip(subjects, start_pictures, region_masks, strict=True)
+                )
+            ]
         start_time = time.perf_counter()
         reduced = [
             images.resize(subject, sizes[-1]) if max(sizes[-1]) < max(subject.shape[:2]) else subject
@@ -161,6 +164,31 @@ class Stylizer:
         for level in range(len(sizes)):
             loop.run_level(level, tiled[level])
         return loop.results(start_time)
+
+    def _proof(
+        self,
+        subject: Pixels,
+        init: Pixels | None,
+        regions: RegionMasks | None,
+        sizes: list[tuple[int, int]],
+        on_step: Callable[[StepInfo], None],
+    ) -> SynthesisResult:
+        """Return the tile of a proof."""
+        start_time = time.perf_counter()
+        size = sizes[-1]
+        tile = tile_box(subject, size, self.settings)
+        if max(size) < max(subject.shape[:2]):
+            subject = images.resize(subject, size)
+        final = images.resize(subject, size)
+        if self.settings.strength == 0:
+            left, top, right, bottom = tile
+            return SynthesisResult(final[top:bottom, left:right], 0.0, 0.0, 0, time.perf_counter() - start_time)
+        masks = None if regions is None else regions.resized(size)
+        loop = ProofLoop(self, subject, final, init, masks, sizes, tile, on_step)
+        tiled = [self._needs_tiling(loop.part_size(level), 1) for level in reversed(range(len(sizes)))][::-1]
+        for level in range(len(sizes)):
+            loop.run_level(level, tiled[level])
+        return loop.results(start_time)[0]
 
     def _needs_tiling(self, size: tuple[int, int], count: int) -> bool:
         settings = self.settings
@@ -176,7 +204,7 @@ class Stylizer:
     def match_colors(self, subject: Pixels, longest_side: int, regions: RegionMasks | None = None) -> Pixels:
         """Return the subject with the mean and covariance of the paintings' pixels, to the extent of ``strength``."""
         pictures = []
-        for number, targets in enumerate(self._targets):
+        for number, targets in enumerate(self.style_targets):
             palette = targets.palette(longest_side)
             mask = None if regions is None else regions.masks[number]
             pictures.append(
@@ -193,10 +221,10 @@ class Stylizer:
         """Return the styles' targets, with their masks, for a subject at one size."""
         masks: Sequence[npt.NDArray[np.float32] | None] = [None] if regions is None else list(regions.masks)
         if self.settings.strength < 1:
-            pairs = zip(self._targets, masks, strict=True)
+            pairs = zip(self.style_targets, masks, strict=True)
             return [targets.interpolated(objective, subject, mask) for targets, mask in pairs]
         side = max(subject.shape[:2])
-        return [targets.style_target(side, mask) for targets, mask in zip(self._targets, masks, strict=True)]
+        return [targets.style_target(side, mask) for targets, mask in zip(self.style_targets, masks, strict=True)]
 
     def initial_picture(self, subject: Pixels, init: Pixels | None) -> Pixels:
         """Return the image to start from, at a subject's size."""
@@ -226,6 +254,15 @@ def _objective(
 @lru_cache(maxsize=4)
 def _tiled_objective(objective: Objective) -> Objective:
     return in_strips(objective)
+
+
+def _numbered(on_step: Callable[[StepInfo], None], number: int) -> Callable[[StepInfo], None]:
+    """Return a callback for the image of this number, as of one alone."""
+
+    def call(info: StepInfo) -> None:
+        on_step(replace(info, picture=number))
+
+    return call
 
 
 def _common_pyramid(subjects: Sequence[Pixels], settings: SynthesisSettings) -> list[tuple[int, int]]:

@@ -18,6 +18,8 @@ from pipeline.jobs import job_file, presets
 from pipeline.jobs.estimate import estimate
 from pipeline.jobs.print_plan import print_notes
 from pipeline.jobs.run import Run
+from pipeline.jobs.status import status
+from pipeline.synthesis.proof import tile_box
 from pipeline.vgg import weights
 from stylebank.bank import Bank
 from stylebank.errors import UsageError
@@ -176,9 +178,9 @@ def test_a_job_and_the_command_override_the_size_of_what_lies_below(bank: Bank, 
 
 def test_a_preset_can_name_a_print(bank: Bank, thirds: Path, seen: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(thirds.parents[1])
-    Path("stylebank.toml").write_text('[presets.wall]\nextends = "draft"\nprint = "A3"\nfit = "border"\n', "utf-8")
+    Path("stylebank.toml").write_text('[presets.wall]\nsteps = 7\nprint = "A3"\nfit = "border"\n', "utf-8")
     run = presets.prepare(bank, "wave", [thirds], preset="wall", name_template="{subject}-{size}")
-    assert (run.settings.print, run.settings.fit, run.settings.steps) == ("A3", "border", 20)
+    assert (run.settings.print, run.settings.fit, run.settings.steps) == ("A3", "border", 7)
     assert run.planned.tasks[0].output.name == "thirds-4961.jpg"
     assert presets.prepare(bank, "wave", [thirds], preset="wall", size=64).settings.print is None
 
@@ -209,3 +211,83 @@ def test_memory_and_tiles_are_estimated_for_the_paper(bank: Bank, thirds: Path) 
 def test_a_run_without_prints_has_no_notes_on_them(bank: Bank, thirds: Path, seen: list[Any]) -> None:
     run = presets.prepare(bank, "wave", [thirds], size=2000, precision="float32")
     assert print_notes([run], SimpleNamespace()) == []  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def tiles(seen: list[Any], monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, Any]]:
+    """Let the stylizer return the tile of a proof."""
+    stylize = Stylizer.stylize
+
+    def cut(self: Stylizer, subject: Any, **options: Any) -> Any:
+        result = stylize(self, subject, **options)
+        if self.settings.proof is not None:
+            size = result.pixels.shape[1], result.pixels.shape[0]
+            left, top, right, bottom = tile_box(subject, size, self.settings)
+            result.pixels = result.pixels[top:bottom, left:right]
+        return result
+
+    monkeypatch.setattr(Stylizer, "stylize", cut)
+    return seen
+
+
+def test_a_proof_is_a_tile_of_the_picture_with_a_name_a_note_and_a_record_of_its_own(
+    bank: Bank, thirds: Path, tiles: list[Any]
+) -> None:
+    ((entry,), _notes) = make(bank, thirds, size=360)
+    whole = np.asarray(Image.open(thirds.parents[1] / "out/thirds.wave.png"))
+    ((proof,), notes) = make(bank, thirds, size=360, proof=64, proof_at="40,50")
+    assert (proof.status, proof.output, proof.width, proof.height) == ("done", "thirds.wave.proof.png", 64, 64)
+    assert isinstance(proof.settings, dict) and proof.settings["proof"] == 64 and "proof" not in entry.settings
+    tile = np.asarray(Image.open(thirds.parents[1] / "out/thirds.wave.proof.png"))
+    np.testing.assert_array_equal(tile, whole[28:92, 112:176])
+    assert [note for note in notes if note.endswith("proof of 64 x 64 pixels around 40,50 percent of 360 x 120")]
+    assert make(bank, thirds, size=360, proof=64, proof_at="40,50")[0][0].status == "skipped"
+    assert make(bank, thirds, size=360)[0][0].status == "skipped"
+    assert make(bank, thirds, size=360, proof=64, proof_at="60,50")[0][0].output == "thirds.wave.proof-2.png"
+
+
+def test_a_proof_never_counts_as_the_finished_picture(bank: Bank, thirds: Path, tiles: list[Any]) -> None:
+    make(bank, thirds, size=360, proof=64)
+    (folder,) = status(thirds.parents[1] / "out")
+    assert (len(folder.done), len(folder.failed), folder.missing) == (0, 0, 0)
+    assert make(bank, thirds, size=360)[0][0].status == "done"
+    (folder,) = status(thirds.parents[1] / "out")
+    assert [entry.output for entry in folder.done] == ["thirds.wave.png"]
+    entries = pipeline.apply(
+        bank, "wave", [thirds], thirds.parents[1] / "large.png", batch_size=1, **{**LIGHT, "proof": 64}
+    )
+    assert [entry.output for entry in entries] == ["large.proof.png"]
+
+
+def test_a_proof_of_a_print_has_no_border_and_keeps_its_transparency(
+    bank: Bank, thirds: Path, tiles: list[Any]
+) -> None:
+    pixels = np.full((40, 120, 4), 100, np.uint8)
+    pixels[:, :60, 3] = 0
+    Image.fromarray(pixels).save(thirds)
+    ((entry,), notes) = make(bank, thirds, print="30x30cm", fit="border", proof=40, proof_at="50,50")
+    assert (entry.width, entry.height) == (40, 40)
+    with Image.open(thirds.parents[1] / "out/thirds.wave.proof.png") as image:
+        alpha = np.asarray(image)[..., 3]
+    assert (alpha[:, :14] == 0).all() and (alpha[:, 26:] == 100).all()
+    assert [note for note in notes if "a proof of 40 pixels a side from each of 1 picture of 236 x 79 pixels" in note]
+
+
+@pytest.mark.parametrize("options", [{"save_every": 2}, {"animation": "a.gif"}])
+def test_a_proof_has_no_steps_to_show(bank: Bank, thirds: Path, options: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match=r"a proof is one tile, and has no steps to show\. Leave out --"):
+        presets.prepare(bank, "wave", [thirds], proof=64, **options)
+
+
+@pytest.mark.usefixtures("tiles")
+def test_a_proof_in_memory(bank: Bank, thirds: Path) -> None:
+    values = pipeline.stylize(thirds, "wave", bank=bank, size=360, proof=50, as_array=True, **LIGHT)
+    assert isinstance(values, np.ndarray) and values.shape == (50, 50, 3)
+
+
+@pytest.mark.usefixtures("seen")
+def test_a_proof_of_a_large_picture_is_estimated_by_its_parts(bank: Bank, thirds: Path) -> None:
+    options: dict[str, Any] = {"print": "A2", "precision": "float32", "memory_limit": 6_000_000_000}
+    (whole,) = estimate([presets.prepare(bank, "wave", [thirds], **options)], trial=False)
+    (proof,) = estimate([presets.prepare(bank, "wave", [thirds], proof=512, **options)], trial=False)
+    assert whole.problem and not proof.problem and proof.memory is not None and proof.memory < 4e9

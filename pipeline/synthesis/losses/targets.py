@@ -61,7 +61,7 @@ class Targets:
         side = self._side(longest_side)
         if side not in self._style_targets:
             _evict_oldest(self._style_targets)
-            self._style_targets[side] = self._targets(list(self.at_scale(longest_side).values()))
+            self._style_targets[side] = self.target_of(list(self.at_scale(longest_side).values()))
         target = self._style_targets[side]
         return target if mask is None else StyleTarget(target.targets, target.exact, mask)
 
@@ -79,14 +79,22 @@ class Targets:
         mask
             As in `StyleTarget`.
         """
-        styles = self.at_scale(max(subject.shape[:2])).values()
-        points = [
-            _geodesic_gaussian(mean, cov, style, self._settings.strength)
-            for (mean, cov), style in zip(objective.gaussians(subject, mask), styles, strict=True)
-        ]
-        return self._targets(points, mask)
+        return self.target_of(self.goals(max(subject.shape[:2]), objective.gaussians(subject, mask)), mask)
 
-    def _targets(self, gaussians: Sequence[Gaussian], mask: npt.NDArray[np.float32] | None = None) -> StyleTarget:
+    def goals(
+        self, longest_side: int, subject: Sequence[tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]]
+    ) -> list[Gaussian]:
+        """Return the Gaussians at t = ``strength`` on the geodesics from a subject's (mean, covariance), by layer."""
+        styles = self.at_scale(longest_side).values()
+        if self._settings.strength == 1:
+            return list(styles)
+        return [
+            _geodesic_gaussian(mean, cov, style, self._settings.strength)
+            for (mean, cov), style in zip(subject, styles, strict=True)
+        ]
+
+    def target_of(self, gaussians: Sequence[Gaussian], mask: npt.NDArray[np.float32] | None = None) -> StyleTarget:
+        """Return the target that Gaussians of the layers make."""
         step_targets, exact_targets = (
             [to_tensors(layer_target(gaussian, tolerance)) for gaussian in gaussians]
             for tolerance in (self._settings.tolerance, EXACT_TOLERANCE)
