@@ -18,7 +18,7 @@ from starlette.responses import FileResponse, JSONResponse, Response, StreamingR
 from starlette.routing import Route
 
 import stylebank
-from stylebank.errors import StylebankError, UsageError
+from stylebank.errors import StylebankError, UsageError, printable
 
 from ..jobs import presets
 from ..print_sizes import FORMATS
@@ -125,7 +125,7 @@ class Routes:
                 "prints": [*FORMATS, "30x20cm", "20x30cm", "12x8in"],
                 "max_size": MAX_SIZE,
                 "max_bytes": MAX_BYTES,
-                "bank": str(self._studio.bank.folder),
+                "bank": _short(self._studio.bank.folder),
             }
         )
 
@@ -216,6 +216,13 @@ class Routes:
                 silence = 0.0
                 yield b": alive\n\n"
             await asyncio.sleep(0.1)  # changes of a quick job come together
+
+
+def _short(folder: Path) -> str:
+    """Return a folder with the user's home as ``~``."""
+    with contextlib.suppress(RuntimeError, ValueError):
+        return printable(Path("~") / folder.absolute().relative_to(Path.home()))
+    return printable(folder)
 
 
 async def _decoded(request: Request, kind: type[T]) -> T:

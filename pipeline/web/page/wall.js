@@ -38,7 +38,8 @@ async function sort() {
   const wanted = byId("sort").value === "likeness" ? [...state.blend.keys()][0] ?? "" : "";
   const note = byId("likeness-note");
   note.hidden = byId("sort").value !== "likeness";
-  note.textContent = wanted ? `0 is the same style as ${wanted}, 2 the farthest.` : "Choose a style to compare with.";
+  const scale = `0 is the same style as ${wanted}, 2 the farthest.`;
+  note.textContent = !wanted ? "Choose a style to compare with." : wanted === reference ? scale : "Comparing …";
   if (wanted !== reference) {
     reference = wanted;
     distances = {};
@@ -46,6 +47,7 @@ async function sort() {
       const found = await attempt(() => get(`api/likeness?name=${encodeURIComponent(wanted)}`));
       if (reference !== wanted) return;
       distances = found ? { ...found, [wanted]: 0 } : {};
+      note.textContent = found ? scale : "";
     }
   }
   draw();
