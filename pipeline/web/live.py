@@ -105,9 +105,13 @@ class LiveOutputs(Outputs):
                 return
             self._closed = True
             picture, info = self._last
-        pixels = np.asarray(info.render(), np.float32)
-        self._save_deep(self._task, picture, pixels)
-        self._save(self._task.output, pixels, picture)
+        try:
+            pixels = np.asarray(info.render(), np.float32)
+            self._save_deep(self._task, picture, pixels)
+            self._save(self._task.output, pixels, picture)
+        except BaseException:
+            self._closed = False
+            raise
         self.files = [self._task.output.name, DEEP]
         self.taken = {"status": TAKEN, "size": [pixels.shape[1], pixels.shape[0]], "files": self.files}
 

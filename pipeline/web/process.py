@@ -15,6 +15,7 @@ import msgspec
 
 from stylebank.errors import StylebankError
 
+from .model import STOPPED
 from .worker import Order
 
 COMMAND = (sys.executable, "-m", "pipeline.web.worker")
@@ -61,9 +62,11 @@ class Process:
         ProcessEnded
             If the process ends, or is killed because a stop takes too long.
         """
-        process = await self._started()
         self._job = order.id
         try:
+            process = await self._started()
+            if self.was_stopped(order.id):  # before there was anything to stop
+                return {"status": STOPPED}
             await self._send(order)
             assert process.stdout is not None
             while line := await process.stdout.readline():
@@ -85,8 +88,8 @@ class Process:
 
     async def stop(self, identifier: str) -> None:
         """End a job at its next step; kill the process if that takes more than `GRACE_SECONDS`."""
+        self._stopped = identifier
         if identifier == self._job and self._timer is None:
-            self._stopped = identifier
             self._timer = asyncio.get_running_loop().call_later(GRACE_SECONDS, self._kill)
             await self._send(Order(do="stop", id=identifier))
 

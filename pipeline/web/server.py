@@ -16,6 +16,7 @@ from urllib.parse import quote
 
 import platformdirs
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from stylebank.bank import Bank
 from stylebank.errors import LockTimeout, UsageError, printable
@@ -30,6 +31,8 @@ HOST = "127.0.0.1"
 PORT = 8787
 _CONNECTIONS = 200
 _CLOSE_SECONDS = 2
+#: Seconds after which a connection is looked at for a request; one without any twice in a row is closed.
+_IDLE_SECONDS = 15.0
 
 
 def default_folder() -> Path:
@@ -111,7 +114,7 @@ async def _run(
         log_config=None,  # its access log would have the token
         access_log=False,
         lifespan="on",
-        http="h11",
+        http=_Protocol,
         ws="none",
         loop="asyncio",
         proxy_headers=False,
@@ -125,6 +128,27 @@ async def _run(
     server = _Server(config, closing, on_start)
     with _hangup(server):
         await server.serve(sockets=[listener])
+
+
+class _Protocol(H11Protocol):
+    """Closes a connection that neither asks nor waits for anything."""
+
+    _was_idle = False
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to look after a connection."""
+        super().connection_made(transport)
+        self.loop.call_later(_IDLE_SECONDS, self._look)
+
+    def _look(self) -> None:
+        if self.transport.is_closing():
+            return
+        idle = self.cycle is None or self.cycle.response_complete
+        if idle and self._was_idle:
+            self.transport.abort()
+            return
+        self._was_idle = idle
+        self.loop.call_later(_IDLE_SECONDS, self._look)
 
 
 class _Server(uvicorn.Server):

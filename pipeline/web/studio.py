@@ -159,7 +159,13 @@ class Studio:
         if waiting + len(jobs) > _MAX_WAITING:
             raise QueueFull(f"{_MAX_WAITING} jobs wait already. Wait for one, or remove one.")
         self.board.jobs.update((job.id, job) for job in jobs)
-        await self._save(*jobs)
+        try:
+            await self._save(*jobs)
+        except BaseException:  # what the disk does not have, a restart would lose
+            for job in jobs:
+                self.board.jobs.pop(job.id, None)
+            self.board.note()
+            raise
         self._wake.set()
         return list(jobs)
 

@@ -21,8 +21,8 @@ from stylebank.files import TEMPORARY_PREFIX, make_folder, remove_temporaries, r
 MAX_BYTES = 256 << 20
 #: Longest side of what the page shows, in pixels.
 PREVIEW_SIDE = 1400
-#: Seconds without a byte after which an upload is given up.
-CHUNK_SECONDS = 30.0
+#: Seconds without a byte, and seconds in all, after which an upload is given up.
+CHUNK_SECONDS, UPLOAD_SECONDS = 30.0, 1800.0
 #: Seconds for which a file that no job needs stays: the page may be about to order with it.
 _UNUSED_SECONDS = 3600.0
 _IDENTIFIER = re.compile(r"[0-9a-f]{64}")
@@ -179,15 +179,15 @@ def write_preview(path: Path, pixels: images.Pixels, side: int, *, quality: int 
 
 
 async def _in_time(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """Yield the chunks; raise `TooSlow` if the next one does not come."""
-    iterator = chunks.__aiter__()
+    """Yield the chunks; raise `TooSlow` if the next one does not come in time."""
+    iterator, end = chunks.__aiter__(), time.monotonic() + UPLOAD_SECONDS
     while True:
         try:
-            yield await asyncio.wait_for(iterator.__anext__(), CHUNK_SECONDS)
+            yield await asyncio.wait_for(iterator.__anext__(), min(CHUNK_SECONDS, end - time.monotonic()))
         except StopAsyncIteration:
             return
         except asyncio.TimeoutError:
-            raise TooSlow(f"No byte of the file came for {CHUNK_SECONDS:g} seconds. Send it again.") from None
+            raise TooSlow("The bytes of the file come too slowly. Send it again.") from None
 
 
 async def read_limited(chunks: AsyncIterator[bytes], limit: int) -> bytes:

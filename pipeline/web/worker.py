@@ -113,9 +113,12 @@ def _listen(stream: IO[str], orders: queue.Queue[Order], current: _Current, send
         if order.do == "job":
             orders.put(order)
         elif order.id == current.id:
-            if order.do == "take" and current.outputs is not None:
-                current.outputs.take()
-            current.stop.set()
+            try:
+                if order.do == "take" and current.outputs is not None:
+                    current.outputs.take()
+                current.stop.set()
+            except (StylebankError, OSError) as error:  # such as a disk that is full; the job goes on
+                send("note", id=order.id, text=f"The picture as it is cannot be written: {error}")
     os._exit(0)
 
 

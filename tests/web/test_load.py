@@ -134,6 +134,21 @@ def test_twenty_clients_leave_nothing_behind(bank: Any, tmp_path: Path) -> None:
         assert sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) < 25_000_000
 
 
+def test_connections_without_a_request_are_closed(bank: Any, tmp_path: Path) -> None:
+    with serving(bank, tmp_path / "serve") as server:
+        host, port = server.name.split(":")
+        silent = [socket.create_connection((host, int(port)), timeout=PATIENCE) for _ in range(150)]
+        for number, connection in enumerate(silent):
+            connection.sendall(b"GET / HTTP/1.1\r\nHost: local"[: number % 30])
+        assert server.request("GET", "/api/jobs")["ids"] == []
+        deadline = time.monotonic() + PATIENCE
+        while held(server)[0] > 30:
+            assert time.monotonic() < deadline
+            time.sleep(0.5)
+        for connection in silent:
+            connection.close()
+
+
 def test_a_killed_server_lets_nobody_wait_and_goes_on(bank: Any, tmp_path: Path) -> None:
     for _round in range(3):
         with serving(bank, tmp_path / "serve") as server:

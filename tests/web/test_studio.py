@@ -19,7 +19,8 @@ from PIL import Image
 from pipeline.web import process, queue_file
 from stylebank import images
 from stylebank.bank import Bank
-from stylebank.errors import StylebankError
+from stylebank.errors import OutputRefused, StylebankError
+from tests.conftest import DATA
 from tests.fake_cli import LIGHT
 from tests.web.conftest import Page, picture
 
@@ -33,8 +34,6 @@ def run_command(line: str, folder: Path) -> None:
 
 
 def test_a_picture_has_the_bytes_of_apply_and_of_its_command(page: Page, tmp_path: Path) -> None:
-    buffer = io.BytesIO()
-    Image.new("L", (80, 64)).save(buffer, format="PNG")
     mask = np.zeros((64, 80), np.uint8)
     mask[:, :50] = 255
     buffer = io.BytesIO()
@@ -60,6 +59,16 @@ def test_eight_bits_are_rounded_as_apply_rounds_them(page: Page, tmp_path: Path,
     run_command(page.client.get(f"/api/jobs/{identifier}/command").json()["command"], tmp_path)
     (written,) = tmp_path.glob("photo.wave.*")
     assert written.read_bytes() == page.file(identifier, name)
+
+
+@pytest.mark.parametrize("fit", ["crop", "border"])
+def test_a_print_has_the_bytes_of_apply(page: Page, tmp_path: Path, fit: str) -> None:
+    identifier = page.order(size=None, print="A6", fit=fit, dpi=20, format="png")
+    page.wait(identifier)
+    run_command(page.client.get(f"/api/jobs/{identifier}/command").json()["command"], tmp_path)
+    (written,) = tmp_path.glob("photo.wave.png")
+    assert written.read_bytes() == page.file(identifier, "picture.png")
+    assert Image.open(io.BytesIO(page.file(identifier, "deep.png"))).size == Image.open(written).size
 
 
 def test_a_preview_comes_while_the_picture_is_made_and_changes(page: Page) -> None:
@@ -101,6 +110,25 @@ def test_a_stop_within_a_step_kills_the_process_and_the_next_job_is_made(page: P
     page.client.post(f"/api/jobs/{hung}/stop")
     assert page.wait(hung)["state"] == "stopped"
     assert page.wait(behind)["state"] == "done"
+
+
+def test_a_stop_before_the_process_has_started_counts(page: Page) -> None:
+    identifier = page.order(steps=1000, seed=100)
+    page.wait(identifier, lambda job: job["state"] == "running")
+    page.client.post(f"/api/jobs/{identifier}/stop")
+    assert page.wait(identifier)["state"] == "stopped"
+
+
+def test_an_order_that_the_disk_refuses_does_not_wait(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    photo = page.upload()
+
+    def refuse(*_arguments: object) -> None:
+        raise OutputRefused("queue.json: No space left on device. Free some space.")
+
+    monkeypatch.setattr(queue_file, "write", refuse)
+    response = page.try_order(photo=photo)
+    assert response.status_code == 422 and "No space left" in response.json()["error"]
+    assert page.studio.board.jobs == {}
 
 
 def test_a_process_that_dies_fails_its_job_in_words(page: Page) -> None:
@@ -182,7 +210,7 @@ def test_a_painting_is_refused_before_it_waits_if_its_name_is_taken(page: Page) 
 
 def test_a_painting_is_added_by_the_call_of_add(small_bank: Path, open_page: Callable[..., Any], bank: Bank) -> None:
     with open_page(command=process.COMMAND) as page:
-        pixels = images.load(Path("data/styles/poppies.jpg")).pixels
+        pixels = images.load(DATA / "styles/poppies.jpg").pixels
         buffer = io.BytesIO()
         Image.fromarray(images.to_uint8(images.resize(pixels, (64, 48)))).save(buffer, format="PNG")
         photo = {"id": page.upload(buffer.getvalue()), "name": "a.png"}

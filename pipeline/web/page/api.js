@@ -32,10 +32,17 @@ export const fileAddress = (job, name) => `api/jobs/${job.id}/files/${name}`;
 
 // Call `listener` with each change of jobs, and `lost` while the server is gone.
 export function listen(listener, lost) {
-  const source = new EventSource("api/events");
-  source.addEventListener("message", (event) => listener(JSON.parse(event.data)));
-  source.addEventListener("open", () => lost(""));
-  source.addEventListener("error", () => lost(LOST));
-  addEventListener("pagehide", () => source.close());
-  return source;
+  let source = null;
+  const follow = () => {
+    source?.close();
+    if (document.hidden) return;  // a browser has six connections to a server, for all its tabs
+    source = new EventSource("api/events");
+    source.addEventListener("message", (event) => listener(JSON.parse(event.data)));
+    source.addEventListener("open", () => lost(""));
+    source.addEventListener("error", () => lost(LOST));
+  };
+  document.addEventListener("visibilitychange", follow);
+  addEventListener("pagehide", () => source?.close());
+  addEventListener("pageshow", follow);
+  follow();
 }
