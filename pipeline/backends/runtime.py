@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from stylebank.errors import StylebankError, UsageError
 
+from .blas_threads import single_blas_thread
 from .environment import environment
 from .keras_home import keras_home_variables
 
@@ -144,6 +145,8 @@ _entered: list[dict[str, Any]] = []  # the host program's settings, once for eac
 def backend_settings(*, deterministic: bool = False) -> Iterator[None]:
     """Compute in float32 without shortcuts within the context, and restore the settings of the host program.
 
+    OpenBLAS has one thread meanwhile.
+
     Contexts may overlap in several threads: the last one to end restores what the first one found.
 
     Parameters
@@ -157,7 +160,8 @@ def backend_settings(*, deterministic: bool = False) -> Iterator[None]:
         strict = {"deterministic": True, "warn_only": False} if deterministic else {}
         _set_settings({**current, **_WANTED, **strict})
     try:
-        yield
+        with single_blas_thread():
+            yield
     finally:
         with _lock:
             host = _entered.pop()
