@@ -108,6 +108,13 @@ def _look(preset: str) -> tuple[Any, ...]:
             help=f"Weight of the subject's features; 0 ignores them.  [default: {_DEFAULT.content_weight:g}]",
         ),
         click.option(
+            "--content-detail",
+            type=float,
+            metavar="0..2",
+            help="Concentration of the content weight on the subject's detail: 0 weighs all places alike, 1 leaves "
+            f"skies and walls to the style.  [default: {_DEFAULT.content_detail:g}]",
+        ),
+        click.option(
             "--content-layers",
             type=options.Layers(),
             help="Layers whose features the content weight compares with the subject's.  "
@@ -144,7 +151,7 @@ def _look(preset: str) -> tuple[Any, ...]:
             "layer_weights",
             multiple=True,
             metavar="LAYER=WEIGHT",
-            help="Weight of a layer, conv4_1=2, or of a block, conv4=0.5; repeatable.  [default: 1 each]",
+            help="Weight of a layer, relu4_1=2, or of a block, relu4=0.5; repeatable.  [default: 1 each]",
         ),
     )
 

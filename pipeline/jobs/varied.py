@@ -10,7 +10,7 @@ from stylebank.errors import UsageError, printable
 from ..settings import KEEP_COLORS, OPTIMIZERS, PRECISIONS
 
 _INTEGERS = ("size", "steps", "seed")
-_NUMBERS = ("strength", "content_weight", "tv_weight", "style_scale", "learning_rate", "tolerance")
+_NUMBERS = ("strength", "content_weight", "content_detail", "tv_weight", "style_scale", "learning_rate", "tolerance")
 _CHOICES: Mapping[str, Sequence[str]] = {
     "keep_color": KEEP_COLORS,
     "optimizer": OPTIMIZERS,

@@ -158,6 +158,7 @@ class MultiscaleLoop:
             self._problem.targets(self._objective, subject, regions),
             subjects,
             content_weight=settings.content_weight,
+            content_detail=settings.content_detail,
             tv_weight=settings.tv_weight,
             layer_weights=self._problem.layer_weights,
             normalise=settings.normalise,

@@ -184,9 +184,10 @@ class _Passes:
             for layer in self._content_layers_of(block):
                 subject = inputs["content"][self._content_layers.index(layer)]
                 fraction = np.float32((strip.end - strip.begin) / height)
+                by_position = subject.keys() & {"features", "position_weights"}
                 head_inputs["content"].append(
                     {
-                        "features": subject["features"][:, strip.interior],
+                        **{key: subject[key][:, strip.interior] for key in by_position},
                         "variance": subject["variance"],
                         "weight": inputs["content_weight"] * fraction,
                         "fraction": to_tensors(np.full(len(x), fraction)),

@@ -62,7 +62,7 @@ def evaluate_both(
     tiled = in_strips(objective, rows * shape[1] * 64 * 2)
     evaluations = []
     for variant in (objective, tiled):
-        problem = variant.problem(regions, subject, content_weight=1.0)
+        problem = variant.problem(regions, subject, content_weight=1.0, content_detail=1.0)
         evaluation = variant(pixels, problem)
         assert variant.evaluate_exact(pixels, problem).value[0] == pytest.approx(evaluation.value[0], rel=0.01)
         evaluations.append(evaluation)

@@ -99,22 +99,24 @@ def feature_distance(activations: Any, subject: Mapping[str, Any], weight: Any) 
     ----------
     activations : tensor, shape (n, h, w, c)
     subject
-        ``features``, of the same shape, and ``variance`` (n,).
+        ``features``, of the same shape, and ``variance`` (n,); ``position_weights`` (n, h, w, 1) if positions count
+        differently.
     weight : tensor, float32, shape (n,)
         Factor of the gradient.
 
     Returns
     -------
     tensor, float32, shape (n,)
-        The unweighted mean squared difference divided by ``variance``.
+        The mean squared difference divided by ``variance``, without `weight`.
     tensor, shape (n, h, w, c)
         The weighted gradient.
     """
     difference = ops.cast(activations - subject["features"], "float32")
     size = ops.cast(ops.size(difference[0]), "float32")
-    value = ops.sum(ops.square(difference), axis=(1, 2, 3)) / (size * subject["variance"])
+    weighted = subject["position_weights"] * difference if "position_weights" in subject else difference
+    value = ops.sum(weighted * difference, axis=(1, 2, 3)) / (size * subject["variance"])
     scale = ops.reshape(2 * weight / (size * subject["variance"]), (-1, 1, 1, 1))
-    return value, ops.cast(scale * difference, activations.dtype)
+    return value, ops.cast(scale * weighted, activations.dtype)
 
 
 def mask_at(mask: npt.NDArray[np.float32], layer: str, pooling: str) -> npt.NDArray[np.float32]:

@@ -27,13 +27,14 @@ from ...backends.compile import compile_bound, compile_step
 from ...backends.runtime import ops, to_numpy, to_tensors
 from ...vgg.network import VGG19
 from ...vgg.weights import Weights
+from .content import detail_weights
 from .functional import distance, feature_distance, mask_at, total_variation
 from .moments import moments
 from .problem import Evaluation, Problem, StyleTarget
 from .wasserstein import Gradient
 
 #: Content term per unit of content weight, so that 1 is a moderate setting.
-CONTENT_UNIT = 0.1
+CONTENT_UNIT = 0.35
 #: Loss per pixel value of total variation and unit of smoothness, so that 1 is a moderate setting.
 SMOOTHNESS_UNIT = 0.002
 #: A region ignores layers in which it has fewer positions.
@@ -145,6 +146,7 @@ class Objective:
         subjects: Pixels,
         *,
         content_weight: float = 0.0,
+        content_detail: float = 0.0,
         tv_weight: float = 0.0,
         layer_weights: Sequence[float] | None = None,
         normalise: bool = True,
@@ -160,6 +162,8 @@ class Objective:
             At the size of the output, in 0..255.
         content_weight
             Weight of the content term, in units of `CONTENT_UNIT`.
+        content_detail
+            Concentration of the content term on the subject's detail, as for `content.detail_weights`.
         tv_weight
             Weight of `functional.total_variation`, in units of `SMOOTHNESS_UNIT`.
         layer_weights
@@ -206,6 +210,9 @@ class Objective:
                 {"features": features_at, "variance": variance}
                 for features_at, variance in zip(features, variances, strict=True)
             ]
+            if content_detail:
+                for subject, features_at in zip(exact["content"], features, strict=True):
+                    subject["position_weights"] = to_tensors(detail_weights(to_numpy(features_at), content_detail))
             exact["content_weight"] = to_tensors(np.full(count, unit, np.float32))
             inputs["content_weight"] = exact["content_weight"]
             inputs["content"] = [

@@ -183,7 +183,7 @@ def test_the_gradient_matches_differences(vgg: Weights, china: np.ndarray, style
     parts = [region(style, layers), region({**style, "conv1_1": _doubled(style["conv1_1"])}, layers)]
     masked = [StyleTarget(part.targets, part.exact, mask) for part, mask in zip(parts, (left, 1 - left), strict=True)]
     objective = Objective(vgg, "avg", "reflect", layers, content_layers=("conv4_2",))
-    problem = objective.problem(masked, china[None], content_weight=2.0)
+    problem = objective.problem(masked, china[None], content_weight=2.0, content_detail=1.0)
     pixels = np.clip(china[None] + np.random.default_rng(0).normal(0, 8, (1, *china.shape)), 0, 255).astype(np.float32)
     gradient = objective(pixels, problem).gradient.astype(np.float64)
     uphill = gradient / np.sqrt(np.mean(gradient**2))
