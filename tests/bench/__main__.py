@@ -20,6 +20,7 @@ PARTS = {
     "engine": "engine",
     "memory": "memory",
     "time-to-quality": "quality_time",
+    "judged-time": "judged_time",
     "batch": "batch",
     "similar": "similar",
     "farm": "farm",

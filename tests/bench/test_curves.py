@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from tests.bench import curves, judges
+from tests.bench import curves, judged_time, judges
 from tests.conftest import DATA
 
 
@@ -70,3 +70,9 @@ def test_a_study_prints_every_curve_and_the_peer(tmp_path: Path) -> None:
     lost, style = kept["peers"]["chelsea:poppies"]  # the photograph itself
     assert lost < 0.1 and style == pytest.approx(1, abs=0.1)
     assert "(peer)" in result.output and "| two | 0.5 |" in (tmp_path / "study/curves.md").read_text()
+
+
+def test_a_run_is_settled_where_all_later_sums_are_near_the_last() -> None:
+    sums = {3: 0.9, 5: 0.705, 10: 0.73, 20: 0.71, 40: 0.69, 100: 0.7}
+    rows = [{"pair": "a:b", "steps": steps, "seconds": steps / 2, "sum": value} for steps, value in sums.items()]
+    assert judged_time.settled(rows)["steps"] == 20
