@@ -26,7 +26,7 @@ MARGIN = 96
 #: Edges of parts are multiples of it, so that the network pools the same pixels as in the whole picture.
 _GRID = 16
 #: Parts that are measured for the statistics of a whole size, beside that of the tile.
-MOST_SAMPLES = 11
+MOST_SAMPLES = 7
 _DETAIL_SIDE = 512
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 

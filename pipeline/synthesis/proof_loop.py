@@ -12,15 +12,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from stylebank import images
 from stylebank.images import Pixels
-from stylebank.math.gaussian import MomentAccumulator, transport_map, wasserstein2
-from stylebank.style import Gaussian
+from stylebank.math.gaussian import wasserstein2
 
 from ..backends.runtime import to_numpy, to_tensors
 from ..settings import SynthesisSettings
@@ -31,14 +30,8 @@ from .losses.targets import Targets
 from .masks import RegionMasks
 from .multiscale import LevelProblem, MultiscaleLoop, StepInfo, SynthesisResult
 from .optimizers import minimize
-from .proof import Box, Size, part_box, resized_part, sample_boxes, whole_levels
-
-#: Added to the diagonal of the whole's covariance before the map, relative to its mean: float32 knows no less.
-_RIDGE = 1e-4
-#: Fewest pixels of a region in a part that is measured.
-_MIN_PIXELS = 1024.0
-
-Moments = list[tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]]
+from .proof import Box, Size, part_box, resized_part, whole_levels
+from .proof_moments import MIN_PIXELS, mapped_gaussian, sampled_moments
 
 
 class ProofProblem(LevelProblem, Protocol):
@@ -184,16 +177,25 @@ class ProofLoop(MultiscaleLoop):
         targets, distances = [], []
         for number, style in enumerate(self._proof_problem.style_targets):
             mask = None if regions is None else regions.masks[number]
-            whole = self._sampled(size, box, mask, lambda part: self._reference(size, part))
-            subject = self._sampled(size, box, mask, lambda part: self._subject_part(size, part))
+            whole = sampled_moments(self._objective, size, box, mask, lambda part: self._reference(size, part))
+            subject = sampled_moments(self._objective, size, box, mask, lambda part: self._subject_part(size, part))
             original = subject
             if self._settings.strength < 1:
-                original = self._sampled(size, box, mask, lambda part: self._subject_part(size, part, recolored=False))
-            goals = style.goals(max(size), original)
+                original = sampled_moments(
+                    self._objective, size, box, mask, lambda part: self._subject_part(size, part, recolored=False)
+                )
             part_mask = None if part_regions is None else part_regions.masks[number]
-            empty = part_mask is not None and part_mask.sum() < _MIN_PIXELS
+            if (
+                whole is None or subject is None or original is None
+            ):  # a region elsewhere, which counts for nothing here
+                goals = list(style.at_scale(max(size)).values())
+                targets.append(style.target_of(goals, part_mask))
+                distances.append([0.0] * len(goals))
+                continue
+            goals = style.goals(max(size), original)
+            empty = part_mask is not None and part_mask.sum() < MIN_PIXELS
             part = whole if empty else self._objective.gaussians(self._reference(size, box), part_mask)
-            mapped = [_mapped(*args) for args in zip(goals, whole, part, strict=True)]
+            mapped = [mapped_gaussian(*args) for args in zip(goals, whole, part, strict=True)]
             targets.append(style.target_of(mapped, part_mask))
             distances.append(
                 [
@@ -202,27 +204,6 @@ class ProofLoop(MultiscaleLoop):
                 ]
             )
         return targets, np.array(distances)
-
-    def _sampled(
-        self, size: Size, box: Box, mask: npt.NDArray[np.float32] | None, picture: Callable[[Box], Pixels]
-    ) -> Moments:
-        """Return the moments of the whole size, by layer: the part's own, and samples for the rest."""
-        samples = sample_boxes(box, size)
-        area = (box[2] - box[0]) * (box[3] - box[1])
-        rest = max(0.0, size[0] * size[1] - area) / (area * len(samples))
-        accumulators = [MomentAccumulator() for _layer in self._objective.layers]
-        for sample, weight in [(box, 1.0), *((sample, rest) for sample in samples)]:
-            part_mask = None if mask is None else mask[sample[1] : sample[3], sample[0] : sample[2]]
-            pixels = float(area) if part_mask is None else float(part_mask.sum(dtype=np.float64))
-            if pixels < _MIN_PIXELS or not weight:
-                continue
-            moments = self._objective.gaussians(picture(sample), part_mask)
-            for accumulator, (mean, cov) in zip(accumulators, moments, strict=True):
-                accumulator.update(
-                    mean[None, None].astype(np.float64), cov[None].astype(np.float64), np.array([weight * pixels])
-                )
-        pairs = [accumulator.moments() for accumulator in accumulators]
-        return [(mean[0, 0], cov[0]) for mean, cov in pairs]
 
     def _part_problem(
         self, targets: Sequence[StyleTarget], distances: npt.NDArray[np.float64], subject: Pixels
@@ -233,6 +214,7 @@ class ProofLoop(MultiscaleLoop):
             targets,
             subject[None],
             content_weight=settings.content_weight,
+            content_detail=settings.content_detail,
             tv_weight=settings.tv_weight,
             layer_weights=self._problem.layer_weights,
             normalise=False,
@@ -259,7 +241,10 @@ class ProofLoop(MultiscaleLoop):
         return dataclasses.replace(problem, inputs=inputs, exact=exact, style_weights=weights)
 
     def _content_ratios(self, level: int) -> list[float]:
-        """Return the variance of each content layer in the whole picture, divided by that around the tile."""
+        """Return the variance of each content layer in the whole picture, divided by that around the tile.
+
+        A part weighs its positions by detail with mean 1. The ratio gives them the mean that they have in the whole.
+        """
         box, size = part_box(self._tile, self._sizes[-1], self._sizes[level]), self._sizes[level]
         ratios = []
         for content in self._level_problem.exact.get("content", ()):
@@ -271,7 +256,10 @@ class ProofLoop(MultiscaleLoop):
                 )
             )
             part = max(1.0, float(features[rows, columns].var(axis=(0, 1)).mean()))
-            ratios.append(float(to_numpy(content["variance"])[0]) / part)
+            weight = 1.0
+            if "position_weights" in content:
+                weight = max(1e-6, float(to_numpy(content["position_weights"])[0, rows, columns].mean()))
+            ratios.append(float(to_numpy(content["variance"])[0]) / (part * weight))
         return ratios
 
     def _finish_colors(self, number: int, picture: Pixels) -> Pixels:
@@ -296,14 +284,3 @@ class ProofLoop(MultiscaleLoop):
 
 def _cut(regions: RegionMasks, box: Box) -> RegionMasks:
     return RegionMasks(regions.masks[:, box[1] : box[3], box[0] : box[2]])
-
-
-def _mapped(goal: Gaussian, whole: tuple[Any, Any], part: tuple[Any, Any]) -> Gaussian:
-    """Return the Gaussian of a part under the optimal map from the whole's Gaussian to the goal."""
-    (mean, cov), (part_mean, part_cov) = whole, part
-    ridge = _RIDGE * float(np.trace(cov, dtype=np.float64)) / len(cov)
-    transport = transport_map(cov, goal.cov, ridge=max(ridge, 1e-12))
-    offset = (part_mean.astype(np.float64) - mean) @ transport
-    empty = np.zeros(0, np.float32)
-    moved = transport @ part_cov.astype(np.float64) @ transport
-    return Gaussian((goal.mean + offset).astype(np.float32), moved.astype(np.float32), empty, empty, goal.count)

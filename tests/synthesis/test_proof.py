@@ -19,7 +19,7 @@ from pipeline.synthesis.proof import (
     tile_box,
     whole_levels,
 )
-from pipeline.synthesis.proof_loop import _mapped
+from pipeline.synthesis.proof_moments import mapped_gaussian
 from pipeline.synthesis.stylizer import Stylizer
 from pipeline.vgg.weights import Weights
 from stylebank import images
@@ -111,10 +111,10 @@ def test_a_part_that_is_the_whole_has_the_goal_and_a_shift_within_it_is_mapped()
     mean, cov, _count = moments(rows)
     goal_cov = np.diag([0.5, 2.0, 1.0]) ** 2
     goal = Gaussian(np.zeros(3, np.float32), goal_cov.astype(np.float32), *(np.zeros(0, np.float32),) * 2, 10)
-    same = _mapped(goal, (mean, cov), (mean, cov))
+    same = mapped_gaussian(goal, (mean, cov), (mean, cov))
     np.testing.assert_allclose(same.mean, goal.mean, atol=1e-6)
     np.testing.assert_allclose(same.cov, goal_cov, atol=2e-3)
-    flat = _mapped(goal, (mean, cov), (mean + np.array([3, 0, 0]), cov * 0))
+    flat = mapped_gaussian(goal, (mean, cov), (mean + np.array([3, 0, 0]), cov * 0))
     np.testing.assert_allclose(flat.mean, [0.5, 0, 0], atol=0.1)  # one standard deviation stays one
     np.testing.assert_allclose(flat.cov, 0, atol=1e-6)
 
