@@ -106,13 +106,13 @@ class Guard:
         refusal = self._refusal(scope["method"], headers)
         if refusal:
             response: Response = JSONResponse({"error": refusal}, 403)
+        elif self._token is not None and scope["path"] == "/" and self._knows_token(scope):
+            response = HTMLResponse(_ENTRANCE)  # also for a browser that is known, so that its address bar forgets
+            cookie = self._cookie_name(scope)
+            response.set_cookie(cookie, self._pass, httponly=True, samesite="strict", path="/")
         elif self._token is None or self._is_known(headers):
             await self._app(scope, receive, send_with_headers)
             return
-        elif scope["path"] == "/" and self._knows_token(scope):
-            response = HTMLResponse(_ENTRANCE)
-            cookie = self._cookie_name(scope)
-            response.set_cookie(cookie, self._pass, httponly=True, samesite="strict", path="/")
         else:
             text = "Open the address that 'stylebank serve' printed, with its token."
             response = JSONResponse({"error": text}, 401)

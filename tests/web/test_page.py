@@ -20,6 +20,7 @@ from selenium.webdriver import ActionChains
 from selenium.webdriver.common.keys import Keys
 
 from stylebank.bank import Bank
+from tests import styles
 from tests.browser import browser, complaints
 from tests.conftest import DATA
 from tests.web.test_server import ROOT, Server, serving
@@ -199,6 +200,51 @@ def test_everything_works_by_keyboard(window: Window, photo: Path) -> None:
     window.one("#compare").send_keys(Keys.ARROW_RIGHT * 10)
     assert window.script("return document.getElementById('after').style.clipPath") == "inset(0px 0px 0px 10%)"
     assert complaints(window.driver) == []
+
+
+def test_likeness_sorts_the_wall_and_tags_filter_it(window: Window, bank: Bank) -> None:
+    bank.add(styles.style("wave-2", seed=1, tags=("quiet",)))
+    window.driver.refresh()
+    window.until(lambda: len(window.all(".pick")) == 3)
+    window.one('.pick[data-style="wave"]').click()
+    window.put("sort", "likeness")
+    window.until(lambda: window.one(".pick").get_attribute("data-style") == "wave")
+    distances = [float(each.text) for each in window.all(".distance")]
+    assert distances == sorted(distances) and distances[0] == 0 and len(distances) == 3
+    (quiet,) = [each for each in window.all("#tags button") if each.text == "quiet"]
+    quiet.click()
+    assert [each.get_attribute("data-style") for each in window.all(".pick")] == ["wave-2"]
+    window.one("#find").send_keys("nothing")
+    assert window.all(".pick") == [] and window.one("#wall-count").text == "0 of 3"
+    assert complaints(window.driver) == []
+
+
+def test_a_dropped_painting_asks_for_its_name_and_waits(window: Window, photo: Path) -> None:
+    drop = """const [wall, bytes] = [document.getElementById("wall"), Uint8Array.from(arguments[0])];
+        const data = new DataTransfer(); data.items.add(new File([bytes], "field.png", {type: "image/png"}));
+        wall.dispatchEvent(new DragEvent("drop", {dataTransfer: data, bubbles: true, cancelable: true}));"""
+    window.script(drop, list(photo.read_bytes()))
+    window.until(lambda: window.one("#painting").is_displayed())
+    assert window.one("#painting-name").get_attribute("value") == "field"
+    window.one("#painting-name").clear()
+    window.one("#painting-name").send_keys("wave")
+    window.one("#painting-add").click()
+    window.until(lambda: "wave" in window.one("#painting-say").text)
+    window.one("#painting-name").send_keys(" of grass")
+    window.one("#painting-tags").send_keys("green, summer")
+    window.one("#painting-add").click()
+    window.until(lambda: not window.one("#painting").is_displayed())
+    (job,) = window.jobs()
+    assert (job["kind"], job["name"], job["tags"]) == ("painting", "wave of grass", ["green", "summer"])
+    window.server.request("DELETE", f"/api/jobs/{job['id']}")
+
+
+def test_a_pasted_picture_is_a_photograph(window: Window, photo: Path) -> None:
+    paste = """const data = new DataTransfer();
+        data.items.add(new File([Uint8Array.from(arguments[0])], "image.png", {type: "image/png"}));
+        document.body.dispatchEvent(new ClipboardEvent("paste", {clipboardData: data, bubbles: true}));"""
+    window.script(paste, list(photo.read_bytes()))
+    window.until(lambda: window.one("#caption").text == "image.png, 96 \u00d7 64")
 
 
 def test_every_control_has_a_name(window: Window, photo: Path) -> None:
