@@ -160,8 +160,8 @@ class SynthesisSettings:
     layers: Texts = ()
     layer_weights: Annotated[tuple[tuple[str, Weight], ...], LAYER_WEIGHTS] = ()
     content_weight: Weight = 1.0
-    content_layers: Texts = ("relu4_2",)
-    content_detail: Exponent = 1.0
+    content_layers: Texts = ("relu3_2", "relu4_2")
+    content_detail: Exponent = 0.5
     tv_weight: Weight = 1.0
     strength: Number = 1.0
     style_scale: Number = 1.0
