@@ -138,7 +138,9 @@ export function start() {
     const wanted = !painting;
     if (wanted && state.job !== null && state.photo) showPhoto(state.photo);
     setPainting(wanted);
-    if (painting) view.focus({ preventScroll: true });
+    if (!painting) return;
+    view.focus({ preventScroll: true });
+    byId("frame").scrollIntoView({ block: "nearest" });
   });
   view.addEventListener("pointerdown", (event) => {
     view.setPointerCapture(event.pointerId);
@@ -149,6 +151,7 @@ export function start() {
   for (const name of ["pointerup", "pointercancel"]) view.addEventListener(name, () => { stroke = null; });
   view.addEventListener("keydown", onKey);
   for (const name of ["focus", "blur"]) view.addEventListener(name, draw);
+  byId("mask-end").addEventListener("click", () => setPainting(false));
   byId("mask-add").addEventListener("click", () => press(true));
   byId("mask-erase").addEventListener("click", () => press(false));
   byId("mask-fill").addEventListener("click", () => fill("source-over"));
