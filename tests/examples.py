@@ -49,7 +49,8 @@ ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 SIZE = 80  # two regions of 1,024 pixels fit into a picture of this size
 SCALE = 64
-LAYERS = ("conv1_1", "conv2_1", "conv3_1")  # deeper ones, with 512 channels, take most of the time
+PRINT_DPI = 10
+LAYERS = ("relu1_1", "relu2_1", "relu3_1")  # deeper ones, with 512 channels, take most of the time
 
 #: What is appended to a command, so that it is quick. The last value of an option counts.
 SMALL = {
@@ -240,6 +241,8 @@ def _small(arguments: list[str]) -> list[str]:
     more = list(SMALL[command])
     if command == "add" and not {"--layers", "original"} & set(arguments):
         more += ["--layers", ",".join(LAYERS)]
+    if command == "apply" and "--print" in arguments:  # which gives the size, so that --size is refused
+        more = ["--dpi", str(PRINT_DPI), *more[2:]]
     if command == "apply":
         arguments = [_shallow(argument) for argument in arguments]
     return [*arguments, *more]

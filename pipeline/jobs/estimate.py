@@ -228,7 +228,7 @@ class _Timer:
         before = 0.0
         if self.device is None:
             before = self._start()
-        settings = dataclasses.replace(_whole(run), size=0, steps=1, format="jpg", quality=1, seed=0)
+        settings = dataclasses.replace(_whole(run), size=0, steps=1, format="jpg", quality=1, depth=8, seed=0)
         key = (run.fingerprint, settings, len(run.style_spec.regions))  # styles measured alike cost alike
         new = key not in self._trials
         if new:

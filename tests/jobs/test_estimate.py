@@ -89,6 +89,13 @@ def test_an_estimate_takes_its_times_from_the_executor_of_the_run(
     assert not (tmp_path / "out").exists()
 
 
+def test_a_print_of_16_bits_is_timed(bank: Bank, photographs: Path, tmp_path: Path) -> None:
+    options: dict[str, Any] = {"print": "A4", "steps": 10, "coarse_to_fine": False, "format": "tiff", "depth": 16}
+    run = apply.prepare(bank, "wave", [photographs / "astronaut.jpg"], tmp_path / "out", **options)
+    (result,) = estimate([run], GpuExecutor())  # type: ignore[arg-type]
+    assert result.seconds == pytest.approx(2.0 * 10 * 3508 * 2480 / 256**2, rel=0.01)
+
+
 def test_nothing_starts_where_nothing_is_to_do(bank: Bank, photographs: Path, tmp_path: Path) -> None:
     for path in photographs.iterdir():
         path.write_bytes(b"")
