@@ -48,6 +48,7 @@ from pipeline.settings import ingest_settings, synthesis_settings
 from stylebank import images
 from stylebank.bank import Bank
 from tests.bench import drawing, judges, metrics
+from tests.bench.variants import VARIANTS
 
 DATA = Path(__file__).parents[2] / "data"
 PAIRS = (
@@ -58,17 +59,6 @@ PAIRS = (
     "coffee:moulin_de_la_galette",
     "china:village_street_in_auvers",
 )
-_FIVE = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
-VARIANTS: dict[str, dict[str, Any]] = {
-    "default": {},
-    "original": {"preset": "original", "measure": {"preset": "original"}},
-    "max pooling": {"measure": {"pooling": "max"}},
-    "replicate": {"measure": {"padding": "replicate"}},
-    "zero": {"measure": {"padding": "zero"}},
-    "five layers": {"layers": _FIVE, "measure": {"layers": _FIVE}},
-    "one size": {"coarse_to_fine": False},
-    "own colors": {"match_color": False},
-}
 PHOTOGRAPH = "(photograph)"
 CURVE_WEIGHTS = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0)
 STYLE_MEASURES = judges.STYLE_JUDGES if judges.efficientnet_installed() else judges.STYLE_JUDGES[:-1]
