@@ -1,6 +1,6 @@
 """A step's time beside the convolutions' own and beside the original program's, and both beside each other.
 
-    floor         VGG-19 forward and backward on stylebank's trunk, the loss being the sum of the 16 layers' means
+    floor         VGG-19 forward and backward on stylebank's trunk, the loss being the sum of the style layers' means
     last layer    the same with the last layer's mean alone for a loss: nothing is added on the way back
     reference     the original program, written plainly: `reference.py`
     float32       stylebank
@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import functools
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ import numpy as np
 from pipeline.backends import devices, runtime
 from pipeline.backends.compile import compile_step
 from pipeline.ingest.measure import measure_pixels
-from pipeline.settings import SynthesisSettings
+from pipeline.settings import IngestSettings, SynthesisSettings
 from pipeline.synthesis.losses.functional import EXACT_TOLERANCE, layer_target
 from pipeline.synthesis.losses.objective import Objective
 from pipeline.synthesis.losses.problem import StyleTarget
@@ -38,6 +38,8 @@ from tests.bench.reference import Reference
 
 ops = runtime.keras.ops  # with the backend's own silence while it loads
 LAYERS = tuple(CONVOLUTIONS)
+#: How a painting is measured: by today's defaults, or at all convolutions as for the original program.
+MEASURES = {"default": IngestSettings(), "sixteen": IngestSettings(layers=LAYERS, pooling="avg")}
 SIZES = (256, 512, 1024)
 #: As many as make the medians of two runs agree, without 1024 taking all the time.
 _ROUNDS = {256: 15, 512: 9, 1024: 5}
@@ -48,9 +50,9 @@ _BUSY = 0.3
 Action = Callable[[], object]
 
 
-def floor(network: VGG19, pixels: Pixels, *, last: bool) -> Action:
-    """VGG-19 forward and backward with the sum of means for a loss, of all layers or of the last."""
-    layers = LAYERS[-1:] if last else LAYERS
+def floor(network: VGG19, pixels: Pixels, *, last: bool, layers: Sequence[str] = LAYERS) -> Action:
+    """VGG-19 forward and backward with the sum of means for a loss, of all `layers` or of the last."""
+    layers = layers[-1:] if last else layers
 
     def forward(images: Any, parameters: Any) -> list[Any]:
         features = network.features(images, parameters, layers)
@@ -68,9 +70,10 @@ def floor(network: VGG19, pixels: Pixels, *, last: bool) -> Action:
 
 def stylebank_step(objective: Objective, style: Pixels, subject: Pixels) -> Action:
     """One evaluation of the objective and its gradient: the default padding and tolerance, styles alone."""
-    measured = measure_pixels(style, VGG19(_weights(), "avg", objective.network.padding), LAYERS)
+    network = VGG19(_weights(), objective.network.pooling, objective.network.padding)
+    measured = measure_pixels(style, network, objective.layers)
     targets, exact = (
-        [runtime.to_tensors(layer_target(measured[layer], tolerance)) for layer in LAYERS]
+        [runtime.to_tensors(layer_target(measured[layer], tolerance)) for layer in objective.layers]
         for tolerance in (SynthesisSettings().tolerance, EXACT_TOLERANCE)
     )
     problem = objective.problem([StyleTarget(targets, exact)], subject[None])
@@ -113,12 +116,14 @@ def measure(
     sizes: tuple[int, ...] = SIZES,
     rounds: int | None = None,
     told: Callable[[str], None] = lambda text: None,
+    way: IngestSettings = MEASURES["default"],
 ) -> dict[str, Any]:
     """Return seconds of every round, medians and ratios by size."""
     fastest = devices.resolve_precision("auto")
     kinds = list(dict.fromkeys(["float32", fastest]))
-    trunks = {kind: VGG19(_weights(), "avg", "reflect", kind) for kind in kinds}
-    objectives = {kind: Objective(_weights(), "avg", "reflect", LAYERS, precision=kind) for kind in kinds}
+    pooling, padding, layers = way.pooling, way.padding, way.layers
+    trunks = {kind: VGG19(_weights(), pooling, padding, kind) for kind in kinds}
+    objectives = {kind: Objective(_weights(), pooling, padding, layers, precision=kind) for kind in kinds}
     figures: dict[str, Any] = {"fastest precision": fastest, "device": devices.devices()[0]}
     figures |= {"load before": timing.load(), "sizes": {}}
     for size in sizes:
@@ -127,8 +132,8 @@ def measure(
         reference = Reference(_weights(), style)
         actions: dict[str, Action] = {}
         for kind in kinds:
-            actions[f"floor, {kind}"] = floor(trunks[kind], subject, last=False)
-            actions[f"last layer, {kind}"] = floor(trunks[kind], subject, last=True)
+            actions[f"floor, {kind}"] = floor(trunks[kind], subject, last=False, layers=layers)
+            actions[f"last layer, {kind}"] = floor(trunks[kind], subject, last=True, layers=layers)
             actions[f"stylebank, {kind}"] = stylebank_step(objectives[kind], style, subject)
         actions["reference"] = functools.partial(reference, subject)
         timing.interleaved(actions, 1)  # traces, and the first use of a shape
@@ -184,10 +189,11 @@ def tables(figures: dict[str, Any]) -> str:
 @click.command()
 @click.option("--sizes", default=",".join(map(str, SIZES)), show_default=True, help="Longest sides.")
 @click.option("--rounds", type=click.IntRange(1), help="Of every size; fewer of the larger ones unless given.")
+@click.option("--measure", "way", type=click.Choice(list(MEASURES)), default="default", show_default=True)
 @timing.json_option
-def main(sizes: str, rounds: int | None, output: Path | None) -> None:
+def main(sizes: str, rounds: int | None, way: str, output: Path | None) -> None:
     """Time a step against the convolutions' own time and the original program's step."""
-    figures = measure(tuple(map(int, sizes.split(","))), rounds, lambda text: click.echo(text, err=True))
+    figures = measure(tuple(map(int, sizes.split(","))), rounds, lambda text: click.echo(text, err=True), MEASURES[way])
     click.echo(tables(figures))
     timing.write(output, figures)
 
