@@ -13,10 +13,26 @@ from stylebank.errors import UsageError
 from stylebank.style import CONVOLUTIONS
 
 
-def test_the_defaults_are_the_sixteen_convolutions_at_three_scales() -> None:
+def test_the_defaults_are_five_layers_under_maximum_pooling_at_three_scales() -> None:
     settings = ingest_settings()
-    assert settings.layers == tuple(CONVOLUTIONS) and len(settings.layers) == 16
-    assert settings.scales == (256, 512, 1024)
+    assert settings.layers == ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
+    assert (settings.pooling, settings.padding, settings.scales) == ("max", "reflect", (256, 512, 1024))
+
+
+@pytest.mark.parametrize("detail", [-0.1, 2.1, float("nan"), "1", True])
+def test_content_detail_has_bounds(detail: object) -> None:
+    with pytest.raises(UsageError, match=r"content_detail .*expected 0 to 2"):
+        synthesis_settings(content_detail=detail)
+
+
+@pytest.mark.parametrize(
+    ("layers", "message"),
+    [(("pixels",), "always measured"), (("relu9_1",), "VGG-19 has"), ((), "at least one"), ("relu4_2", "a list")],
+)
+def test_content_layers_are_layers_of_the_network(layers: object, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        synthesis_settings(content_layers=layers)
+    assert synthesis_settings(content_layers=["relu4_2", "relu3_2"]).content_layers == ("relu3_2", "relu4_2")
 
 
 def test_the_original_preset_is_the_original_program() -> None:

@@ -13,11 +13,13 @@ import pytest
 
 from pipeline.cli import logs
 from pipeline.jobs.events import Stepped
+from pipeline.settings import SynthesisSettings
 from tests.cli.conftest import NAMES, apply, command
 from tests.conftest import Result
 from tests.fake_cli import LIGHT
 
 Run = Callable[..., Result]
+STEPS = SynthesisSettings().steps
 
 
 def events(text: str) -> list[dict[str, Any]]:
@@ -39,11 +41,11 @@ def test_log_json_prints_one_event_a_line(folder: Path) -> None:
     }
     done, failed = finished["in/a.png"], finished["in/text.png"]
     assert (done["output"], done["level"]) == ("a.wave.jpg", "info")
-    assert done["loss"] == pytest.approx(1 / 40)  # the fake loses 1 / step
+    assert done["loss"] == pytest.approx(1 / STEPS)  # the fake loses 1 / step
     assert failed["level"] == "error" and failed["message"] == failed["error"]
     assert {event["total"] for event in printed if event["event"] == "begin"} == {4}
     first_step = next(event for event in printed if event["event"] == "step")
-    assert (first_step["loss"], first_step["step"], first_step["steps"]) == (1.0, 1, 40)
+    assert (first_step["loss"], first_step["step"], first_step["steps"]) == (1.0, 1, STEPS)
     counts = {"done": 3, "failed": 1, "skipped": 0, "total": 4}
     assert printed[-1] | {"event": "summary", **counts} == printed[-1]
 
@@ -110,5 +112,5 @@ def test_the_loggers_are_left_as_they_were(capsys: pytest.CaptureFixture[str]) -
 def test_plain_lines_stay_as_they_are(folder: Path) -> None:
     lines = apply(folder, "").stderr.splitlines()
     (line,) = [line for line in lines if "a.png" in line]
-    assert line.startswith("[1/3] a.png: a.wave.jpg, 512 x 427, loss 1 -> 0.025 in ")
+    assert line.startswith(f"[1/3] a.png: a.wave.jpg, 512 x 427, loss 1 -> {1 / STEPS:g} in ")
     assert lines[-1] == "3 done"
