@@ -64,6 +64,12 @@ class PrintSize:
         sides = round(self.width / _MM_PER_INCH * dpi), round(self.height / _MM_PER_INCH * dpi)
         return sides[::-1] if self.turns and subject_size[0] > subject_size[1] else sides
 
+    @property
+    def turned_text(self) -> str:
+        """The text of a written size in the other orientation."""
+        width, height = self.text.split("x")
+        return f"{height[:-2]}x{width}{height[-2:]}"
+
 
 def parse(text: str) -> PrintSize:
     """Return the print size that a text names: ``30x20cm``, ``300x200mm``, ``12x8in``, or a named format.

@@ -55,7 +55,7 @@ _DEFAULT = SynthesisSettings()
     "--print",
     metavar="SIZE",
     help="Size of the print, in place of --size: 30x20cm, 300x200mm, 12x8in (width x height), or "
-    f"{', '.join(FORMATS)}, which lie or stand as the SUBJECT does.",
+    f"{', '.join(FORMATS)}, which are landscape or portrait as the SUBJECT is.",
 )
 @click.option(
     "--fit",

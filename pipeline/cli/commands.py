@@ -19,7 +19,7 @@ from .errors import report_refused_results
 #: Every command with the first sentence of its help, so that a list of commands loads none of them.
 COMMANDS = {
     "add": "Measure paintings and keep them in the bank.",
-    "remeasure": "Measure paintings anew for the styles that are of them.",
+    "remeasure": "Measure paintings again and update the styles made from them.",
     "list": "List the styles in the bank.",
     "show": "Print the header of a style: source, scales, layers, digests and recipe.",
     "remove": "Remove styles from the bank.",

@@ -39,6 +39,7 @@ def print_plan(context: options.CliContext, runs: Sequence[Run], executor: Execu
     from ..jobs.apply import left_out
     from ..jobs.estimate import estimate as estimate_runs
     from ..jobs.estimate import free_bytes
+    from ..jobs.notes import expected_notes, request_notes
     from ..jobs.subjects import ignored_line
 
     ignored = left_out(runs)
@@ -46,8 +47,12 @@ def print_plan(context: options.CliContext, runs: Sequence[Run], executor: Execu
         context.detail(f"{printable(each.path)}: {each.reason}; left out")
     if ignored:
         context.note(ignored_line(ignored))
+    for note in request_notes(runs):
+        context.note(note)
     context.print("timing a few steps")
     estimates = estimate_runs(runs, executor)
+    for note in expected_notes([image for estimate in estimates for image in estimate.pending]):
+        context.note(note)
     setup = sum(estimate.setup or 0.0 for estimate in estimates)
     seconds = sum(estimate.seconds or 0.0 for estimate in estimates)
     pictures = sum(estimate.to_make for estimate in estimates)

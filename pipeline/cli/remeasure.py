@@ -34,12 +34,12 @@ _STOPPING_ERRORS = (BankBusy, OutputRefused, WeightsRefused)
 @options.max_pixels
 @click.pass_obj
 def command(context: options.CliContext, /, paintings: tuple[str, ...], dry_run: bool, **settings: Any) -> int:
-    """Measure paintings anew for the styles that are of them.
+    """Measure paintings again and update the styles made from them.
 
     A style is of a painting if it was measured from the same bytes, whatever its name. It keeps its
     name, tags and scales, and gets the layers, pooling and padding of today's defaults or of the
     options. The trash keeps the style as it was. Styles that have these settings are left as they are.
-    Styles of --preset original are, too, unless an option other than --scales is given.
+    Styles measured with --preset original change only if an option other than --scales is given.
 
     \b
       $ stylebank remeasure paintings/*.jpg --dry-run

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from shlex import quote
 
 from stylebank.bank.fingerprints import describe, listed
-from stylebank.errors import plural
+from stylebank.errors import plural, printable
 from stylebank.style import CONVOLUTIONS, PIXELS, Fingerprint, Header
 
 from ..settings import MEASURE_PRESETS, IngestSettings, ingest_settings
@@ -46,7 +47,8 @@ def outdated_note(headers: Sequence[Header]) -> str:
     subject = f"style {listed(names)}" if len(names) == 1 else f"{plural(len(names), 'style')} ({listed(names)})"
     combined = [header.name for header in outdated if header.recipe]
     again = f", then mix or pool {listed(combined)} again" if combined else ""
+    painting = printable(outdated[0].source.filename) if len(outdated) == 1 and not combined else ""
     return (
         f"{subject}: measured by the defaults of an earlier version, {describe(outdated[0].fingerprint)}. "
-        f"A new measure gives better pictures: stylebank remeasure PAINTING{again}"
+        f"A new measure gives better pictures: stylebank remeasure {quote(painting) if painting else 'PAINTING'}{again}"
     )

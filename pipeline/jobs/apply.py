@@ -13,7 +13,7 @@ from ..execution import batching
 from ..execution.executors import Executor, make_executor
 from .each import blend_note, require_folder, single_styles
 from .events import Listener, Notice, Progress, logged
-from .outdated_styles import outdated_styles
+from .notes import request_notes
 from .plan import require_possible
 from .prepare import files_beside_subjects
 from .presets import prepare
@@ -159,11 +159,9 @@ def execute(
     ignored = left_out(runs)
     for each in ignored:
         listener(Notice(text=f"{printable(each.path)}: {each.reason}; left out", verbose=True))
-    for note in dict.fromkeys([*(note for run in runs for note in run.notes()), outdated_styles(runs)]):
-        if note:
-            listener(Notice(text=note))
+    for note in request_notes(runs):
+        listener(Notice(text=note))
     if not any(run.planned.tasks for run in runs):
-        listener(Notice(text="no picture failed before, by the record; nothing is repeated"))
         return []
     for note in print_notes(runs, executor):
         listener(Notice(text=note))

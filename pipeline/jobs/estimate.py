@@ -10,7 +10,7 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +25,10 @@ from ..execution.executors import Executor, InProcessExecutor
 from ..execution.messages import ImageBatch
 from ..settings import AUTO, SynthesisSettings
 from ..synthesis.masks import RegionMasks
+from .cost import cost, sizes_computed
 from .existing import notice
 from .precision import settle_precision
+from .prints import with_print_advice
 from .resume import PendingImage, find_pending
 from .run import Run
 
@@ -79,6 +81,8 @@ class Estimate:
         Whether that picture is computed in tiles, because the free memory does not hold it whole.
     problem : str
         Reason why the largest picture does not fit into the memory; empty if it does.
+    pending : tuple of PendingImage
+        The images to compute.
     """
 
     style: str
@@ -96,6 +100,7 @@ class Estimate:
     memory: int | None = None
     tiled: bool = False
     problem: str = ""
+    pending: tuple[PendingImage, ...] = field(default=(), repr=False, compare=False)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the estimate as a dictionary for JSON."""
@@ -164,7 +169,9 @@ def _estimate_run(run: Run, pairs: list[tuple[PendingImage, Any]], timer: _Timer
     if timer is not None and sizes:
         result, setup = timer.measure(run, sizes.most_common(1)[0][0])
         if result is not None:
-            seconds = result.rate * sum(_cost(size, run.worker_settings) * count for size, count in sizes.items())
+            regions = len(run.style_spec.regions)
+            costs = (cost(size, run.worker_settings, regions) * count for size, count in sizes.items())
+            seconds = result.rate * sum(costs)
     on_gpu = timer is not None and (timer.device or "").startswith("gpu")
     memory, tiled, problem = _memory(run, list(sizes), on_gpu) if sizes else (None, False, "")
     if tiled and seconds is not None:
@@ -186,6 +193,7 @@ def _estimate_run(run: Run, pairs: list[tuple[PendingImage, Any]], timer: _Timer
         memory,
         tiled,
         problem,
+        tuple(pending),
     )
 
 
@@ -195,7 +203,8 @@ def _memory(run: Run, sizes: Sequence[tuple[int, int]], on_gpu: bool) -> tuple[i
 
     settings, precision = run.settings, "float32" if run.precision == AUTO else run.precision
     optimizer, regions = settings.optimizer, len(run.style_spec.regions)
-    size = max((level for each in sizes for level in _level_sizes(each, run.worker_settings)), key=math.prod)
+    levels = [(level, whole) for whole in sizes for level in sizes_computed(whole, run.worker_settings)]
+    size, result_size = max(levels, key=lambda pair: math.prod(pair[0]))
     available = _NO_LIMIT if on_gpu else free_memory() or _NO_LIMIT
     tiled, problem = True, ""
     try:
@@ -203,7 +212,7 @@ def _memory(run: Run, sizes: Sequence[tuple[int, int]], on_gpu: bool) -> tuple[i
             size, 1, precision, available, optimizer=optimizer, limit=settings.memory_limit, regions=regions
         )
     except UsageError as error:
-        problem = str(error)
+        problem = with_print_advice(str(error), result_size, settings)
     return estimate_bytes(size, 1, precision, tiled=tiled, optimizer=optimizer, regions=regions), tiled, problem
 
 
@@ -269,7 +278,7 @@ class _Timer:
         times = self._executor.run_once(functools.partial(worker.time_steps, context=context, batch=batch))
         if times is None:
             return None
-        return _Trial(times.seconds / (times.progress * _cost((width, height), settings)), loading, times.setup)
+        return _Trial(times.seconds / (times.progress * cost((width, height), settings, count)), loading, times.setup)
 
 
 def free_bytes(folder: Path) -> int:
@@ -281,15 +290,3 @@ def free_bytes(folder: Path) -> int:
 def _whole(run: Run) -> SynthesisSettings:
     """Return the settings of a run for whole pictures, which a trial computes."""
     return dataclasses.replace(run.worker_settings, proof=None, proof_at=None)
-
-
-def _cost(size: tuple[int, int], settings: SynthesisSettings) -> float:
-    """Return pixels times steps, summed over the scales of the pyramid."""
-    return float(sum(settings.steps * width * height for width, height in _level_sizes(size, settings)))
-
-
-def _level_sizes(size: tuple[int, int], settings: SynthesisSettings) -> list[tuple[int, int]]:
-    from ..synthesis.proof import level_sizes
-    from ..synthesis.pyramid import pyramid
-
-    return level_sizes(pyramid(size, settings), settings)

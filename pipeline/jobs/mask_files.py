@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stylebank import images
-from stylebank.errors import StylebankError, printable
+from stylebank.errors import StylebankError, UsageError, printable
 from stylebank.files import digest_file
 from stylebank.images import shown_size
 
@@ -40,6 +40,8 @@ class MaskFiles:
 
     Raises
     ------
+    UsageError
+        If a mask that all subjects share does not exist.
     ImageRefused
         If a mask that all subjects share cannot be read.
     """
@@ -51,6 +53,8 @@ class MaskFiles:
         self._taken: set[str] = set()
         for region in self._masked:
             if SUBJECT not in str(region.mask):
+                if not os.path.lexists(str(region.mask)):
+                    raise UsageError(f"mask {printable(str(region.mask))}: no such file. Check the path.")
                 self._read(str(region.mask))
 
     @property

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+import re
 
 import numpy as np
 import numpy.typing as npt
@@ -10,8 +12,9 @@ import numpy.typing as npt
 from stylebank import images
 from stylebank.images import Pixels
 
-from ..print_sizes import Layout, lay_out
+from ..print_sizes import Layout, lay_out, parse
 from ..settings import SynthesisSettings
+from ..synthesis.memory import SIZE_ADVICE
 from ..synthesis.proof import Box, tile_box
 
 #: Fractions of the print's density, and of the photograph's area, below which a note says what is lost.
@@ -37,7 +40,7 @@ def fitted(picture: images.Picture, placed: Layout, settings: SynthesisSettings)
         picture,
         pixels=images.resize(picture.pixels, placed.size, picture.alpha, box),
         alpha=alpha,
-        notes=(*picture.notes, *_notes(placed, settings)),
+        notes=(*picture.notes, *notes_of(picture.size, settings)),
     )
 
 
@@ -61,7 +64,11 @@ def with_proof_note(picture: images.Picture, settings: SynthesisSettings) -> ima
     return dataclasses.replace(picture, notes=(*picture.notes, note))
 
 
-def _notes(placed: Layout, settings: SynthesisSettings) -> list[str]:
+def notes_of(subject_size: tuple[int, int], settings: SynthesisSettings) -> list[str]:
+    """Return notes on what is cut off a subject of (width, height) and how far it is enlarged; none without a print."""
+    placed = layout(subject_size, settings)
+    if placed is None:
+        return []
     notes = []
     kept = (placed.box[2] - placed.box[0]) * (placed.box[3] - placed.box[1])
     if kept < _CROPPED:
@@ -69,12 +76,51 @@ def _notes(placed: Layout, settings: SynthesisSettings) -> list[str]:
             f"print {settings.print} has another shape; {100 * (1 - kept):.0f} % of the picture is cropped "
             "(--fit border keeps all)"
         )
+    covered = placed.size[0] * placed.size[1] / (placed.paper[0] * placed.paper[1])
+    if min(kept, covered) < _CROPPED:
+        notes += _turned(subject_size, settings)
     if settings.dpi is not None and placed.dpi < _ENLARGED * settings.dpi:
         notes.append(
             f"has {placed.dpi:.0f} dots per inch at this print size; it is enlarged to {settings.dpi:g} dpi, "
             "and the style adds the detail"
         )
     return notes
+
+
+def _turned(subject_size: tuple[int, int], settings: SynthesisSettings) -> list[str]:
+    """Return a note on a written size whose other orientation suits the subject."""
+    size = parse(settings.print or "")
+    ratio = subject_size[0] / subject_size[1]
+    if size.turns or (size.width - size.height) * (ratio - 1) >= 0:
+        return []
+    sheet, photograph = ("portrait", "landscape") if ratio > 1 else ("landscape", "portrait")
+    gain = "cuts less off" if settings.fit == "crop" else "leaves less paper white"
+    return [
+        f"print {size.text} is {sheet} and the photograph is {photograph}; --print {size.turned_text} {gain}",
+    ]
+
+
+def with_print_advice(error: str, result_size: tuple[int, int], settings: SynthesisSettings) -> str:
+    """Return the error of a picture that is too large for the memory, with the options that set its size.
+
+    Parameters
+    ----------
+    error
+        As `synthesis.memory.require_memory` raises it, or any other.
+    result_size
+        Width and height of the whole result.
+    """
+    if settings.proof is not None:
+        return SIZE_ADVICE.sub("Choose a smaller --proof", error)
+    if settings.print is None or settings.dpi is None:
+        return error
+    dpi = settings.dpi
+
+    def advice(match: re.Match[str]) -> str:
+        lower = math.floor(dpi * int(match[1]) / max(result_size))
+        return f"Choose --dpi {lower} or less, a smaller --print" if lower >= 1 else "Choose a smaller --print"
+
+    return SIZE_ADVICE.sub(advice, error).replace("Try a smaller --size.", "Try a lower --dpi or a smaller --print.")
 
 
 def on_paper(

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from stylebank.errors import OutputRefused, printable
+from stylebank.errors import OutputRefused
 
 from ..execution import batching, worker
 from ..execution.executors import Executor, InProcessExecutor
@@ -16,8 +16,10 @@ from ..execution.messages import BatchResult, ImageBatch, WorkerContext, WorkerS
 from .decoder import Decoder, image_batch
 from .events import EtaEstimator, Finished, Listener, Notice, Progress, Started, Stepped
 from .existing import Difference, notice
+from .notes import picture_notes
 from .output_folders import OutputFolders
 from .precision import settle_precision, with_auto_precision
+from .prints import with_print_advice
 from .record import Entry
 from .resume import PendingImage, failed, find_pending
 from .run import Run
@@ -223,7 +225,8 @@ class Runner:
             self._query_seconds = 0.0
             self._eta.finished(image.cost, counted=not result.error)
             if result.error:
-                self._writer.record([(image, failed(image.task, image.entry, result.error))])
+                error = with_print_advice(result.error, image.size or (1, 1), image.run.settings)
+                self._writer.record([(image, failed(image.task, image.entry, error))])
                 image.picture = image.regions = None
                 continue
             image.entry = dataclasses.replace(
@@ -257,14 +260,8 @@ class Runner:
         self._announced.add(image.number)
         self._send(Started, image, together=together)
         if image.picture is not None:
-            for text in image.picture.notes:
-                self._send(Notice, image, text=f"{printable(image.task.subject)}: {text}")
-            for text in image.run.mask_files.take_notes(image.task.subject):
+            for text in picture_notes(image, image.picture):
                 self._send(Notice, image, text=text)
-            if image.run.outputs.loses_alpha(image.picture):
-                format = image.run.settings.format
-                text = f"{format} has no transparency; composited over white (--format png keeps it)"
-                self._send(Notice, image, text=f"{printable(image.task.output)}: {text}")
 
     def _on_ready(self, machine: Mapping[str, Any], run: Run | None = None) -> None:
         if run is None:

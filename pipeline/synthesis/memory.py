@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from stylebank.errors import UsageError
 
 from ..backends.host_memory import free_memory, sharing_processes
@@ -21,6 +23,8 @@ _TILE_BYTES = 800_000_000
 #: Arrays of three float32 per pixel: the subject at several sizes, the first image, smoothness, and others.
 _RGB_FLOAT32_ARRAYS = 14
 _NO_LIMIT = 1 << 60
+#: The size that fits, in the message of `require_memory`.
+SIZE_ADVICE = re.compile(r"Choose --size (\d+) or less")
 
 
 def estimate_bytes(

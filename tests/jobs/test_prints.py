@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,9 +17,11 @@ import pipeline
 from pipeline.execution import worker
 from pipeline.jobs import job_file, presets
 from pipeline.jobs.estimate import estimate
+from pipeline.jobs.notes import expected_notes, request_notes
 from pipeline.jobs.print_plan import print_notes
 from pipeline.jobs.run import Run
 from pipeline.jobs.status import status
+from pipeline.synthesis.memory import require_memory
 from pipeline.synthesis.proof import tile_box
 from pipeline.vgg import weights
 from stylebank.bank import Bank
@@ -291,3 +294,72 @@ def test_a_proof_of_a_large_picture_is_estimated_by_its_parts(bank: Bank, thirds
     (whole,) = estimate([presets.prepare(bank, "wave", [thirds], **options)], trial=False)
     (proof,) = estimate([presets.prepare(bank, "wave", [thirds], proof=512, **options)], trial=False)
     assert whole.problem and not proof.problem and proof.memory is not None and proof.memory < 4e9
+
+
+@pytest.mark.parametrize(
+    ("size", "fit", "expected"),
+    [
+        ("10x15cm", "crop", "portrait and the photograph is landscape; --print 15x10cm cuts less off"),
+        ("10x15cm", "border", "portrait and the photograph is landscape; --print 15x10cm leaves less paper white"),
+        ("8.5x12in", "crop", "portrait and the photograph is landscape; --print 12x8.5in cuts less off"),
+        ("15x10cm", "crop", ""),
+        ("10x10cm", "crop", ""),
+        ("A5", "crop", ""),
+    ],
+)
+def test_a_size_in_the_wrong_orientation_names_the_other_one(
+    bank: Bank, thirds: Path, seen: list[Any], size: str, fit: str, expected: str
+) -> None:
+    found = [note for note in make(bank, thirds, print=size, fit=fit, dpi=40)[1] if "the photograph is" in note]
+    assert len(found) == bool(expected) and all(note == f"{thirds}: print {size} is {expected}" for note in found)
+
+
+def _keep_note(notes: list[str], event: Any) -> None:
+    if event.kind == "note" and not event.verbose:
+        notes.append(event.text)
+
+
+@pytest.mark.usefixtures("seen")
+@pytest.mark.parametrize("count", [1, 12])
+def test_a_dry_run_expects_the_notes_of_the_run(bank: Bank, thirds: Path, count: int) -> None:
+    for number in range(1, count):
+        Image.open(thirds).save(thirds.with_name(f"copy{number}.png"))
+    run = presets.prepare(
+        bank, "wave", [thirds.parent], thirds.parents[1] / "dry", **{**LIGHT, "print": "80x120cm", "format": "png"}
+    )
+    (each,) = estimate([run], trial=False)
+    expected = [*request_notes([run]), *expected_notes(each.pending)]
+    notes: list[str] = []
+    options: dict[str, Any] = {**LIGHT, "print": "80x120cm", "format": "png", "batch_size": 1}
+    listener = functools.partial(_keep_note, notes)
+    pipeline.apply(bank, "wave", [thirds.parent], thirds.parents[1] / "out", listener=listener, **options)
+    assert sorted(note for note in notes if not note.startswith("print 80x120cm at")) == sorted(expected)
+    # enlarged 40 pixels to 120 cm, cropped to 2/9 of the area, the other orientation, and styles of another scale
+    for part in ("has 1 dots per inch", "78 % of the picture is cropped", "--print 120x80cm cuts", "style wave: "):
+        assert len([note for note in expected if part in note]) == (1 if part == "style wave: " else count)
+
+
+@pytest.mark.usefixtures("seen")
+def test_a_print_too_large_for_the_memory_names_a_density_that_fits(bank: Bank, thirds: Path) -> None:
+    options: dict[str, Any] = {"print": "A1", "precision": "float32", "memory_limit": 6_000_000_000}
+    (each,) = estimate([presets.prepare(bank, "wave", [thirds], **options)], trial=False)
+    named = re.search(r"Choose --dpi (\d+) or less, a smaller --print, or a higher --memory-limit\.", each.problem)
+    assert named and "--size" not in each.problem and int(named[1]) < 300
+    (each,) = estimate([presets.prepare(bank, "wave", [thirds], dpi=int(named[1]), **options)], trial=False)
+    assert not each.problem
+    (each,) = estimate([presets.prepare(bank, "wave", [thirds], proof=3000, **options)], trial=False)
+    assert "Choose a smaller --proof" in each.problem and "--size" not in each.problem
+
+
+def test_the_failure_of_a_print_names_its_options(
+    bank: Bank, thirds: Path, seen: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(self: Stylizer, subject: Any, **options: Any) -> Any:
+        height, width = subject.shape[:2]
+        require_memory((100 * width, 100 * height), 1, "float32", limit=4_000_000_000)
+
+    monkeypatch.setattr(Stylizer, "stylize", refuse)
+    with pytest.raises(pipeline.ImagesFailed, match=r"Choose --dpi \d+ or less, a smaller --print, or a higher"):
+        make(bank, thirds, print="10x10cm")
+    with pytest.raises(pipeline.ImagesFailed, match=r"Choose --size \d+ or less, or a higher"):
+        make(bank, thirds, size=120)

@@ -160,3 +160,15 @@ def test_masks_of_a_proof_keep_the_subject_outside(
     subject = images.resize(china, (320, 213))[top:bottom, left:right]
     np.testing.assert_allclose(tile[:, 48:], subject[:, 48:], atol=0.02)
     assert np.abs(tile[:, :46] - subject[:, :46]).mean() > 3
+
+
+@pytest.mark.parametrize(("strength", "pictures"), [(1.0, 2), (0.5, 3)])
+def test_the_measurements_of_a_proof_count_as_forward_passes(strength: float, pictures: int) -> None:
+    settings = SynthesisSettings(proof=512, strength=strength)
+    sizes = [(600, 400), (1200, 800), (2400, 1600)]
+    # parts of 1200 x 800: 512 / 2 + 2 * 96 = 448 in steps of 16; of 2400 x 1600: 512 + 2 * 96 = 704; 3 x 2 and 4 x 3
+    # of them cover their sizes, of which 6 and 7 are samples
+    expected = 448**2 * (pictures * (1 + 6) + 1) + 704**2 * (pictures * (1 + 7) + 1)
+    assert proof.measured_pixels(sizes, settings) == pytest.approx(expected, rel=0.08)
+    assert proof.measured_pixels(sizes[:1], settings) == 0
+    assert proof.measured_pixels(sizes, SynthesisSettings(strength=strength)) == 0
