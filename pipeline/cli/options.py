@@ -104,7 +104,7 @@ class Layers(click.ParamType):  # type: ignore[type-arg]
 
 
 class Bytes(click.ParamType):  # type: ignore[type-arg]
-    """A size of memory."""
+    """A size of memory or of files."""
 
     name = "size"
     _UNITS = ("", "k", "m", "g", "t")
@@ -114,7 +114,7 @@ class Bytes(click.ParamType):  # type: ignore[type-arg]
         parts = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)(?:b|)\s*", str(value), re.IGNORECASE)
         number = float(parts[1]) * (1024 if parts[3] else 1000) ** self._UNITS.index(parts[2].lower()) if parts else 0
         if number < 1:
-            self.fail(f"{value!r} is not a size of memory such as 8GB or 512MB.", param, ctx)
+            self.fail(f"{value!r} is not a size such as 8GB or 512MB.", param, ctx)
         return int(number)
 
 

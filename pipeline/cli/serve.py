@@ -21,8 +21,8 @@ from .path_types import PathName
     default="127.0.0.1",
     show_default=True,
     metavar="ADDRESS",
-    help="Address to listen on. Other machines reach the page only if this names one of their networks; "
-    "it then asks for a token.",
+    help="Address to listen on. The default is reached from this machine only; 0.0.0.0 is reached from other "
+    "machines, and the page then asks for a token.",
 )
 @click.option(
     "--token",
@@ -40,7 +40,7 @@ from .path_types import PathName
     type=options.Bytes(),
     default="4GB",
     show_default=True,
-    help="Size of the folder; the oldest finished pictures are deleted above it.",
+    help="Size of the folder on disk. Above it, unused uploads and the oldest finished pictures are deleted.",
 )
 @options.max_pixels
 @click.option(
@@ -62,7 +62,7 @@ def command(
     """Serve a page to try styles on photographs.
 
     The page shows the bank as a wall, and a picture while it grows. It makes the pictures that
-    'stylebank apply' makes. The queue stays in a folder, so that a restart goes on with it.
+    'stylebank apply' makes. The queue stays in a folder, so that it resumes after a restart.
     Ctrl-C ends the server. Needs the extra 'web'.
 
     \b

@@ -29,6 +29,7 @@ from .security import Guard
 from .studio import QueueFull, Studio, UnknownItem
 from .uploads import MAX_BYTES, StorageFull, TooLarge, TooSlow, read_limited
 from .wall import Wall, defaults
+from .wording import for_page
 
 _REQUEST_BYTES = 64 << 10
 #: Seconds after which an idle stream of events says that it lives.
@@ -235,7 +236,7 @@ async def _decoded(request: Request, kind: type[T]) -> T:
 
 async def _refused(_request: Request, error: Exception) -> Response:
     status = next((status for kind, status in _STATUS.items() if isinstance(error, kind)), 422)
-    return JSONResponse({"error": str(error)}, status)
+    return JSONResponse({"error": for_page(str(error))}, status)
 
 
 async def _broken(_request: Request, error: Exception) -> Response:

@@ -133,6 +133,16 @@ def picture_name(job: Job, file: str = "") -> str:
     return f"{(photo or 'picture')[:80]}.{styles[:80]}{sixteen}{suffix}"
 
 
+def shell_comment(name: str) -> str:
+    """Return a line with the name of a photograph, as a comment of a shell; empty without a name.
+
+    Some shells run comments that are typed as commands, so every character that a shell could act on becomes ``_``.
+    The comment has its own line: after a command, such a shell would take its words for arguments.
+    """
+    shown = re.sub(r"[^\w.,+ -]", "_", name)
+    return f"# {shown}\n" if shown.strip() else ""
+
+
 def _plain(text: str) -> str:
     """Return a text as a part of a file name on every system."""
     return re.sub(r"[^\w+ -]+", "_", text).strip(" _-")

@@ -19,6 +19,8 @@ SETTINGS = frozenset(
     {
         *("preset", "size", "steps", "strength", "content_weight", "tv_weight", "style_scale", "keep_color"),
         *(
+            "content_detail",
+            "content_layers",
             "match_color",
             "optimizer",
             "precision",

@@ -51,8 +51,10 @@ def choose_token(host: str, token: str | None) -> str | None:
         If the given one is short enough to be guessed.
     """
     if token is not None and len(token) < _SHORTEST_TOKEN:
+        advice = "ask for none" if is_local(host) else "have a new one generated"
         raise UsageError(
-            f"token: {len(token)} characters, expected {_SHORTEST_TOKEN} or more. Leave it out for a new one."
+            f"token: {len(token)} characters, expected {_SHORTEST_TOKEN} or more. "
+            f"Give a longer one, or none to {advice}."
         )
     if token is not None and not (token.isascii() and token.isprintable()):
         raise UsageError("token: expected printable ASCII characters.")

@@ -31,12 +31,14 @@ from .model import (
     Photo,
     PictureRequest,
     picture_name,
+    shell_comment,
     style_texts,
 )
 from .orders import check_order
 from .process import COMMAND, Process, ProcessEnded
 from .storage import Storage
 from .uploads import Uploads
+from .wording import for_page
 from .worker import Order
 
 _MAX_WAITING = 100
@@ -178,7 +180,7 @@ class Studio:
         return path
 
     def command(self, identifier: str) -> str:
-        """Return the command line that makes the picture of a job."""
+        """Return the command line that makes the picture of a job, below a comment with the photograph's name."""
         job = self.job(identifier)
         photo, mask = self.uploads.path(job.photo.id), self.uploads.path(job.mask or "")
         if job.kind != "picture" or photo is None or (job.mask and mask is None):
@@ -190,7 +192,8 @@ class Studio:
             options["device"] = self.options.device
         if self.options.deterministic:
             options["deterministic"] = True
-        return apply_command(self.bank, style_texts(job.styles), photo, options, output=picture_name(job))
+        line = apply_command(self.bank, style_texts(job.styles), photo, options, output=picture_name(job))
+        return shell_comment(job.photo.name) + line
 
     def job(self, identifier: str) -> Job:
         """Return a job; raise `UnknownItem` if there is none."""
@@ -232,7 +235,7 @@ class Studio:
                 await self._save(job)
                 await self._compute(job)
             except (StylebankError, OSError) as error:  # such as a disk that is full
-                job.state, job.error = FAILED, str(error)
+                job.state, job.error = FAILED, for_page(str(error))
             job.ended, job.seconds_left = time.time(), None
             if job.id not in self.board.jobs:  # removed meanwhile
                 remove_folder(self._storage.job_folder(job))
@@ -270,7 +273,8 @@ class Studio:
                 end = {"status": STOPPED}
         job.seconds = round(time.monotonic() - began, 2)
         job.state = end["status"]
-        job.error = end.get("error", "").replace(printable(photo), printable(job.photo.name) or "the photograph")
+        reason = end.get("error", "").replace(printable(photo), printable(job.photo.name) or "the photograph")
+        job.error = for_page(reason)
         job.size, job.files, job.precision = (
             tuple(end.get("size", (0, 0))),
             end.get("files", []),
@@ -283,7 +287,7 @@ class Studio:
         elif event["event"] == "preview":
             job.preview = event["number"]
         elif event["event"] == "note":
-            job.notes = [*job.notes, event["text"]][-10:]
+            job.notes = [*job.notes, for_page(event["text"])][-10:]
         self.board.note(job)
 
     async def _save(self, *changed: Job) -> None:

@@ -17,6 +17,8 @@ from stylebank import images
 from stylebank.errors import ImageRefused, StylebankError, printable
 from stylebank.files import TEMPORARY_PREFIX, make_folder, remove_temporaries, replace_file
 
+from .wording import for_page
+
 #: Bytes of one file. A larger picture goes through `stylebank apply`.
 MAX_BYTES = 256 << 20
 #: Longest side of what the page shows, in pixels.
@@ -108,7 +110,8 @@ class Uploads:
                         raise TooLarge(_too_large())
                     if not self._make_room():
                         raise StorageFull(
-                            "No room is left for another file. Remove finished pictures, or start with more --keep."
+                            "No room is left for another file. "
+                            "Remove finished pictures from the queue, or let the server keep more."
                         )
                     digest.update(chunk)
                     await asyncio.to_thread(file.write, chunk)
@@ -137,7 +140,11 @@ class Uploads:
         width, height = picture.size
         pixels = images.composite_on_white(picture.pixels, picture.alpha)
         write_preview(self.folder / f"{identifier}.preview.jpg", pixels, PREVIEW_SIDE)
-        facts: dict[str, object] = {"width": width, "height": height, "notes": list(picture.notes)}
+        facts: dict[str, object] = {
+            "width": width,
+            "height": height,
+            "notes": [for_page(note) for note in picture.notes],
+        }
 
         def write(temporary: Path) -> None:
             temporary.write_text(json.dumps(facts), encoding="utf-8")

@@ -95,5 +95,6 @@ class Wall:
 def defaults() -> dict[str, Any]:
     """Return the default of each setting that the page has a control for."""
     settings = SynthesisSettings()
-    names = ("size", "steps", "strength", "content_weight", "tv_weight", "style_scale", "keep_color", "format", "seed")
+    sliders = ("strength", "content_weight", "content_detail", "tv_weight", "style_scale")
+    names = (*sliders, "size", "steps", "keep_color", "format", "seed")
     return {name: getattr(settings, name) for name in names}

@@ -220,5 +220,5 @@ def test_a_memory_limit_that_no_picture_fits_is_told_before_work(run: Run, photo
     longest = int(result.stderr.split("Choose --size ")[1].split()[0])
     assert 64 < longest < 2048
     result = run(*arguments, *QUICK, "--memory-limit", "lots")
-    assert result.code == 2 and "'lots' is not a size of memory such as 8GB" in result.stderr
+    assert result.code == 2 and "'lots' is not a size such as 8GB" in result.stderr
     assert run(*arguments, *QUICK, "--memory-limit", "8g").code == 0

@@ -153,7 +153,8 @@ def test_a_whole_stylisation_has_the_bytes_of_apply(real: Window, photo: Path, t
     assert job["state"] == "done" and job["mask"] and [part["weight"] for part in job["styles"]] == [1.0, 0.25]
     page.one("#copy").click()
     line = page.until(lambda: page.one("#command").text)
-    words = shlex.split(line)[1:]
+    assert line.splitlines()[0] == "# china.png"
+    words = shlex.split(line, comments=True)[1:]
     assert words[words.index("--mask") + 1].endswith(job["mask"])
     run_command(words, tmp_path)
     run_command([*words[:-1], "deep.png", "--depth", "16"], tmp_path)
@@ -197,8 +198,8 @@ def test_everything_works_by_keyboard(window: Window, photo: Path) -> None:
     window.one("#steps").send_keys("3", Keys.ENTER)  # a form is sent by Enter
     window.until(lambda: window.one("#download").is_displayed())
     assert window.jobs()[0]["mask"]
-    window.one("#compare").send_keys(Keys.ARROW_RIGHT * 10)
-    assert window.script("return document.getElementById('after').style.clipPath") == "inset(0px 0px 0px 10%)"
+    window.one("#compare").send_keys(Keys.ARROW_LEFT * 10)
+    assert window.script("return document.getElementById('after').style.clipPath") == "inset(0px 10% 0px 0px)"
     assert complaints(window.driver) == []
 
 
@@ -287,15 +288,86 @@ def test_nothing_is_wider_than_the_window(window: Window, photo: Path, width: in
 
 def test_errors_are_sentences_on_the_page(window: Window, tmp_path: Path) -> None:
 
-    def say() -> str:
-        return str(window.one("#say").text)
+    def say(room: str = "#say") -> str:
+        return str(window.one(room).text)
 
     window.one("#make").click()
     window.until(lambda: say() == "Choose a photograph first.")
     document = tmp_path / "letter.jpg"
     document.write_bytes(b"%PDF-1.7 no picture")
     window.one("#files").send_keys(str(document))
-    window.until(lambda: say().startswith("This file: "))
+    window.until(lambda: say("#stage-say").startswith("letter.jpg: "))
     window.server.process.kill()
     window.until(lambda: say() == "The server does not answer. Is 'stylebank serve' still running?")
     assert "Traceback" not in window.one("body").text
+
+
+@pytest.mark.parametrize("size", [(96, 64), (96, 96), (60, 120)])
+def test_the_thumb_at_after_shows_the_result_and_is_below_the_dividing_line(
+    window: Window, tmp_path: Path, size: tuple[int, int]
+) -> None:
+    path = tmp_path / "gray.png"
+    Image.new("RGB", size, (90, 90, 90)).save(path)
+    window.choose_photo(path)
+    window.one(".pick").click()
+    window.put("size", 64)
+    window.put("steps", 2)
+    window.one("#make").click()
+    window.until(lambda: window.one("#download").is_displayed() and window.one("#after").is_displayed())
+    assert window.one("#compare").get_attribute("value") == "100"  # at "After"
+    box = "const box = (id) => document.getElementById(id).getBoundingClientRect();"
+    shown = """const style = getComputedStyle(document.getElementById("after")).clipPath, picture = box("after");
+        if (style === "none") return [0, 1];
+        const [, right = 0, , left = 0] = style.match(/[-\\d.]+/g).map(Number);
+        return [left / 100, 1 - right / 100];"""
+    for value, expected in ((100, [0, 1]), (0, [0, 0]), (25, [0, 0.25])):
+        window.put("compare", value)
+        assert window.script(box + shown) == pytest.approx(expected)
+    line = """const range = box("compare"), thumb = 16, divider = box("divider");
+        return [range.left + thumb / 2 + 0.25 * (range.width - thumb), (divider.left + divider.right) / 2];"""
+    thumb, divider = window.script(box + line)
+    assert abs(thumb - divider) < 2
+
+
+@pytest.mark.parametrize(("width", "height"), [(1280, 860), (1280, 600), (900, 700), (390, 844)])
+def test_a_message_is_beside_the_field_that_it_is_about(window: Window, photo: Path, width: int, height: int) -> None:
+    metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
+    window.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    try:
+        window.choose_photo(photo)
+        window.script("document.querySelector('.pick').click()")
+        window.put("print", "10x15")
+        window.script("document.getElementById('make').click()")
+        window.until(lambda: window.one("#say").text.startswith("print '10x15'"))
+        assert window.script("return document.activeElement.id") == "print"
+        # nothing lies on the field in view, nor on the label above it
+        covered = """return ["print", "size"].filter((id) => {
+            const label = document.getElementById(id).closest("label"), box = label.getBoundingClientRect();
+            return [2, box.height - 4].some((y) => {
+              const seen = document.elementFromPoint(box.left + 5, box.top + y);
+              return !label.contains(seen);
+            });
+          });"""
+        assert window.script(covered) == []
+        overlap = """const make = document.querySelector(".make").getBoundingClientRect();
+            const fields = document.getElementById("fields").getBoundingClientRect();
+            return fields.bottom - make.top;"""
+        assert window.script(overlap) <= 0.5
+    finally:
+        window.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_rows_of_the_queue_say_what_differs(window: Window, photo: Path) -> None:
+    window.choose_photo(photo)
+    window.one(".pick").click()
+    window.put("size", 64)
+    window.put("steps", 2)
+    for detail in (0.25, 0.75):
+        window.put("content_detail", detail)
+        window.put("content_weight", 8)
+        window.one("#make").click()
+        window.until(lambda detail=detail: window.jobs() and window.jobs()[-1]["settings"]["content_detail"] == detail)
+    window.until(lambda: [each.text[:4] for each in window.all(".job .details")] == ["64 \u00d7"] * 2)
+    assert [job["settings"]["content_weight"] for job in window.jobs()] == [8, 8]
+    texts = [each.text for each in window.all(".job .details")]
+    assert ["content 8, detail 0.75" in texts[0], "content 8, detail 0.25" in texts[1]] == [True, True]

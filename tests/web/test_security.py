@@ -111,6 +111,8 @@ def test_a_token_is_made_for_other_machines_alone() -> None:
     assert len(made) == 8 and all(len(token or "") >= 32 for token in made)
     with pytest.raises(UsageError, match="12 or more"):
         choose_token("0.0.0.0", "password")
+    with pytest.raises(UsageError, match="or none to ask for none"):
+        choose_token("localhost", "password")
 
 
 def test_a_file_that_is_no_picture_is_refused_in_words_and_leaves_nothing(page: Page) -> None:

@@ -17,6 +17,8 @@ import pytest
 from PIL import Image
 
 from pipeline.web import process, queue_file
+from pipeline.web.model import shell_comment
+from pipeline.web.wording import for_page
 from stylebank import images
 from stylebank.bank import Bank
 from stylebank.errors import OutputRefused, StylebankError
@@ -29,7 +31,7 @@ ROOT = Path(__file__).parents[2]
 
 def run_command(line: str, folder: Path) -> None:
     """Run a line of the page, without a network."""
-    words = [sys.executable, "-m", "tests.fake_cli", *shlex.split(line)[1:], *LIGHT]
+    words = [sys.executable, "-m", "tests.fake_cli", *shlex.split(line, comments=True)[1:], *LIGHT]
     subprocess.run(words, cwd=folder, check=True, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True)
 
 
@@ -219,3 +221,56 @@ def test_a_painting_is_added_by_the_call_of_add(small_bank: Path, open_page: Cal
         assert page.wait(job["id"])["state"] == "done"
         assert bank.header("field").tags == ("monet",)
         assert "field" in [style["name"] for style in page.client.get("/api/styles").json()["styles"]]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "astronaut.jpg",
+        "a\ntouch hit.jpg",
+        "a\r\u2028\x85touch hit.jpg",
+        'it\'s "so".jpg',
+        "$(touch hit).jpg",
+        "`touch hit`; touch hit & touch hit.jpg",
+        "x > hit.jpg",
+        "!! \\",
+        "Gem\u00e4lde.jpg",
+    ],
+)
+def test_the_comment_of_a_command_does_nothing_in_a_shell(tmp_path: Path, name: str) -> None:
+    script = shell_comment(name) + "echo the command"
+    for text in (script, script.removeprefix("#")):  # the second: a shell that runs comments
+        run = subprocess.run(["bash", "-c", text], cwd=tmp_path, capture_output=True, text=True)
+        assert run.stdout == "the command\n"
+    assert list(tmp_path.iterdir()) == []
+    assert len(script.splitlines()) == 2 and script.startswith("# ")
+
+
+def test_a_command_has_the_name_of_its_photograph(page: Page) -> None:
+    identifier = page.order()
+    assert page.client.get(f"/api/jobs/{identifier}/command").json()["command"].startswith("# photo.png\nstylebank ")
+    page.client.delete(f"/api/jobs/{identifier}")
+
+
+def test_settings_of_the_content_are_in_the_command(page: Page) -> None:
+    identifier = page.order(content_detail=0.25, content_layers=["conv4_2"])
+    line = page.client.get(f"/api/jobs/{identifier}/command").json()["command"]
+    assert "--content-detail 0.25" in line and "--content-layers conv4_2" in line
+    page.client.delete(f"/api/jobs/{identifier}")
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (
+            "style wave: measured at 64 pixels at least, for 32 (--style-scale 0.5); strokes come out larger. "
+            "Add the painting again with --scales 32,...",
+            "style wave: measured at 64 pixels at least, for 32; strokes come out larger.",
+        ),
+        ("It has too many pixels. Raise --max-pixels if you trust it.", "It has too many pixels."),
+        ("a.jpg: is too wide. Choose a smaller --size.", "a.jpg: is too wide. Choose a smaller number of pixels."),
+        ("Left--right stays. So does 2 - 1.", "Left--right stays. So does 2 - 1."),
+    ],
+)
+def test_notes_are_in_the_words_of_the_page(text: str, shown: str) -> None:
+    assert for_page(text) == shown

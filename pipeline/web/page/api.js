@@ -10,7 +10,7 @@ async function answer(path, options = {}) {
     throw new Error(LOST);
   }
   const content = await response.json().catch(() => ({}));
-  if (!response.ok) throw new Error(content.error || `The server answers with ${response.status}.`);
+  if (!response.ok) throw Object.assign(new Error(content.error || `The server answers with ${response.status}.`), { answered: true });
   return content;
 }
 
@@ -24,7 +24,15 @@ export const post = (path, content) => answer(path, {
 
 export const remove = (path) => answer(path, { method: "DELETE" });
 
-export const upload = (file) => answer("api/uploads", { method: "POST", body: file });
+// Send a file; an error of the server names it.
+export async function upload(file) {
+  try {
+    return await answer("api/uploads", { method: "POST", body: file });
+  } catch (error) {
+    if (error.answered && file.name) error.message = `${file.name}: ${error.message.replace(/^This file: /, "")}`;
+    throw error;
+  }
+}
 
 export const uploadAddress = (id) => `api/uploads/${id}/preview`;
 

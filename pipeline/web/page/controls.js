@@ -1,14 +1,17 @@
 // The blend and the settings, and the order that they become.
 
 import { post, upload } from "./api.js";
-import { attempt, byId, make, say, show } from "./dom.js";
+import { byId, make, say, show } from "./dom.js";
 import { maskFile } from "./mask.js";
 import { changed, on, showJob, state, toggle } from "./state.js";
 
 // Sliders are linear in what the eye sees; `value` turns a position into the setting.
 const SLIDERS = [
   { name: "strength", label: "Strength", min: 0, max: 1, step: 0.05, help: "How far from the photograph to the style" },
-  { name: "content_weight", label: "Content", min: 0, max: 5, step: 0.1, help: "How closely shapes of the photograph stay" },
+  { name: "content_weight", label: "Content", min: 0, max: 8, step: "any", help: "How closely shapes of the photograph stay",
+    value: (place) => Number((place ** 2 / 8).toFixed(2)), place: (weight) => Math.sqrt(8 * weight) },
+  { name: "content_detail", label: "Detail", min: 0, max: 1, step: 0.05, help: "How much of the content weight goes to detail",
+    note: "At 1, skies and walls are left to the style; at 0, all places keep their shapes alike." },
   { name: "tv_weight", label: "Smoothness", min: 0, max: 10, step: 0.25, help: "How much fine grain is removed" },
   { name: "style_scale", label: "Stroke size", min: -2, max: 2, step: 0.25, help: "Size of the strokes",
     value: (place) => 2 ** place, place: Math.log2 },
@@ -27,7 +30,9 @@ function makeSlider(slider) {
   const update = () => { output.textContent = value(slider).toFixed(2); };
   input.addEventListener("input", () => { touched.add(slider.name); update(); });
   input.addEventListener("update", update);
-  return make("label", { className: "slider" }, slider.label, output, input);
+  const note = slider.note ? [make("span", { className: "help", id: `${slider.name}-help`, textContent: slider.note })] : [];
+  if (slider.note) input.setAttribute("aria-describedby", `${slider.name}-help`);
+  return make("div", { className: "slider" }, make("label", { for: slider.name, textContent: slider.label }), output, input, ...note);
 }
 
 function put(name, content) {
@@ -91,6 +96,32 @@ function settings() {
   return chosen;
 }
 
+// The control that a sentence of the server is about: "print '10x15': expected ...".
+function control(message) {
+  const element = byId("fields").querySelector(`[id="${message.match(/^\w+/)?.[0]}"]`);
+  return element?.matches("input, select") ? element : null;
+}
+
+async function submit() {
+  for (const each of byId("fields").querySelectorAll("[aria-invalid]")) each.removeAttribute("aria-invalid");
+  say("");
+  try {
+    const broken = byId("fields").querySelector(":invalid");
+    if (broken) {
+      const label = broken.closest(".field").firstChild.textContent.trim();
+      throw Object.assign(new Error(`${label}: ${broken.validationMessage}`), { element: broken });
+    }
+    await order();
+  } catch (error) {
+    say(error.message);
+    const element = error.element ?? control(error.message);
+    if (!element) return;
+    element.setAttribute("aria-invalid", "true");
+    element.focus({ preventScroll: true });
+    element.scrollIntoView({ block: "center" });
+  }
+}
+
 async function order() {
   if (!state.photos.length) throw new Error("Choose a photograph first.");
   if (!state.blend.size) throw new Error("Choose a style from the wall first.");
@@ -147,7 +178,7 @@ export function start(studio) {
   byId("controls").addEventListener("submit", async (event) => {
     event.preventDefault();
     byId("make").disabled = true;
-    await attempt(order);
+    await submit();
     byId("make").disabled = false;
   });
   on("blend", drawBlend);

@@ -7,22 +7,38 @@ import { on, showPhoto, state } from "./state.js";
 let painting = null;
 
 async function receive(files) {
+  const errors = [];
   for (const file of files) {
-    say(`Sending ${file.name || "a picture"} …`);
-    const facts = await attempt(() => upload(file));
-    if (!facts) return;
+    say(`Sending ${file.name || "a picture"} …`, "stage-say");
+    let facts;
+    try {
+      facts = await upload(file);
+    } catch (error) {
+      errors.push(error.message);
+      if (!error.answered) break;  // the server is gone
+      continue;
+    }
     const name = file.name || "pasted.png";
     const known = state.photos.find((photo) => photo.id === facts.id);
     const photo = known ?? { ...facts, name, mask: null };
     if (!known) state.photos.push(photo);
     showPhoto(photo);
   }
+  say(errors.join(" "), "stage-say");
+  if (errors.length) byId("stage-say").scrollIntoView({ block: "nearest" });
 }
 
 async function receivePainting(file) {
-  say(`Sending ${file.name || "a painting"} …`);
-  const facts = await attempt(() => upload(file));
-  if (!facts) return;
+  say(`Sending ${file.name || "a painting"} …`, "wall-say");
+  let facts;
+  try {
+    facts = await upload(file);
+    say("", "wall-say");
+  } catch (error) {
+    say(error.message, "wall-say");
+    byId("wall-say").scrollIntoView({ block: "nearest" });
+    return;
+  }
   painting = { id: facts.id, name: file.name || "pasted.png" };
   byId("painting-preview").src = uploadAddress(facts.id);
   byId("painting-name").value = stem(painting.name);

@@ -6,6 +6,9 @@ import { progressText } from "./stage.js";
 import { changed, on, showJob, showPhoto, state } from "./state.js";
 
 const rows = new Map();
+const COLOURS = { luma: "colours of the photograph, exactly", transport: "colours of the photograph, as a palette" };
+const LABELS = [["strength", "strength"], ["content_weight", "content"], ["content_detail", "detail"],
+  ["tv_weight", "smoothness"], ["style_scale", "stroke size"], ["steps", "steps"], ["seed", "seed"]];
 const STATES = { done: "done", taken: "taken before its end", stopped: "stopped", failed: "failed" };
 
 const picture = (job) => {
@@ -13,18 +16,35 @@ const picture = (job) => {
   return uploadAddress(job.photo.id);
 };
 
+// What tells a job from others of its photograph and styles: size, weights, mask and the settings that were chosen.
+export function details(job) {
+  if (job.kind === "painting") return "";
+  const chosen = job.settings, parts = [];
+  const total = job.styles.reduce((sum, part) => sum + part.weight, 0);
+  if (job.size[0]) parts.push(`${job.size[0]} × ${job.size[1]}`);
+  if (chosen.print) parts.push(`print ${chosen.print}`);
+  else if (!job.size[0]) parts.push(chosen.size ? `${chosen.size} pixels` : "");
+  if (chosen.preset) parts.push(chosen.preset);
+  if (job.styles.length > 1) parts.push(job.styles.map((part) => `${Math.round(100 * part.weight / total)} %`).join(" + "));
+  if (job.mask) parts.push("mask");
+  for (const [name, label] of LABELS) if (chosen[name] !== undefined) parts.push(`${label} ${chosen[name]}`);
+  if (chosen.keep_color in COLOURS) parts.push(COLOURS[chosen.keep_color]);
+  if (chosen.format) parts.push(chosen.format.toUpperCase());
+  return parts.filter(Boolean).join(", ");
+}
+
 function makeRow(id) {
   const image = make("img", { alt: "" }), open = make("button", { type: "button", className: "show" }, image);
-  const what = make("div", { className: "what" }), status = make("div", { className: "state" });
+  const what = make("div", { className: "what" }), how = make("div", { className: "details" }), status = make("div", { className: "state" });
   const bar = make("progress", { max: 1, "aria-label": "Progress" });
   const away = make("button", { type: "button", textContent: "×", className: "quiet" });
-  const row = make("li", { className: "job" }, open, make("div", {}, what, status, bar), away);
+  const row = make("li", { className: "job" }, open, make("div", {}, what, how, status, bar), away);
   open.addEventListener("click", () => {
     showJob(state.jobs.get(id));
     byId("view").scrollIntoView({ block: "nearest" });
   });
   away.addEventListener("click", () => attempt(() => remove(`api/jobs/${id}`)));
-  return { row, image, open, what, status, bar, away };
+  return { row, image, open, what, how, status, bar, away };
 }
 
 function update(row, job) {
@@ -33,8 +53,10 @@ function update(row, job) {
   const active = job.state in STATES === false;
   if (row.image.getAttribute("src") !== picture(job)) row.image.src = picture(job);
   row.what.textContent = row.what.title = text;
-  row.open.setAttribute("aria-label", `Show ${text}`);
-  row.away.setAttribute("aria-label", active ? `Stop and remove ${text}` : `Remove ${text}`);
+  row.how.textContent = details(job);
+  const full = [text, details(job)].filter(Boolean).join(", ");
+  row.open.setAttribute("aria-label", `Show ${full}`);
+  row.away.setAttribute("aria-label", active ? `Stop and remove ${full}` : `Remove ${full}`);
   const took = job.state === "done" ? ` in ${duration(job)}` : "";
   row.status.textContent = active ? progressText(job) : job.error || STATES[job.state] + took;
   row.status.classList.toggle("bad", job.state === "failed");

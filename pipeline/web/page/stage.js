@@ -41,9 +41,10 @@ function divide() {
   for (const each of [before, byId("after")]) Object.assign(each.style, { width: `${width}px`, height: `${height}px` });
   before.style.objectFit = shownJob()?.settings.fit === "border" ? "contain" : "cover";
   const share = Number(byId("compare").value);
-  byId("after").style.clipPath = share ? `inset(0 0 0 ${share}%)` : "none";
+  byId("after").style.clipPath = share < 100 ? `inset(0 ${100 - share}% 0 0)` : "none";
+  byId("compare-row").style.width = `${width}px`;
   const divider = byId("divider"), left = (frame.clientWidth - width) / 2, top = (frame.clientHeight - height) / 2;
-  divider.hidden = !share || byId("after").hidden;
+  divider.hidden = share === 0 || share === 100 || byId("after").hidden;
   Object.assign(divider.style, { left: `${left + width * share / 100}px`, top: `${top}px`, height: `${height}px` });
 }
 
@@ -121,7 +122,7 @@ export function start() {
   on("view", () => {
     show("command", false);
     byId("copy").textContent = "Copy command";
-    byId("compare").value = 0;
+    byId("compare").value = 100;
     draw();
     say("");
   });
