@@ -14,6 +14,8 @@ from .model import PictureRequest, style_texts
 
 #: Largest side of a picture that the page orders, in pixels; `apply` makes larger ones.
 MAX_SIZE = 8192
+#: Half of what the command line reads: the server decodes photographs in its own process.
+MAX_PAGE_PIXELS = 40_000_000
 #: Settings that a request may have, besides styles and mask.
 SETTINGS = frozenset(
     {

@@ -130,7 +130,7 @@ class Guard:
         origin = headers.get("origin")
         if method in _SAFE_METHODS and origin is None:
             return ""
-        if origin is None or urlsplit(origin).netloc.lower() != host.lower():
+        if origin is None or _authority(origin) != host.lower():
             return "This request comes from another site."
         return ""
 
@@ -167,3 +167,11 @@ class Guard:
         """Return a name per port, because the servers of one machine share their cookies."""
         server = scope.get("server") or ("", 0)
         return f"stylebank_{server[1]}"
+
+
+def _authority(origin: str) -> str:
+    """Return host and port of an origin; empty if it is malformed."""
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import secrets
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -14,7 +15,6 @@ from typing import Any
 from stylebank.bank import Bank
 from stylebank.errors import OutputRefused, StylebankError, printable
 from stylebank.files import make_folder
-from stylebank.images import MAX_PIXELS
 
 from ..jobs.shell_command import apply_command
 from . import queue_file
@@ -34,7 +34,7 @@ from .model import (
     shell_comment,
     style_texts,
 )
-from .orders import check_order
+from .orders import MAX_PAGE_PIXELS, check_order
 from .process import COMMAND, Process, ProcessEnded
 from .storage import Storage
 from .uploads import Uploads
@@ -42,6 +42,7 @@ from .wording import for_page
 from .worker import Order
 
 _MAX_WAITING = 100
+_log = logging.getLogger("stylebank")
 #: Seconds without a job after which the process that computes ends, and frees its memory.
 _IDLE_SECONDS = 900.0
 
@@ -63,7 +64,7 @@ class StudioOptions:
     """
 
     keep_bytes: int = 4_000_000_000
-    max_pixels: int = MAX_PIXELS
+    max_pixels: int = MAX_PAGE_PIXELS
     device: str | None = None
     deterministic: bool = False
     command: tuple[str, ...] = COMMAND
@@ -215,7 +216,7 @@ class Studio:
         """Delete a job and its files; stop it first if it runs."""
         job = self.job(identifier)
         await self.stop(identifier)
-        del self.board.jobs[identifier]
+        self.board.jobs.pop(identifier, None)  # another request may have removed it meanwhile
         if job.state != RUNNING:
             remove_folder(self._storage.job_folder(job))
         await self._save()
@@ -236,6 +237,9 @@ class Studio:
                 await self._compute(job)
             except (StylebankError, OSError) as error:  # such as a disk that is full
                 job.state, job.error = FAILED, for_page(str(error))
+            except Exception as error:  # a job that fails in an unknown way must not end the queue
+                _log.exception("job %s", job.id)
+                job.state, job.error = FAILED, f"{type(error).__name__} in the server. Its terminal says more."
             job.ended, job.seconds_left = time.time(), None
             if job.id not in self.board.jobs:  # removed meanwhile
                 remove_folder(self._storage.job_folder(job))
@@ -243,7 +247,7 @@ class Studio:
                 self.board.bank_version += 1
             with contextlib.suppress(OutputRefused, OSError):
                 await self._save(job)
-            await self._storage.measure()
+                await self._storage.measure()
 
     async def _compute(self, job: Job) -> None:
         remove_folder(self._storage.job_folder(job))

@@ -59,7 +59,7 @@ class Uploads:
         self.folder = folder
         self._max_pixels = max_pixels
         self._make_room = make_room
-        self._decoders = asyncio.Semaphore(2)
+        self._decoders = asyncio.Semaphore(1)  # a picture of the largest size takes more than a gigabyte
         make_folder(folder)
         remove_temporaries(folder)
         #: Bytes that are on their way.

@@ -201,3 +201,9 @@ def test_a_body_that_is_no_order_is_refused(page: Page, body: bytes) -> None:
 
 def test_the_address_of_the_page_is_this_machine(page: Page) -> None:
     assert ADDRESS in page.client.get("/", headers={"Origin": ADDRESS}).request.headers["origin"]
+
+
+@pytest.mark.parametrize("origin", ["http://[", "http://[::1", "//", "http://testserver:x"])
+def test_a_malformed_origin_is_refused(page: Page, origin: str) -> None:
+    response = page.client.post("/api/pictures", json={}, headers={"origin": origin})
+    assert response.status_code == 403 and "content-security-policy" in response.headers

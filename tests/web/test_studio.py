@@ -139,6 +139,41 @@ def test_a_process_that_dies_fails_its_job_in_words(page: Page) -> None:
     assert page.wait(page.order())["state"] == "done"
 
 
+def test_a_job_that_fails_in_an_unknown_way_does_not_end_the_queue(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    compute = page.studio._process.compute
+
+    async def broken(*arguments: object, **values: object) -> object:
+        monkeypatch.setattr(page.studio._process, "compute", compute)
+        raise KeyError("an event without its key")
+
+    monkeypatch.setattr(page.studio._process, "compute", broken)
+    job = page.wait(page.order())
+    assert job["state"] == "failed" and job["error"].startswith("KeyError in the server.")
+    assert page.wait(page.order())["state"] == "done"
+
+
+def test_a_disk_that_refuses_to_make_room_does_not_end_the_queue(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def refuse() -> None:
+        raise PermissionError("not permitted")
+
+    photo = page.upload()
+    monkeypatch.setattr(page.studio._storage, "measure", refuse)
+    assert page.wait(page.order(photo=photo))["state"] == "done"
+    assert page.wait(page.order(photo=photo, seed=1))["state"] == "done"
+
+
+def test_a_job_that_is_removed_twice_is_removed(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    identifier = page.order(steps=1000, seed=100)
+    stop = page.studio.stop
+
+    async def removed_meanwhile(job: str, **values: bool) -> None:
+        await stop(job, **values)
+        page.studio.board.jobs.pop(job, None)
+
+    monkeypatch.setattr(page.studio, "stop", removed_meanwhile)
+    assert page.client.delete(f"/api/jobs/{identifier}").status_code == 200
+
+
 def test_the_process_ends_with_its_server() -> None:
     child = subprocess.Popen([*process.COMMAND], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT)
     assert child.stdin is not None
