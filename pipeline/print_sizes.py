@@ -32,6 +32,8 @@ FORMATS = {
     "Legal": (8.5 * _MM_PER_INCH, 14 * _MM_PER_INCH),
     "Tabloid": (11 * _MM_PER_INCH, 17 * _MM_PER_INCH),
 }
+#: Largest number of a written size, in its unit: 100 m in mm.
+_MAX_SIDE = 100_000
 _MEASURED = re.compile(
     r"(\d+(?:\.\d+)?)\s*[x\u00d7*]\s*(\d+(?:\.\d+)?)\s*(mm|cm|in|inch|inches|\"|\u2033)", re.IGNORECASE
 )
@@ -83,7 +85,7 @@ def parse(text: str) -> PrintSize:
     if name is not None:
         return PrintSize(name, *FORMATS[name], True)
     parts = _MEASURED.fullmatch(text.strip())
-    if parts is None or not float(parts[1]) or not float(parts[2]):
+    if parts is None or not all(0 < float(side) <= _MAX_SIDE for side in parts.groups()[:2]):
         raise UsageError(
             f"print {shown(text)}: expected width x height with a unit, such as 30x20cm, 300x200mm or 12x8in, "
             f"or one of {', '.join(FORMATS)}."

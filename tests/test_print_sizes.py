@@ -11,6 +11,9 @@ from pipeline.settings import SynthesisSettings, synthesis_settings
 from stylebank.errors import UsageError
 
 
+TOO_LARGE = ("1" * 400 + "x1cm", "100001x1in")
+
+
 @pytest.mark.parametrize(
     ("text", "dpi", "pixels", "normalised"),
     [  # 1 inch = 25.4 mm
@@ -44,7 +47,8 @@ def test_each_iso_format_is_half_of_the_one_before() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "30x20", "30cm", "A", "B4", "0x20cm", "30x-20cm", "30x20pt", "1e3x2cm", "30x20cmx"]
+    "text",
+    ["", "30x20", "30cm", "A", "B4", "0x20cm", "30x-20cm", "30x20pt", "1e3x2cm", "30x20cmx", "1e9x1cm", *TOO_LARGE],
 )
 def test_other_texts_are_refused_with_examples(text: str) -> None:
     with pytest.raises(UsageError, match=r"expected width x height with a unit, such as 30x20cm.* A4"):

@@ -172,6 +172,10 @@ def test_a_failure_that_repeats_has_one_line_and_retry_failed_repeats_it_alone(
         ({"style": "b", "style_sha256": "f" * 64}, "by the record it has style b, not möbius"),
         ({"style_sha256": "f" * 64}, "has changed since"),
         ({"settings": {"size": 768, "algorithm": 1}}, "by the record it has size 768, not 512"),
+        (
+            {"settings": {"size": 768, "algorithm": 2}},
+            "by the record an earlier or a later version of stylebank made it",
+        ),
         ({"settings": {"size": 512, "algorithm": 1, "strength": 0.5}}, "it has strength 0.5, not none"),
         ({"settings": dict.fromkeys("abcdef", 0)}, "more"),
         ({"weights_sha256": "e" * 64}, "other weights of the network"),
