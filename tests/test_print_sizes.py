@@ -10,7 +10,6 @@ from pipeline.print_sizes import FORMATS, lay_out, overridden, parse
 from pipeline.settings import SynthesisSettings, synthesis_settings
 from stylebank.errors import UsageError
 
-
 TOO_LARGE = ("1" * 400 + "x1cm", "100001x1in")
 
 

@@ -54,7 +54,8 @@ def describe(wanted: Entry, entries: Sequence[Entry]) -> str:
     if last.style_sha256 != wanted.style_sha256:
         return f"style {printable(wanted.style)} has changed since"
     old, new = deciding(last.settings), deciding(wanted.settings)
-    if old.get("algorithm") != new.get("algorithm"):
+    versions = {settings["algorithm"] for settings in (old, new) if "algorithm" in settings}
+    if len(versions) > 1:
         return "by the record an earlier or a later version of stylebank made it"
     keys = [key for key in {**new, **old} if old.get(key, _ABSENT) != new.get(key, _ABSENT)]
     if not keys:
