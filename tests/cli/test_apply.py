@@ -145,7 +145,7 @@ def test_an_existing_output_stays_without_overwrite(run: Run, photographs: Path,
 def test_the_original_preset_says_what_does_not_fit(run: Run, photographs: Path) -> None:
     result = run("apply", "--style", "wave", "--preset", "original", photographs)
     assert result.code == 2
-    assert "measured with padding 'reflect'" in result.stderr and "wants 'zero'" in result.stderr
+    assert "measured with pooling 'max'" in result.stderr and "wants 'avg'" in result.stderr
 
 
 def test_an_output_folder_that_cannot_be_made_is_one_line(run: Run, photographs: Path, tmp_path: Path) -> None:

@@ -100,12 +100,12 @@ def test_the_presets_are_listed_with_their_files(folder: Path, user: dict[str, s
     done = command(folder, "", "presets", **user)
     lines = {line.split()[0]: line for line in reversed(done.stdout.splitlines())}
     assert done.returncode == 0 and set(lines) == {"draft", "standard", "fine", "original", "mine", "theirs"}
-    assert lines["draft"] == "draft     size 256, steps 20  [built-in]"
+    assert lines["draft"] == "draft     size 256, steps 10  [built-in]"
     assert lines["theirs"] == f"theirs    extends draft, seed 4  [bank: {folder / 'bank/stylebank.toml'}]"
     assert f"[user: {folder / 'config/stylebank/stylebank.toml'}]" in lines["mine"]
     listed = json.loads(command(folder, "", "presets", "--json", **user).stdout)
     (theirs,) = (each for each in listed if each["name"] == "theirs")
-    assert theirs["settings"] == {"size": 256, "steps": 20, "seed": 4}
+    assert theirs["settings"] == {"size": 256, "steps": 10, "seed": 4}
     assert [each["overridden_by"] for each in listed if each["name"] == "mine"] == [
         None,
         str(folder / "config/stylebank/stylebank.toml"),

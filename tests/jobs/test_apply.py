@@ -139,7 +139,7 @@ def test_the_initial_image_is_part_of_the_settings(bank: Bank, photographs: Path
 
 
 def test_the_original_preset_refuses_a_style_with_another_fingerprint(bank: Bank, photographs: Path) -> None:
-    with pytest.raises(FingerprintMismatch, match=r"'wave' was measured with padding 'reflect'.*wants 'zero'"):
+    with pytest.raises(FingerprintMismatch, match=r"'wave' was measured with pooling 'max'.*wants 'avg'"):
         pipeline.apply(bank, "wave", [photographs], preset="original")
 
 

@@ -262,6 +262,7 @@ def test_every_image_option_of_apply_is_a_key() -> None:
         "list_devices",
         "deterministic",
         "retry_failed",
+        "dry_run",
     }
     lists = {"from_file", "null"}  # subjects_from in a job file, whose lists have lines
     each = {"each"}  # styles = ["a", "b"] in a job file
