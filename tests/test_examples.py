@@ -29,6 +29,7 @@ GUIDES = (
     "stylebank/PYTHON.md",
     "stylebank/storage/FORMAT.md",
     "tests/bench/README.md",
+    "tests/bench/peer/README.md",
     "tests/faults/README.md",
     "tests/stylebank/images/README.md",
 )

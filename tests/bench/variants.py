@@ -10,6 +10,7 @@ _NINE = ("relu1_1", "relu1_2", "relu2_1", "relu2_2", "relu3_1", "relu3_3", "relu
 _PLAIN_CONTENT = {"content_layers": ["relu4_2"], "content_detail": 0.0}
 VARIANTS: dict[str, dict[str, Any]] = {
     "default": {},
+    "original": {"preset": "original", "measure": {"preset": "original"}},
     "before": {  # the defaults of ALGORITHM 3: its unit of content weight was 0.1, and is 0.35
         "measure": {"layers": list(CONVOLUTIONS), "pooling": "avg"},
         "steps": 40,
@@ -17,7 +18,6 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "content_layers": ["conv4_2"],
         "content_detail": 0.0,
     },
-    "original": {"preset": "original", "measure": {"preset": "original"}},
     "plain content": _PLAIN_CONTENT,
     "detail alone": {"content_layers": ["relu4_2"]},
     "average pooling": {"measure": {"pooling": "avg"}},

@@ -279,7 +279,7 @@ def test_hard_edges_do_not_ring_at_any_size() -> None:
 
 
 def test_an_unreadable_mask_is_refused_before_any_subject(tmp_path: Path) -> None:
-    with pytest.raises(ImageRefused, match=r"missing\.png"):
+    with pytest.raises(UsageError, match=r"missing\.png: no such file"):
         MaskFiles(parse(["a"], [f"{tmp_path}/missing.png"], exists=lambda name: False))
 
 
